@@ -1,0 +1,1 @@
+//! An outsider's check of an export: the record is whole, and the decisions follow from it.

@@ -1,0 +1,3 @@
+//! Verifies an export with no network and no server.
+
+fn main() {}

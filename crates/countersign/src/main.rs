@@ -1,0 +1,3 @@
+//! Change control for models that change themselves.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Keys that sign statements: sealed file keys, and the seam for hardware.

@@ -1,0 +1,26 @@
+//! Model files read from byte slices, and what a change does to them, measured.
+//!
+//! | module | what it answers |
+//! |---|---|
+//! | [`safetensors`] | which tensors a file holds, if every rule of the format is kept |
+//! | [`peft`] | which modules of a base model an adapter changes, and through which factors |
+//! | [`measure`] | how far: norms and largest elements, as integers that never understate |
+//! | [`scope`] | whether a change stays inside what a scope file allows |
+//! | [`json`] | the strict JSON reader under all of them |
+//! | [`sample`] | small made (not trained) models for demonstrations and tests |
+//!
+//! Files come in as `&[u8]` (the caller maps or reads them) and every bound is checked before memory is asked
+//! for. Nothing here opens a file, reads a clock, draws a random number or runs what a file contains.
+//!
+//! What this crate does not do: say whether a change is *safe*. A change inside its scope is small and where it
+//! was said to be; whether the model still behaves is for the examiners.
+
+pub mod error;
+pub mod json;
+pub mod measure;
+pub mod peft;
+pub mod safetensors;
+pub mod sample;
+pub mod scope;
+
+pub use error::Error;

@@ -1,0 +1,1 @@
+//! The transparency log on disk: write-ahead log, tiles, checkpoints, witnesses, fsck.

@@ -1,0 +1,3 @@
+//! The project's chores: test, demo, bench, sim, fuzz, gen.
+
+fn main() {}
