@@ -6,8 +6,8 @@ mod tests;
 use std::fmt;
 
 use crate::encoding::{decimal, hash_from_base64, to_base64};
-use crate::error::MerkleError;
-use crate::note::{MAX_TEXT, NoteSigner, SignedNote, VerifierKey};
+use crate::error::{MerkleError, excerpt};
+use crate::note::{MAX_TEXT, NoteSignature, NoteSigner, SignedNote, VerifierKey};
 use crate::tree::{Hash, MAX_SIZE};
 
 /// What a log says of itself: its name, its size and its root.
@@ -132,8 +132,8 @@ impl SignedCheckpoint {
         &self.note
     }
 
-    /// The note, to add cosignatures to it.
-    pub fn add(&mut self, signature: crate::note::NoteSignature) -> Result<(), MerkleError> {
+    /// Adds a signature line, such as a cosignature, unchecked; one that is already there is not added twice.
+    pub fn add(&mut self, signature: NoteSignature) -> Result<(), MerkleError> {
         self.note.add(signature)
     }
 
@@ -146,8 +146,8 @@ impl SignedCheckpoint {
     pub fn open(self, origin: &str, log_keys: &[VerifierKey]) -> Result<VerifiedCheckpoint, MerkleError> {
         if self.checkpoint.origin != origin {
             return Err(MerkleError::OriginMismatch {
-                expected: crate::error::excerpt(origin),
-                found: crate::error::excerpt(&self.checkpoint.origin),
+                expected: excerpt(origin),
+                found: excerpt(&self.checkpoint.origin),
             });
         }
         self.note.open(log_keys)?;

@@ -258,7 +258,9 @@ impl MerkleError {
             Self::TooFewWitnesses { .. } => "wait for more witnesses, or ask them again",
             Self::ProofForm { .. } => "check that the file is a C2SP tlog-proof and was copied whole",
             Self::NotIncluded { .. } => "check that the proof is for this very statement",
-            Self::RequestForm { .. } => "send `old <size>`, the proof lines, an empty line and the checkpoint",
+            Self::RequestForm { .. } => {
+                "send `old <size>`, the proof lines, an empty line and the checkpoint"
+            }
             Self::Proof(cause) => cause.hint(),
         }
     }

@@ -50,7 +50,7 @@ impl NoteSigner for Ed25519NoteSigner {
     }
 
     fn sign(&self, text: &[u8]) -> Result<Vec<u8>, SignerFailure> {
-        Ok(self.key.try_sign(text)?.to_vec())
+        Ok(self.key.try_sign(text)?.to_bytes().to_vec())
     }
 }
 

@@ -132,7 +132,7 @@ const fn check_size(size: u64) -> Result<(), ProofError> {
 
 /// The largest power of two below `n`, for `n` of at least 2.
 const fn split(n: u64) -> u64 {
-    1 << (63 - (n - 1).leading_zeros())
+    1 << (n - 1).ilog2()
 }
 
 /// The root over leaves `[low, high)`, where `low` is a multiple of the smallest power of two that is at least
@@ -144,7 +144,7 @@ where
     let mut peaks = Vec::new();
     let (mut start, mut left) = (low, high - low);
     while left > 0 {
-        let level = 63 - left.leading_zeros();
+        let level = left.ilog2();
         #[expect(clippy::cast_possible_truncation, reason = "a level is below 64")]
         peaks.push(reader.node(level as u8, start >> level).map_err(ProveError::Read)?);
         start += 1 << level;

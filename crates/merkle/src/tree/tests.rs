@@ -25,7 +25,7 @@ impl HashReader for Naive<'_> {
     type Error = std::convert::Infallible;
 
     fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
-        let (start, width) = ((index << level) as usize, 1_usize << level);
+        let (start, width) = (usize::try_from(index << level).unwrap(), 1_usize << level);
         Ok(naive_root(&self.0[start..start + width]))
     }
 }
