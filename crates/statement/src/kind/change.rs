@@ -214,7 +214,7 @@ pub struct ServedState {
 
 /// Who really proposes: the human whose person counts in separation of duties.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Proposer {
     /// A person, with their own key.
     Person(PersonId),

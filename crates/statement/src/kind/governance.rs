@@ -175,7 +175,7 @@ pub struct TrustRoot {
     /// The trust root before; absent in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<StatementId>,
-    /// The roles. A role that is absent is nobody's.
+    /// The roles. A role that is absent is nobody's, whatever the directory says.
     pub roles: BTreeMap<Role, RoleRule>,
     /// The witnesses.
     pub witnesses: Witnesses,
@@ -402,7 +402,7 @@ pub struct Grant {
 
 /// What is revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RevocationTarget {
     /// A key: nothing it signed at or after the index counts, also what was believed before.
     Key {

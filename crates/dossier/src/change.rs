@@ -1,0 +1,90 @@
+//! The dossier of a change: everything in the record about it.
+
+use std::collections::BTreeMap;
+
+use statement::kind::{
+    Approval, EngineBinding, Finding, Incident, Proposal, Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
+};
+use statement::{ChangeId, StatementId};
+
+use crate::actor::Actor;
+use crate::lifecycle::State;
+
+/// A statement as the fold took it in: where, when, by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded<T> {
+    /// The statement's id.
+    pub id: StatementId,
+    /// Its place in the log.
+    pub index: u64,
+    /// The log's stamp.
+    pub stamp_ms: u64,
+    /// Who signed, as the directory had them then; those with the kind's role.
+    pub signers: Vec<Actor>,
+    /// What it says.
+    pub body: T,
+}
+
+/// Everything in the record about one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dossier {
+    /// The tracking id.
+    pub change: ChangeId,
+    /// Where the change stands.
+    pub state: State,
+    /// The present proposal.
+    pub proposal: Recorded<Proposal>,
+    /// Proposals it took the place of.
+    pub replaced: Vec<Recorded<Proposal>>,
+    /// Findings on the present proposal.
+    pub findings: BTreeMap<StatementId, Recorded<Finding>>,
+    /// The latest verdict on the present proposal.
+    pub verdict: Option<Recorded<Verdict>>,
+    /// Approvals on the present proposal.
+    pub approvals: BTreeMap<StatementId, Recorded<Approval>>,
+    /// The rejection.
+    pub rejection: Option<Recorded<Rejection>>,
+    /// The order in force or last in force.
+    pub order: Option<Recorded<ReleaseOrder>>,
+    /// Engines that serve it.
+    pub bindings: Vec<Recorded<EngineBinding>>,
+    /// Stage reports.
+    pub stages: Vec<Recorded<StageReport>>,
+    /// Incidents.
+    pub incidents: Vec<Recorded<Incident>>,
+    /// The rollback.
+    pub rollback: Option<Recorded<RollbackOrder>>,
+    /// Every leaf of the change that applied, in order.
+    pub leaves: Vec<u64>,
+}
+
+impl Dossier {
+    /// The dossier that a first proposal opens.
+    pub(crate) fn open(change: ChangeId, proposal: Recorded<Proposal>) -> Self {
+        Self {
+            change,
+            state: State::Proposed,
+            leaves: vec![proposal.index],
+            proposal,
+            replaced: Vec::new(),
+            findings: BTreeMap::new(),
+            verdict: None,
+            approvals: BTreeMap::new(),
+            rejection: None,
+            order: None,
+            bindings: Vec::new(),
+            stages: Vec::new(),
+            incidents: Vec::new(),
+            rollback: None,
+        }
+    }
+
+    /// Puts another proposal in the place of the present one: nothing said about the old one counts for the new.
+    pub(crate) fn rebase(&mut self, proposal: Recorded<Proposal>) {
+        let old = std::mem::replace(&mut self.proposal, proposal);
+        self.replaced.push(old);
+        self.findings.clear();
+        self.approvals.clear();
+        self.verdict = None;
+    }
+}

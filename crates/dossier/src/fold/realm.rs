@@ -1,0 +1,210 @@
+//! Statements about the realm: persons, policy, slots, grants, freezes, holds.
+
+use std::collections::BTreeSet;
+
+use statement::kind::{
+    CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, Grant, Hold, HoldAction, Policy, Purge, Revocation,
+    RevocationTarget, Role, Slot, TrustRoot,
+};
+
+use super::{Act, Ledger};
+use crate::actor::Actor;
+use crate::refusal::{Code, Reason, Refusal};
+use crate::world::{Current, FrozenBy, GrantRecord, SlotRecord};
+
+impl Ledger {
+    pub(super) fn trust_root(&mut self, act: &Act<'_>, body: &TrustRoot) {
+        self.realm = Some(act.statement.header.realm.clone());
+        self.world.roots.push(act.at.id);
+        self.world.root = Some(current(act, body));
+    }
+
+    pub(super) fn directory_entry(&mut self, act: &Act<'_>, body: &DirectoryEntry) -> Result<(), Refusal> {
+        let id = body.key.id();
+        if body.key.check().is_err() {
+            return Err(Refusal::new(Code::BadKey, id));
+        }
+        let in_root = self.world.root.as_ref().is_some_and(|root| root.body.keys.contains_key(&id));
+        if in_root || body.roles.is_empty() {
+            return Err(Refusal::new(Code::RoleNotDelegable, id));
+        }
+        if let Some(role) = body.roles.iter().find(|role| !role.delegable()) {
+            return Err(Refusal::new(Code::RoleNotDelegable, format!("{role:?}")));
+        }
+        // A machine's key never doubles as a person's: automation stands alone.
+        if body.roles.contains(&Role::Automation) && body.roles.len() > 1 {
+            return Err(Refusal::new(Code::RoleNotDelegable, "automation beside another role"));
+        }
+        if let Some(present) = self.world.directory.get(&id)
+            && present.person != body.person
+        {
+            return Err(Refusal::new(Code::NotNext, id));
+        }
+        let officers = act.signers.iter().map(|officer| officer.person.clone());
+        self.world.enrolled_by.entry(body.person.clone()).or_default().extend(officers);
+        self.world.directory.insert(
+            id,
+            Actor {
+                key: id,
+                person: body.person.clone(),
+                roles: body.roles.clone(),
+                clearance: body.clearance,
+                capacities: body.capacities.clone(),
+                assurance: body.assurance,
+                not_after_ms: body.not_after_ms,
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn policy(&mut self, act: &Act<'_>, body: &Policy) -> Result<(), Refusal> {
+        if body.supersedes != self.world.policy.as_ref().map(|policy| policy.id) {
+            return Err(Refusal::new(Code::NotNext, act.at.id));
+        }
+        self.world.policy = Some(current(act, body));
+        Ok(())
+    }
+
+    pub(super) fn slot(&mut self, act: &Act<'_>, body: &Slot) -> Result<(), Refusal> {
+        for state in [body.baseline, body.fallback] {
+            if !self.world.states.contains_key(&state) {
+                return Err(Refusal::new(Code::StateUnknown, state));
+            }
+        }
+        match self.world.slots.get_mut(&body.slot) {
+            None if body.supersedes.is_some() => Err(Refusal::new(Code::NotNext, &body.slot)),
+            None => {
+                let record = SlotRecord {
+                    definition: current(act, body),
+                    state: body.baseline,
+                    order: None,
+                    history: vec![(act.at.index, body.baseline)],
+                    automatic_drift_ppm: 0,
+                };
+                self.world.slots.insert(body.slot.clone(), record);
+                Ok(())
+            }
+            Some(record) if body.supersedes != Some(record.definition.id) => {
+                Err(Refusal::new(Code::NotNext, &body.slot))
+            }
+            Some(record) => {
+                record.definition = current(act, body);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn grant(&mut self, act: &Act<'_>, body: &Grant) -> Result<(), Refusal> {
+        let mut reasons = Vec::new();
+        let mut wrong = |about: &str| reasons.push(Reason::new(Code::GrantInvalid, about));
+        let grantee = self.world.actor(&body.grantee);
+        match &grantee {
+            None => wrong("the grantee's key is not in the directory"),
+            Some(actor) if act.signers.iter().any(|signer| signer.person == actor.person) => {
+                wrong("nobody grants to their own person");
+            }
+            Some(_) => {}
+        }
+        if !act.signers.iter().all(|signer| signer.clearance >= body.tier_max) {
+            wrong("the tier is above the grantor's clearance");
+        }
+        if body.expires_ms <= body.not_before_ms || body.expires_ms <= act.at.stamp_ms {
+            wrong("it ends before it begins");
+        }
+        let limit = self.world.policy.as_ref().map(|policy| policy.body.rules.limits.grant_max_ms);
+        let from_ms = body.not_before_ms.max(act.at.stamp_ms);
+        if limit.is_none_or(|limit| body.expires_ms.saturating_sub(from_ms) > limit) {
+            wrong("it runs longer than the policy allows");
+        }
+        if let Some(renewed) = &body.renews {
+            match self.world.grants.get(renewed) {
+                Some(old)
+                    if old.revoked_at.is_none()
+                        && old.grant.body.grantee == body.grantee
+                        && old.grant.body.purpose == body.purpose => {}
+                _ => wrong("it renews no grant of the same key and purpose"),
+            }
+        }
+        Refusal::from_reasons(reasons)?;
+        let record = GrantRecord { grant: act.record(body.clone()), used_by: BTreeSet::new(), revoked_at: None };
+        self.world.grants.insert(act.at.id, record);
+        Ok(())
+    }
+
+    pub(super) fn revocation(&mut self, act: &Act<'_>, body: &Revocation) -> Result<(), Refusal> {
+        match &body.target {
+            RevocationTarget::Key { key, compromised_since } => {
+                if self.world.actor(key).is_none() || *compromised_since > act.at.index {
+                    return Err(Refusal::new(Code::RevocationInvalid, key));
+                }
+                let since = self.compromised.entry(*key).or_insert(*compromised_since);
+                *since = (*since).min(*compromised_since);
+                Ok(())
+            }
+            RevocationTarget::Grant(id) => match self.world.grants.get_mut(id) {
+                Some(record) if record.revoked_at.is_none() => {
+                    record.revoked_at = Some(act.at.index);
+                    Ok(())
+                }
+                _ => Err(Refusal::new(Code::RevocationInvalid, id)),
+            },
+            RevocationTarget::Order(id) => {
+                let known = self.dossiers.values().any(|dossier| dossier.order.as_ref().is_some_and(|o| o.id == *id));
+                if !known || self.world.revoked_orders.contains_key(id) {
+                    return Err(Refusal::new(Code::RevocationInvalid, id));
+                }
+                self.world.revoked_orders.insert(*id, act.at.index);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn capability_level(&mut self, body: &CapabilityLevel) -> Result<(), Refusal> {
+        if !self.world.slots.contains_key(&body.slot) {
+            return Err(Refusal::new(Code::UnknownSlot, &body.slot));
+        }
+        let place = (body.key, body.slot.clone());
+        match body.level {
+            Some(level) => self.world.levels.insert(place, level),
+            None => self.world.levels.remove(&place),
+        };
+        Ok(())
+    }
+
+    pub(super) fn freeze(&mut self, act: &Act<'_>, body: &Freeze) -> Result<(), Refusal> {
+        match body.action {
+            FreezeAction::Begin => {
+                let by = FrozenBy { id: act.at.id, index: act.at.index };
+                self.world.frozen.insert(body.target.clone(), by);
+                Ok(())
+            }
+            FreezeAction::End => match self.world.frozen.remove(&body.target) {
+                Some(_) => Ok(()),
+                None => Err(Refusal::new(Code::FreezeEnd, "nothing such is frozen")),
+            },
+        }
+    }
+
+    pub(super) fn hold(&mut self, act: &Act<'_>, body: &Hold) {
+        for target in &body.targets {
+            match body.action {
+                HoldAction::Place => self.world.held.insert(*target, act.at.id),
+                HoldAction::Lift => self.world.held.remove(target),
+            };
+        }
+    }
+
+    pub(super) fn purge(&mut self, act: &Act<'_>, body: &Purge) -> Result<(), Refusal> {
+        if let Some(held) = body.targets.iter().find(|target| self.world.held.contains_key(*target)) {
+            return Err(Refusal::new(Code::Held, held));
+        }
+        for target in &body.targets {
+            self.world.purged.entry(*target).or_insert(act.at.index);
+        }
+        Ok(())
+    }
+}
+
+fn current<T: Clone>(act: &Act<'_>, body: &T) -> Current<T> {
+    Current { id: act.at.id, index: act.at.index, body: body.clone() }
+}
