@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::encoding::{decimal, hash_from_base64, to_base64};
 use crate::error::{MerkleError, excerpt};
-use crate::note::{MAX_TEXT, NoteSignature, NoteSigner, SignedNote, VerifierKey};
+use crate::note::{KeyKind, MAX_TEXT, NoteSignature, NoteSigner, SignedNote, VerifierKey};
 use crate::tree::{Hash, MAX_SIZE};
 
 /// What a log says of itself: its name, its size and its root.
@@ -143,6 +143,8 @@ impl SignedCheckpoint {
     }
 
     /// Checks that this is the log `origin`'s checkpoint, signed with at least one of its keys.
+    ///
+    /// ML-DSA-44 signatures do not cover extension lines, so where there are some, one of another kind is needed.
     pub fn open(self, origin: &str, log_keys: &[VerifierKey]) -> Result<VerifiedCheckpoint, MerkleError> {
         if self.checkpoint.origin != origin {
             return Err(MerkleError::OriginMismatch {
@@ -150,7 +152,14 @@ impl SignedCheckpoint {
                 found: excerpt(&self.checkpoint.origin),
             });
         }
-        self.note.open(log_keys)?;
+        let verified = self.note.open(log_keys)?;
+        let covers_all = |kind| match kind {
+            KeyKind::Ed25519 | KeyKind::Ed25519Cosignature => true,
+            KeyKind::MlDsa44Cosignature => false,
+        };
+        if !self.checkpoint.extensions.is_empty() && !verified.iter().any(|v| covers_all(v.key.kind())) {
+            return Err(MerkleError::CheckpointForm { reason: "no signature covers its extension lines" });
+        }
         Ok(VerifiedCheckpoint { signed: self })
     }
 }
