@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use statement::kind::{
-    Approval, EngineBinding, Finding, Incident, Proposal, Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
+    Approval, EngineBinding, EvidenceKind, Finding, Incident, Proposal, Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
 };
 use statement::{ChangeId, StatementId};
 
@@ -58,7 +58,23 @@ pub struct Dossier {
     pub leaves: Vec<u64>,
 }
 
+/// The measure of a scope finding that says how far a change moves the weights: the largest relative Frobenius norm
+/// of a module, in parts per million.
+const DRIFT_MEASURE: &str = "relative_frobenius_ppm_max";
+
 impl Dossier {
+    /// The largest value of a measure among the scope findings on the present proposal.
+    pub fn scope_measure(&self, name: &str) -> Option<u64> {
+        let scope = self.findings.values().filter(|finding| finding.body.evidence == EvidenceKind::Scope);
+        let named = scope.flat_map(|finding| finding.body.measures.iter()).filter(|(key, _)| key.as_str() == name);
+        named.filter_map(|(_, value)| u64::try_from(*value).ok()).max()
+    }
+
+    /// How far the change moves the weights, in parts per million; what was not measured counts as everything.
+    pub fn drift_ppm(&self) -> u64 {
+        self.scope_measure(DRIFT_MEASURE).unwrap_or(1_000_000)
+    }
+
     /// The dossier that a first proposal opens.
     pub(crate) fn open(change: ChangeId, proposal: Recorded<Proposal>) -> Self {
         Self {

@@ -4,15 +4,12 @@ use statement::kind::{
     Approval, Capacity, EngineBinding, EvidenceKind, Finding, Incident, Proposal, Rejection, ReleaseOrder, Retirement,
     Role, RollbackOrder, ServedState, StageReport, Verdict,
 };
-use statement::{Body, ChangeId, Name, SlotId, StatementId};
+use statement::{Body, ChangeId, SlotId, StatementId};
 
 use super::{Act, Judge, Ledger};
-use crate::change::{Dossier, Recorded};
+use crate::change::Dossier;
 use crate::lifecycle::{Effect, Event, State, step};
 use crate::refusal::{Code, Refusal};
-
-/// The measure of a scope finding by which automatic drift is summed.
-const DRIFT_MEASURE: &str = "relative_frobenius_ppm";
 
 impl Ledger {
     /// Carries out a statement that its signers may make.
@@ -197,7 +194,7 @@ impl Ledger {
             .approvals
             .iter()
             .any(|(id, approval)| order.approvals.contains(id) && approval.body.capacity == Capacity::Automation);
-        let moved = drift_of(dossier);
+        let moved = dossier.drift_ppm();
         if let Some(slot) = self.world.slots.get_mut(&order.slot) {
             slot.automatic_drift_ppm = if automatic { slot.automatic_drift_ppm.saturating_add(moved) } else { 0 };
         }
@@ -319,14 +316,4 @@ fn advance(dossier: &mut Dossier, act: &Act<'_>, event: &Event) -> Result<Vec<Ef
     dossier.state = state;
     dossier.leaves.push(act.at.index);
     Ok(effects)
-}
-
-/// How far the change moves the weights, by its scope findings; unknown counts as everything.
-fn drift_of(dossier: &Dossier) -> u64 {
-    let scope = dossier.findings.values().filter(|finding| finding.body.evidence == EvidenceKind::Scope);
-    let measured = scope.filter_map(|finding: &Recorded<Finding>| {
-        let measure = DRIFT_MEASURE.parse::<Name>().ok()?;
-        finding.body.measures.get(&measure).copied()
-    });
-    measured.max().map_or(1_000_000, |ppm| u64::try_from(ppm).unwrap_or(1_000_000))
 }

@@ -1,0 +1,267 @@
+//! From findings to a decision: is the evidence there, is it fresh, is it about these bytes, does it pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dossier::{ActorKind, Code, Dossier, Reason, Recorded, Refusal, SlotRecord, State, World};
+use statement::kind::{
+    Component, EvidenceKind, Finding, GrantPurpose, Isolation, Outcome, Proposal, Role, ServedState,
+};
+use statement::{Digest, PersonId};
+
+use super::{Decision, Examined, Rules, facts, grant, scoring};
+use crate::duties::Action;
+
+/// What follows from the change's findings under the policy at `now_ms`: pass only if nothing is missing or against it.
+pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) -> Result<Decision, Refusal> {
+    let proposal = &dossier.proposal.body;
+    let Some(slot) = world.slot(&proposal.slot) else {
+        return Err(Refusal::new(Code::UnknownSlot, &proposal.slot));
+    };
+    let score = scoring::score(world, dossier, slot, rules)?;
+    let mut reasons = preconditions(world, dossier, slot, now_ms);
+    let evidence = Evidence::weigh(world, dossier, rules, score.tier, now_ms);
+    let tier = rules.tier(score.tier)?;
+    let of_kind = rules.policy.rules.modification_evidence.get(&proposal.modification);
+    let required: BTreeSet<EvidenceKind> =
+        tier.evidence.iter().chain(of_kind.into_iter().flatten()).copied().collect();
+    reasons.extend(evidence.against(&required));
+    if evidence.examiners.len() < usize::try_from(tier.examiners).unwrap_or(usize::MAX) {
+        let text = format!("{} of {}", evidence.examiners.len(), tier.examiners);
+        reasons.push(Reason::new(Code::ExaminersTooFew, text));
+    }
+    reasons.sort();
+    reasons.dedup();
+    let outcome = if reasons.is_empty() {
+        Outcome::Pass
+    } else if reasons.iter().any(|reason| reason.code == Code::EvidenceFailed) {
+        Outcome::Fail
+    } else {
+        Outcome::Inconclusive
+    };
+    Ok(Decision { outcome, reasons, score, findings: dossier.findings.keys().copied().collect() })
+}
+
+/// Whether the change is examined: the record holds a verdict, it is a pass, and the same decision follows now.
+pub fn examined(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) -> Result<Examined, Refusal> {
+    let Some(verdict) = &dossier.verdict else {
+        return Err(Refusal::new(Code::NoVerdict, &dossier.change));
+    };
+    let decision = decide(world, dossier, rules, now_ms)?;
+    Refusal::from_reasons(decision.reasons.iter().cloned())?;
+    if verdict.body.outcome != Outcome::Pass {
+        return Err(Refusal::new(Code::VerdictNegative, verdict.id));
+    }
+    let same = verdict.body.policy == rules.id
+        && verdict.body.score == decision.score
+        && verdict.body.findings == decision.findings;
+    if !same {
+        return Err(Refusal::new(Code::VerdictDiffers, verdict.id));
+    }
+    Ok(Examined { change: dossier.change.clone(), proposal: dossier.proposal.id, verdict: verdict.id, decision })
+}
+
+/// The findings that passed and count, by kind, and what is wrong with the others.
+pub(super) struct Evidence {
+    /// Kinds with a passing finding that counts.
+    pub(super) passing: BTreeSet<EvidenceKind>,
+    /// Persons behind passing findings that count.
+    pub(super) examiners: BTreeSet<PersonId>,
+    wrong: BTreeMap<EvidenceKind, Vec<Reason>>,
+    failed: Vec<Reason>,
+}
+
+impl Evidence {
+    pub(super) fn weigh(
+        world: &World,
+        dossier: &Dossier,
+        rules: &Rules<'_>,
+        tier: statement::kind::Tier,
+        now_ms: u64,
+    ) -> Self {
+        let mut evidence =
+            Self { passing: BTreeSet::new(), examiners: BTreeSet::new(), wrong: BTreeMap::new(), failed: Vec::new() };
+        // Duties look at who else did what; which evidence passes does not matter to an examiner's.
+        let facts = facts::facts(world, dossier, tier, &BTreeSet::new());
+        for finding in dossier.findings.values() {
+            let kind = finding.body.evidence;
+            if finding.body.outcome == Outcome::Fail {
+                // Whoever may speak as an examiner can stop a change, listed worker or not.
+                evidence.failed.push(Reason::new(Code::EvidenceFailed, format!("{kind:?} {}", finding.id)));
+                continue;
+            }
+            let action =
+                if kind == EvidenceKind::ComplianceReview { Action::ReviewCompliance } else { Action::Examine };
+            let mut reasons = against(world, &dossier.proposal.body, finding, rules, now_ms);
+            for signer in &finding.signers {
+                reasons.extend(facts::ask(rules, signer, action, &facts, now_ms).err());
+            }
+            if reasons.is_empty() {
+                evidence.passing.insert(kind);
+                evidence.examiners.extend(finding.signers.iter().map(|signer| signer.person.clone()));
+            } else {
+                evidence.wrong.entry(kind).or_default().extend(reasons);
+            }
+        }
+        evidence
+    }
+
+    fn against(&self, required: &BTreeSet<EvidenceKind>) -> Vec<Reason> {
+        let mut reasons = self.failed.clone();
+        for kind in required.difference(&self.passing) {
+            match self.wrong.get(kind) {
+                Some(wrong) => reasons.extend(wrong.iter().cloned()),
+                None => reasons.push(Reason::new(Code::EvidenceMissing, format!("{kind:?}"))),
+            }
+        }
+        reasons
+    }
+}
+
+/// What keeps a finding that is not a fail from counting.
+fn against(
+    world: &World,
+    proposal: &Proposal,
+    finding: &Recorded<Finding>,
+    rules: &Rules<'_>,
+    now_ms: u64,
+) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let body = &finding.body;
+    let mut wrong = |code, about: String| reasons.push(Reason::new(code, about));
+    let about = || format!("{:?} {}", body.evidence, finding.id);
+    if body.outcome == Outcome::Inconclusive {
+        wrong(Code::EvidenceInconclusive, about());
+    }
+    if now_ms.saturating_sub(finding.stamp_ms) > rules.policy.rules.limits.finding_max_ms {
+        wrong(Code::EvidenceStale, about());
+    }
+    match &body.worker {
+        Some(worker) if !rules.policy.rules.workers.contains(worker) => {
+            wrong(Code::WorkerUnlisted, worker.to_string());
+        }
+        None if body.isolation != Isolation::Manual || !is_review(body.evidence) => {
+            wrong(Code::WorkerUnlisted, about());
+        }
+        _ => {}
+    }
+    let artefacts = proposal.artefacts.iter().map(|artefact| artefact.digest);
+    let scope = (body.evidence == EvidenceKind::Scope).then_some(proposal.scope);
+    let missing: BTreeSet<Digest> = artefacts.chain(scope).filter(|digest| !body.inputs.contains(digest)).collect();
+    if !missing.is_empty() {
+        wrong(Code::InputsMismatch, about());
+    }
+    if body.inputs.iter().chain(&body.attachments).any(|digest| world.purged_at(digest).is_some()) {
+        wrong(Code::EvidencePurged, about());
+    }
+    reasons
+}
+
+/// Kinds of evidence that a person gives by looking, without code.
+const fn is_review(kind: EvidenceKind) -> bool {
+    match kind {
+        EvidenceKind::SecurityReview
+        | EvidenceKind::ComplianceReview
+        | EvidenceKind::ExternalAudit
+        | EvidenceKind::RedTeam => true,
+        EvidenceKind::Scope
+        | EvidenceKind::Screen
+        | EvidenceKind::Probe
+        | EvidenceKind::FormalVerification
+        | EvidenceKind::Alignment
+        | EvidenceKind::Regression => false,
+    }
+}
+
+/// What stands against the change before any evidence is looked at.
+fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u64) -> Vec<Reason> {
+    let proposal = &dossier.proposal.body;
+    let definition = &slot.definition.body;
+    let mut reasons = Vec::new();
+    let mut wrong = |code, about: String| reasons.push(Reason::new(code, about));
+    if slot.state != proposal.base_state {
+        wrong(Code::SlotMoved, format!("{} is at {}", proposal.slot, slot.state.short()));
+    }
+    if !definition.modifications.contains(&proposal.modification) {
+        wrong(Code::KindNotOpen, format!("{:?}", proposal.modification));
+    }
+    if !proposal.contexts.is_subset(&definition.contexts) || proposal.contexts.is_empty() {
+        wrong(Code::ContextNotOpen, proposal.slot.to_string());
+    }
+    match definition.scopes.get(&proposal.level) {
+        None => wrong(Code::KindNotOpen, format!("{:?}", proposal.level)),
+        Some(scope) if *scope != proposal.scope => wrong(Code::OtherScope, proposal.scope.to_string()),
+        Some(_) => {}
+    }
+    if let Some(freeze) = world.freeze(&proposal.slot, &dossier.change) {
+        wrong(Code::Frozen, freeze.id.to_string());
+    }
+    if dossier.state == State::Rejected {
+        wrong(Code::Rejected, dossier.change.to_string());
+    }
+    let purged = proposal.artefacts.iter().find(|artefact| world.purged_at(&artefact.digest).is_some());
+    if let Some(artefact) = purged {
+        wrong(Code::EvidencePurged, artefact.digest.to_string());
+    }
+    match (world.state(&proposal.base_state), world.state(&proposal.target_state)) {
+        (Some(base), Some(target)) => {
+            if !only_artefacts_differ(&base.body, &target.body, proposal) || !descends(&target.body, dossier) {
+                wrong(Code::ManifestMismatch, proposal.target_state.to_string());
+            }
+        }
+        _ => wrong(Code::StateUnknown, proposal.target_state.to_string()),
+    }
+    reasons.extend(authorisation(world, dossier, now_ms));
+    reasons
+}
+
+/// Whether the target state says that it comes from the base state by this change.
+fn descends(target: &ServedState, dossier: &Dossier) -> bool {
+    target.parents.contains(&dossier.proposal.body.base_state) && target.made_by.as_ref() == Some(&dossier.change)
+}
+
+/// Whether every component that differs is an artefact of the proposal, and every artefact makes a difference. The
+/// order of components counts: they are applied in it.
+fn only_artefacts_differ(base: &ServedState, target: &ServedState, proposal: &Proposal) -> bool {
+    let artefacts: BTreeSet<Digest> = proposal.artefacts.iter().map(|artefact| artefact.digest).collect();
+    let old = &base.manifest.components;
+    let new = &target.manifest.components;
+    let kept = |component: &&Component| !artefacts.contains(&component.digest);
+    let brought: BTreeSet<Digest> = new.iter().map(|component| component.digest).collect();
+    let was_there: BTreeSet<Digest> = old.iter().map(|component| component.digest).collect();
+    // Components that the artefacts take the place of: same role and name.
+    let replaced = |component: &&Component| {
+        new.iter().any(|other| {
+            artefacts.contains(&other.digest) && other.role == component.role && other.name == component.name
+        })
+    };
+    let expected: Vec<&Component> = old.iter().filter(|component| !replaced(component)).collect();
+    let actual: Vec<&Component> = new.iter().filter(kept).collect();
+    !artefacts.is_empty()
+        && expected == actual
+        && artefacts.is_subset(&brought)
+        && artefacts.is_disjoint(&was_there)
+}
+
+/// The proposer has a level for the slot, or a grant that covers the change.
+fn authorisation(world: &World, dossier: &Dossier, now_ms: u64) -> Vec<Reason> {
+    let proposal = &dossier.proposal.body;
+    let signers = dossier.proposal.signers.iter().filter(|signer| signer.roles.contains(&Role::Proposer));
+    let mut reasons = Vec::new();
+    for signer in signers {
+        match proposal.grant {
+            Some(id) => {
+                reasons.extend(grant::against(world, dossier, id, signer.key, GrantPurpose::Propose, now_ms));
+            }
+            None => {
+                let level = world.level(&signer.key, &proposal.slot);
+                if !level.is_some_and(|level| facts::covers(level, proposal.level)) {
+                    reasons.push(Reason::new(Code::NotAuthorised, signer.key));
+                }
+            }
+        }
+        if signer.kind() == ActorKind::Automation {
+            reasons.push(Reason::new(Code::NotAuthorised, signer.key));
+        }
+    }
+    reasons
+}

@@ -1,0 +1,91 @@
+//! What the duties are asked about: who did what on a change so far.
+
+use std::collections::BTreeSet;
+
+use dossier::{Actor, Code, Dossier, Reason, World};
+use statement::PersonId;
+use statement::kind::{EvidenceKind, Level, Outcome, Tier};
+
+use crate::duties::{self, Action, Decision, Facts};
+use crate::gate::Rules;
+
+/// The actor as the duties see it.
+pub(super) fn duty_actor(actor: &Actor) -> duties::Actor {
+    duties::Actor {
+        key: actor.key,
+        person: actor.person.clone(),
+        roles: actor.roles.clone(),
+        clearance: actor.clearance,
+        assurance: actor.assurance,
+        kind: match actor.kind() {
+            dossier::ActorKind::Person => duties::ActorKind::Person,
+            dossier::ActorKind::Automation => duties::ActorKind::Automation,
+        },
+    }
+}
+
+/// The facts of a change at a tier, before any approvals are counted.
+pub(super) fn facts(world: &World, dossier: &Dossier, tier: Tier, passing: &BTreeSet<EvidenceKind>) -> Facts {
+    let proposal = &dossier.proposal.body;
+    let review = |kind| kind == EvidenceKind::ComplianceReview;
+    let persons_of = |wanted: fn(bool) -> bool| -> BTreeSet<PersonId> {
+        dossier
+            .findings
+            .values()
+            .filter(|finding| wanted(review(finding.body.evidence)))
+            .flat_map(|finding| finding.signers.iter().map(|signer| signer.person.clone()))
+            .collect()
+    };
+    let approvers = dossier
+        .approvals
+        .values()
+        .flat_map(|approval| approval.signers.iter())
+        .filter(|signer| signer.kind() == dossier::ActorKind::Person)
+        .map(|signer| signer.person.clone())
+        .collect();
+    let orders = dossier.order.iter().flat_map(|order| order.signers.iter());
+    let operators = orders.map(|signer| signer.person.clone()).collect();
+    let in_bounds = dossier
+        .findings
+        .values()
+        .filter(|finding| finding.body.evidence == EvidenceKind::Scope)
+        .all(|finding| finding.body.outcome == Outcome::Pass)
+        && passing.contains(&EvidenceKind::Scope);
+    Facts {
+        proposer: BTreeSet::from([proposal.proposer.person().clone()]),
+        examiners: persons_of(|review| !review),
+        compliance: persons_of(|review| review),
+        approvers,
+        operators,
+        tier,
+        level: proposal.level,
+        approvals: 0,
+        human_approvals: 0,
+        evidence: passing.clone(),
+        in_bounds,
+        frozen: world.freeze(&proposal.slot, &dossier.change).is_some(),
+        on_hold: false,
+        authorised_until_ms: authorised_until(world, dossier),
+    }
+}
+
+fn authorised_until(world: &World, dossier: &Dossier) -> u64 {
+    let grant = dossier.proposal.body.grant.as_ref().and_then(|grant| world.grant(grant));
+    grant.map_or(u64::MAX >> 1, |record| record.grant.body.expires_ms)
+}
+
+/// Asks the duties; a no becomes a reason that names the deciding policies.
+pub(super) fn ask(rules: &Rules<'_>, actor: &Actor, action: Action, facts: &Facts, now_ms: u64) -> Result<(), Reason> {
+    match rules.duties.decide(&duty_actor(actor), action, facts, now_ms) {
+        Decision::Permit { .. } => Ok(()),
+        Decision::Deny { policies, .. } => {
+            let named: Vec<String> = policies.iter().map(ToString::to_string).collect();
+            Err(Reason::new(Code::DutyForbids, format!("{}: {}", actor.person, named.join(", "))))
+        }
+    }
+}
+
+/// 1 to 4 as a level, for grants that say how far they reach.
+pub(super) fn covers(granted: Level, wanted: Level) -> bool {
+    wanted <= granted
+}

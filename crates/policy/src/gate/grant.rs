@@ -1,0 +1,46 @@
+//! Whether a grant covers a change, now.
+
+use dossier::{Code, Dossier, GrantRecord, Reason, World};
+use statement::kind::GrantPurpose;
+use statement::{KeyId, StatementId};
+
+use super::facts::covers;
+
+/// What stands against using the grant `id` for the change, by `key`, at `now_ms`.
+pub(super) fn against(
+    world: &World,
+    dossier: &Dossier,
+    id: StatementId,
+    key: KeyId,
+    purpose: GrantPurpose,
+    now_ms: u64,
+) -> Vec<Reason> {
+    let Some(record) = world.grant(&id) else { return vec![Reason::new(Code::NotAuthorised, id)] };
+    let grant = &record.grant.body;
+    let proposal = &dossier.proposal.body;
+    let mut reasons = Vec::new();
+    if now_ms < grant.not_before_ms || now_ms >= grant.expires_ms {
+        reasons.push(Reason::new(Code::GrantExpired, id));
+    }
+    if record.revoked_at.is_some() {
+        reasons.push(Reason::new(Code::GrantRevoked, id));
+    }
+    if is_used_up(record, dossier) {
+        reasons.push(Reason::new(Code::GrantExhausted, id));
+    }
+    let fits = grant.purpose == purpose
+        && grant.grantee == key
+        && covers(grant.level_max, proposal.level)
+        && grant.modifications.contains(&proposal.modification)
+        && grant.slots.contains(&proposal.slot)
+        && proposal.contexts.is_subset(&grant.contexts);
+    if !fits {
+        reasons.push(Reason::new(Code::NotAuthorised, id));
+    }
+    reasons
+}
+
+fn is_used_up(record: &GrantRecord, dossier: &Dossier) -> bool {
+    let others = record.used_by.iter().filter(|change| **change != dossier.change).count();
+    u64::try_from(others).unwrap_or(u64::MAX) >= u64::from(record.grant.body.changes_max)
+}

@@ -1,0 +1,50 @@
+//! From dossier and history to the inputs of the impact score.
+
+use dossier::{Code, Dossier, Refusal, SlotRecord, World};
+use statement::kind::Score;
+
+use super::Rules;
+use crate::impact::{self, ImpactInput};
+use crate::reliability;
+
+/// The score of a change. What was not measured counts as the worst.
+pub(super) fn score(world: &World, dossier: &Dossier, slot: &SlotRecord, rules: &Rules<'_>) -> Result<Score, Refusal> {
+    let proposal = &dossier.proposal.body;
+    let tables = &rules.policy.rules;
+    let class = world.class(proposal.modification);
+    let trials = class.successes.saturating_add(class.failures);
+    let wrong = |what: &str| Refusal::new(Code::PolicyInvalid, what);
+    let reliability =
+        reliability::failure_upper_bound(class.failures, trials).map_err(|_| wrong("reliability"))?;
+    let input = ImpactInput {
+        scope: scope(dossier, slot, tables.automatic_drift_ppm_max),
+        depth: tables.impact.depth.get(&proposal.modification).copied().unwrap_or(1_000),
+        reliability: i64::from(reliability.get()),
+        undetectability: tables.impact.undetectability.get(&proposal.modification).copied().unwrap_or(1_000),
+        impact_milli: slot.definition.body.impact_milli,
+        level: proposal.level,
+    };
+    impact::score(&tables.impact, &input).map_err(|error| wrong(error.code()))
+}
+
+/// How much of what may be moved is moved, 0 to 1000: for weights cumulatively since persons last approved, so that many
+/// small steps count like one large one; for prompts and settings the share of sections or keys.
+fn scope(dossier: &Dossier, slot: &SlotRecord, budget_ppm: u64) -> i64 {
+    let weights = dossier
+        .scope_measure("relative_frobenius_ppm_max")
+        .map(|moved| per_mille(slot.automatic_drift_ppm.saturating_add(moved), budget_ppm));
+    let share = |part: &str, whole: &str| {
+        Some(per_mille(dossier.scope_measure(part)?, dossier.scope_measure(whole)?))
+    };
+    let parts = [weights, share("sections_changed", "sections"), share("keys_changed", "keys")];
+    parts.into_iter().flatten().max().unwrap_or(1_000)
+}
+
+/// `part` of `whole` in thousandths, rounded up, 1000 at most; of nothing, everything.
+fn per_mille(part: u64, whole: u64) -> i64 {
+    if whole == 0 {
+        return 1_000;
+    }
+    let share = u128::from(part).saturating_mul(1_000).div_ceil(u128::from(whole)).min(1_000);
+    i64::try_from(share).unwrap_or(1_000)
+}

@@ -1,0 +1,1 @@
+//! Tests of the gates over a small realm.
