@@ -266,7 +266,16 @@ impl MerkleError {
     }
 }
 
-/// At most 128 characters of `text`, for messages.
+/// At most 128 characters of `text`, for messages, with control characters (terminal escapes) made visible.
 pub(crate) fn excerpt(text: &str) -> String {
-    text.chars().take(128).collect()
+    visible(text).take(128).collect()
+}
+
+/// The text with every control character but the newline as `\u{..}`.
+pub(crate) fn visible(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(|c| {
+        let hidden = c.is_control() && c != '\n';
+        let escaped = hidden.then(|| c.escape_unicode());
+        escaped.into_iter().flatten().chain((!hidden).then_some(c))
+    })
 }

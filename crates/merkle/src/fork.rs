@@ -6,6 +6,7 @@ mod tests;
 use std::fmt;
 
 use crate::checkpoint::VerifiedCheckpoint;
+use crate::error::visible;
 use crate::tree::{Hash, ProofError, empty_root, verify_consistency};
 
 /// Why two checkpoints do not go together.
@@ -30,7 +31,8 @@ pub enum SplitCause {
 
 /// Two signed checkpoints of one log that cannot both be true, or that no proof connects.
 ///
-/// Both bore a valid signature of the log when this was made. `Display` shows both texts whole.
+/// Both bore a valid signature of the log when this was made. `Display` shows both texts whole,
+/// with control characters other than newlines made visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SplitView {
     /// The signed checkpoint that we hold.
@@ -89,7 +91,8 @@ impl fmt::Display for SplitView {
             }
         }
         for (title, bytes) in [("ours", &self.ours), ("theirs", &self.theirs)] {
-            write!(f, "\n--- {title} ---\n{}", String::from_utf8_lossy(bytes))?;
+            let text = String::from_utf8_lossy(bytes);
+            write!(f, "\n--- {title} ---\n{}", visible(&text).collect::<String>())?;
         }
         Ok(())
     }

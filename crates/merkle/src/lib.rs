@@ -23,7 +23,7 @@ pub use proof::{Included, LogProof};
 pub use tile::{TileKind, TilePath, TileReader};
 
 pub use tree::{
-    Frontier, Hash, HashReader, ProofError, ProveError, consistency_proof, empty_root, inclusion_proof,
-    leaf_hash, node_hash, root, root_at, verify_consistency, verify_inclusion,
+    Frontier, Hash, HashReader, ProofError, ProveError, consistency_proof, empty_root, frontier_at,
+    inclusion_proof, leaf_hash, node_hash, root, root_at, verify_consistency, verify_inclusion,
 };
 pub use witness::{AddCheckpoint, WatchedLog, WitnessRefusal, WitnessState, decide};

@@ -10,7 +10,7 @@ pub(crate) mod tests;
 mod verify;
 
 pub use frontier::Frontier;
-pub use prove::{HashReader, ProveError, consistency_proof, inclusion_proof, root_at};
+pub use prove::{HashReader, ProveError, consistency_proof, frontier_at, inclusion_proof, root_at};
 pub use verify::{verify_consistency, verify_inclusion};
 
 /// A node of the tree: a SHA-256 digest.

@@ -36,6 +36,19 @@ fn a_split_view_shows_both_checkpoints() {
 }
 
 #[test]
+fn terminal_escapes_are_made_visible() {
+    let signer = Ed25519NoteSigner::from_seed("log", &[1; 32]).unwrap();
+    let keys = [signer.verifier().clone()];
+    let head = |root| {
+        let escape = vec!["\u{9b}31mred".to_owned()];
+        let signed = Checkpoint::with_extensions("log", 3, root, escape).unwrap().sign(&[&signer]).unwrap();
+        signed.open("log", &keys).unwrap()
+    };
+    let shown = compare(&head(leaf_hash(b"a")), &head(leaf_hash(b"b")), &[]).unwrap_err().to_string();
+    assert!(shown.contains("\\u{9b}31mred") && !shown.contains('\u{9b}'), "{shown}");
+}
+
+#[test]
 fn a_failed_proof_and_a_false_empty_tree_are_told_apart() {
     let leaves = leaves(9);
     let (old, new) = (head(4, leaf_hash(b"other")), head(9, naive_root(&leaves)));

@@ -1,7 +1,7 @@
 //! Making proofs from stored nodes (RFC 6962, sections 2.1.1 and 2.1.2).
 
 use super::frontier::fold;
-use super::{Hash, MAX_SIZE, ProofError};
+use super::{Frontier, Hash, MAX_SIZE, ProofError};
 
 /// Something that knows the hashes of a tree's full subtrees.
 pub trait HashReader {
@@ -126,6 +126,15 @@ where
     range_root(reader, 0, size)
 }
 
+/// The right edge of the tree of the first `size` leaves, to append to.
+pub fn frontier_at<R: HashReader>(reader: &R, size: u64) -> Result<Frontier, ProveError<R::Error>>
+where
+    R::Error: std::error::Error + 'static,
+{
+    check_size(size).map_err(ProveError::Range)?;
+    Frontier::from_parts(size, range_peaks(reader, 0, size)?).map_err(ProveError::Range)
+}
+
 const fn check_size(size: u64) -> Result<(), ProofError> {
     if size > MAX_SIZE { Err(ProofError::SizeTooLarge { size }) } else { Ok(()) }
 }
@@ -141,6 +150,14 @@ fn range_root<R: HashReader>(reader: &R, low: u64, high: u64) -> Result<Hash, Pr
 where
     R::Error: std::error::Error + 'static,
 {
+    Ok(fold(&range_peaks(reader, low, high)?))
+}
+
+/// The roots of the full subtrees that make up leaves `[low, high)`, largest first.
+fn range_peaks<R: HashReader>(reader: &R, low: u64, high: u64) -> Result<Vec<Hash>, ProveError<R::Error>>
+where
+    R::Error: std::error::Error + 'static,
+{
     let mut peaks = Vec::new();
     let (mut start, mut left) = (low, high - low);
     while left > 0 {
@@ -150,5 +167,5 @@ where
         start += 1 << level;
         left -= 1 << level;
     }
-    Ok(fold(&peaks))
+    Ok(peaks)
 }

@@ -63,6 +63,7 @@ fn the_frontier_keeps_the_root_and_names_every_finished_node() {
         assert_eq!(frontier.root(), naive_root(&leaves[..=i]));
         let again = Frontier::from_parts(frontier.size(), frontier.peaks().to_vec()).unwrap();
         assert_eq!(again, frontier);
+        assert_eq!(frontier_at(&Naive(&leaves), frontier.size()).unwrap(), frontier);
     }
 }
 
