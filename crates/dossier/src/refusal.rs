@@ -186,6 +186,8 @@ codes! {
         "persons must approve",
     TimeBackwards "CS-GATE-040" "the time given is before the time floor"
         "set the clock; a gateway's time never runs back",
+    ReportMissing "CS-GATE-042" "a finding made by a person has no report attached"
+        "attach the report: `countersign review --report FILE`",
     RootStale "CS-GATE-041" "the trust root has expired"
         "rotate the trust root",
 }

@@ -119,6 +119,7 @@ pub struct Approved {
     target_state: StateId,
     approvals: BTreeSet<StatementId>,
     signatures: u32,
+    persons: u32,
 }
 
 impl Approved {
@@ -140,6 +141,11 @@ impl Approved {
     /// How many signatures they count as.
     pub const fn signatures(&self) -> u32 {
         self.signatures
+    }
+
+    /// How many of them are persons who count.
+    pub const fn persons(&self) -> u32 {
+        self.persons
     }
 
     /// The tier they suffice for.

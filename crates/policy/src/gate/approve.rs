@@ -25,6 +25,7 @@ pub fn approved(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64
         target_state: dossier.proposal.body.target_state,
         approvals: tally.approvals,
         signatures: tally.signatures,
+        persons: tally.signatures.saturating_sub(u32::from(tally.automation.is_some())),
         examined,
     })
 }

@@ -142,6 +142,7 @@ fn against(
         None if body.isolation != Isolation::Manual || !is_review(body.evidence) => {
             wrong(Code::WorkerUnlisted, about());
         }
+        None if body.attachments.is_empty() => wrong(Code::ReportMissing, about()),
         _ => {}
     }
     let artefacts = proposal.artefacts.iter().map(|artefact| artefact.digest);
@@ -156,17 +157,17 @@ fn against(
     reasons
 }
 
-/// Kinds of evidence that a person gives by looking, without code.
+/// Kinds of evidence that a person may give by looking, without listed code, with a report attached.
 const fn is_review(kind: EvidenceKind) -> bool {
     match kind {
-        EvidenceKind::SecurityReview
+        EvidenceKind::FormalVerification
+        | EvidenceKind::SecurityReview
         | EvidenceKind::ComplianceReview
         | EvidenceKind::ExternalAudit
         | EvidenceKind::RedTeam => true,
         EvidenceKind::Scope
         | EvidenceKind::Screen
         | EvidenceKind::Probe
-        | EvidenceKind::FormalVerification
         | EvidenceKind::Alignment
         | EvidenceKind::Regression => false,
     }

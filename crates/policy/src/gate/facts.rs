@@ -40,7 +40,6 @@ pub(super) fn facts(world: &World, dossier: &Dossier, tier: Tier, passing: &BTre
         .approvals
         .values()
         .flat_map(|approval| approval.signers.iter())
-        .filter(|signer| signer.kind() == dossier::ActorKind::Person)
         .map(|signer| signer.person.clone())
         .collect();
     let orders = dossier.order.iter().flat_map(|order| order.signers.iter());
@@ -52,7 +51,7 @@ pub(super) fn facts(world: &World, dossier: &Dossier, tier: Tier, passing: &BTre
         .all(|finding| finding.body.outcome == Outcome::Pass)
         && passing.contains(&EvidenceKind::Scope);
     Facts {
-        proposer: BTreeSet::from([proposal.proposer.person().clone()]),
+        proposers: BTreeSet::from([proposal.proposer.person().clone()]),
         examiners: persons_of(|review| !review),
         compliance: persons_of(|review| review),
         approvers,
@@ -71,7 +70,7 @@ pub(super) fn facts(world: &World, dossier: &Dossier, tier: Tier, passing: &BTre
 
 fn authorised_until(world: &World, dossier: &Dossier) -> u64 {
     let grant = dossier.proposal.body.grant.as_ref().and_then(|grant| world.grant(grant));
-    grant.map_or(u64::MAX >> 1, |record| record.grant.body.expires_ms)
+    grant.map_or(u64::MAX, |record| record.grant.body.expires_ms)
 }
 
 /// Asks the duties; a no becomes a reason that names the deciding policies.

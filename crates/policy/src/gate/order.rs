@@ -75,15 +75,6 @@ fn duties(
     let evidence = Evidence::weigh(world, dossier, rules, approved.tier(), now_ms);
     let mut facts = facts::facts(world, dossier, approved.tier(), &evidence.passing);
     facts.approvals = i64::from(approved.signatures());
-    let persons = dossier
-        .approvals
-        .iter()
-        .filter(|(id, approval)| {
-            approved.approvals().contains(*id)
-                && approval.signers.iter().all(|signer| signer.kind() == dossier::ActorKind::Person)
-        })
-        .flat_map(|(_, approval)| approval.signers.iter().map(|signer| &signer.person))
-        .collect::<std::collections::BTreeSet<_>>();
-    facts.human_approvals = i64::try_from(persons.len()).unwrap_or(0).min(facts.approvals);
+    facts.human_approvals = i64::from(approved.persons());
     order.signers.iter().filter_map(|signer| facts::ask(rules, signer, Action::Order, &facts, now_ms).err()).collect()
 }

@@ -19,7 +19,7 @@ pub(super) fn score(world: &World, dossier: &Dossier, slot: &SlotRecord, rules: 
     let input = ImpactInput {
         scope: scope(dossier, slot, tables.automatic_drift_ppm_max),
         depth: tables.impact.depth.get(&proposal.modification).copied().unwrap_or(1_000),
-        reliability: i64::from(reliability.get()),
+        reliability: reliability.number(),
         undetectability: tables.impact.undetectability.get(&proposal.modification).copied().unwrap_or(1_000),
         impact_milli: slot.definition.body.impact_milli,
         level: proposal.level,
