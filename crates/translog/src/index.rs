@@ -149,18 +149,49 @@ impl HashReader for Index {
     }
 }
 
-/// The bytes of entry `index`, checked against its leaf hash.
-pub(crate) fn read_entry(
-    place: &Place,
-    segment: &SegmentFile,
+/// An entry's place, with all that is needed to read and check it.
+#[derive(Debug)]
+pub(crate) struct Located {
     index: u64,
-    leaf: &Hash,
-) -> Result<Vec<u8>, LogError> {
-    let mut bytes = vec![0; place.length as usize];
-    read_exact(&*segment.file, place.offset, &mut bytes).map_err(LogError::io("read", &segment.path))?;
-    if leaf_hash(&bytes) != *leaf {
-        let at = Location { path: segment.path.clone(), offset: place.offset, index };
-        return Err(LogError::Damaged { at, what: "an entry's bytes have another leaf hash" });
+    leaf: Hash,
+    place: Place,
+    segment: SegmentFile,
+}
+
+impl Index {
+    /// The places of `range`; fewer where the log ends before.
+    pub(crate) fn locate(&self, range: std::ops::Range<u64>) -> Vec<Located> {
+        let located = |index| {
+            let (place, segment) = self.place(index)?;
+            Some(Located { index, leaf: self.leaf(index)?, place, segment })
+        };
+        range.map_while(located).collect()
     }
-    Ok(bytes)
+}
+
+/// Reads entries, neighbours together, and shows each once it is checked against its leaf hash.
+pub(crate) fn read_entries(
+    located: &[Located],
+    mut show: impl FnMut(u64, &[u8]) -> Result<(), LogError>,
+) -> Result<(), LogError> {
+    let follows = |a: &Located, b: &Located| {
+        a.place.segment == b.place.segment && a.place.offset + u64::from(a.place.length) == b.place.offset
+    };
+    let mut bytes = Vec::new();
+    for run in located.chunk_by(follows) {
+        let Some(Located { place: Place { offset, .. }, segment, .. }) = run.first() else { continue };
+        bytes.resize(run.iter().map(|entry| entry.place.length as usize).sum(), 0);
+        read_exact(&*segment.file, *offset, &mut bytes).map_err(LogError::io("read", &segment.path))?;
+        let mut rest = bytes.as_slice();
+        for Located { index, leaf, place, .. } in run {
+            let (entry, after) = rest.split_at_checked(place.length as usize).unwrap_or_default();
+            rest = after;
+            if leaf_hash(entry) != *leaf {
+                let at = Location { path: segment.path.clone(), offset: place.offset, index: *index };
+                return Err(LogError::Damaged { at, what: "an entry's bytes have another leaf hash" });
+            }
+            show(*index, entry)?;
+        }
+    }
+    Ok(())
 }

@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 
+use crate::error::LogError;
+
 mod disk;
 
 pub use disk::Disk;
@@ -116,16 +118,30 @@ pub(crate) fn read_exact(file: &dyn StoredFile, offset: u64, buffer: &mut [u8]) 
     if file.read_at(offset, buffer)? == wanted { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-/// Replaces the file at `path` atomically; durable when it returns.
-pub(crate) fn replace_file(storage: &dyn Storage, path: &str, bytes: &[u8]) -> io::Result<()> {
-    let temporary = format!("{path}{TEMPORARY}");
-    let file = storage.create(&temporary)?;
-    file.write_at(0, bytes)?;
-    file.sync_data()?;
+/// Replaces the file at `path` atomically; durable when it returns. [`STAGING`] must be there.
+pub(crate) fn replace_file(storage: &dyn Storage, path: &str, bytes: &[u8]) -> Result<(), LogError> {
+    let temporary = staging_path(path);
+    let file = storage.create(&temporary).map_err(LogError::io("create", &temporary))?;
+    file.write_at(0, bytes).map_err(LogError::io("write", &temporary))?;
+    file.sync_data().map_err(LogError::sync(&temporary))?;
     drop(file);
-    storage.rename(&temporary, path)?;
-    storage.sync_dir(parent(path))
+    storage.rename(&temporary, path).map_err(LogError::io("replace", path))?;
+    storage.sync_dir(parent(path)).map_err(LogError::sync(path))
 }
 
-/// The ending of files that are not yet what they will be. Whoever opens the log for writing may remove them.
-pub(crate) const TEMPORARY: &str = ".tmp";
+/// Where files are prepared before they are renamed to their place. What is left there is of no use.
+pub(crate) const STAGING: &str = "staging";
+
+/// Where the file at `path` is prepared.
+pub(crate) fn staging_path(path: &str) -> String {
+    format!("{STAGING}/{}", path.replace('/', "_"))
+}
+
+/// Removes what a crash left in the staging directory.
+pub(crate) fn clear_staging(storage: &dyn Storage) -> Result<(), LogError> {
+    for name in storage.list(STAGING).map_err(LogError::io("list", STAGING))? {
+        let path = format!("{STAGING}/{name}");
+        storage.remove(&path).map_err(LogError::io("remove", &path))?;
+    }
+    Ok(())
+}

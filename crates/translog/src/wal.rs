@@ -16,11 +16,9 @@
 mod format;
 mod scan;
 mod segment;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use format::{GroupBuilder, MAX_GROUP_RECORDS, Record, SegmentHeader, group_bytes};
-pub(crate) use scan::{Bodies, Flow, Group, Recovered, Visit, recover, scan};
+pub(crate) use scan::{Bodies, Flow, Group, Recovered, STAMP_DECREASES, recover};
 pub(crate) use segment::{ActiveSegment, NextSegment, WAL_DIR, segment_path};
 
 /// The unit that the write-ahead log is written in, in bytes.

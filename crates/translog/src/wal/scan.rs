@@ -8,7 +8,10 @@ use super::format::{GroupHeader, Record, SegmentHeader, usize_of};
 use super::segment::{WAL_DIR, segment_number, segment_path};
 use super::{BLOCK, GroupBuilder};
 use crate::error::{LogError, Location};
-use crate::storage::{Access, Storage, StoredFile, read_exact};
+use crate::storage::{Access, Storage, StoredFile};
+
+/// What is wrong with a stamp below the one before it.
+pub(crate) const STAMP_DECREASES: &str = "a stamp is earlier than the one before it";
 
 /// What a scan does with the entries' bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,9 @@ pub(crate) struct Group {
     /// Where it ends in the file.
     end: u64,
     root: Hash,
+    header: SegmentHeader,
+    /// Where the next segment starts, if there is one.
+    limit: Option<u64>,
 }
 
 impl Group {
@@ -59,6 +65,13 @@ impl Group {
     /// The index after its last entry.
     pub(crate) fn next_index(&self) -> u64 {
         self.first_index + self.records.len() as u64
+    }
+
+    /// Whether something shows that the group had been synced.
+    pub(crate) fn was_synced(&self) -> Result<bool, LogError> {
+        let copied = self.first_index < self.header.durable_through;
+        let found = |path| later_group(&*self.file, path, &self.header, self.end, self.first_index);
+        Ok(self.limit.is_some() || copied || found(&self.path)?)
     }
 
     /// The same entries as a group to be written elsewhere.
@@ -166,21 +179,10 @@ pub(crate) fn scan(
         state.enter(segment)?;
         let bodies = if limit.is_none() && bodies == Bodies::Skip { Bodies::Check } else { bodies };
         while limit.is_none_or(|limit| state.frontier.size() < limit) {
-            let next = match read_group(segment, ordinal, state.frontier.size(), bodies)? {
+            let next = match read_settled(segment, ordinal, &state, bodies, limit)? {
                 Ok(group) => group,
-                Err(unreadable) => {
-                    let at = Location {
-                        path: segment.path.clone(),
-                        offset: unreadable.offset,
-                        index: state.frontier.size(),
-                    };
-                    let proven = limit.is_some()
-                        || at.index < segment.header.durable_through
-                        || later_group(segment, at.index)?;
-                    if proven {
-                        return Err(LogError::Damaged { at, what: unreadable.what });
-                    }
-                    torn = unreadable.is_tail().then_some(at);
+                Err(tail) => {
+                    torn = tail;
                     break;
                 }
             };
@@ -229,7 +231,7 @@ impl State {
     fn append(&mut self, segment: &Segment, group: &Group) -> Result<(), LogError> {
         for record in &group.records {
             if record.stamp_ms < self.last_stamp_ms {
-                return Err(self.damaged(segment, "a stamp is earlier than the one before it"));
+                return Err(self.damaged(segment, STAMP_DECREASES));
             }
             self.last_stamp_ms = record.stamp_ms;
             self.frontier.push(record.leaf);
@@ -238,6 +240,35 @@ impl State {
             return Err(self.damaged(segment, "the group's root is not that of its entries"));
         }
         Ok(())
+    }
+}
+
+/// The next group, or where the unfinished tail starts, if there is one; an error where a group that had been
+/// synced is unreadable.
+fn read_settled(
+    segment: &Segment,
+    ordinal: u32,
+    state: &State,
+    bodies: Bodies,
+    limit: Option<u64>,
+) -> Result<Result<Group, Option<Location>>, LogError> {
+    let index = state.frontier.size();
+    let unreadable = match read_group(segment, ordinal, index, bodies, limit)? {
+        Ok(group) => return Ok(Ok(group)),
+        Err(unreadable) => unreadable,
+    };
+    let at = Location { path: segment.path.clone(), offset: unreadable.offset, index };
+    let was_synced = limit.is_some()
+        || index < segment.header.durable_through
+        || later_group(&*segment.file, &segment.path, &segment.header, segment.end, index)?;
+    if !was_synced {
+        return Ok(Err(unreadable.is_tail().then_some(at)));
+    }
+    // Another process may have been writing this very group while it was read. Now that a later one is there,
+    // this one is complete.
+    match read_group(segment, ordinal, index, bodies, limit)? {
+        Ok(group) => Ok(Ok(group)),
+        Err(unreadable) => Err(LogError::Damaged { at, what: unreadable.what }),
     }
 }
 
@@ -262,6 +293,7 @@ fn read_group(
     ordinal: u32,
     expected: u64,
     bodies: Bodies,
+    limit: Option<u64>,
 ) -> Result<Result<Group, Unreadable>, LogError> {
     let start = segment.end;
     let unreadable = |offset, what| Ok(Err(Unreadable { offset, what }));
@@ -308,6 +340,8 @@ fn read_group(
         body,
         end: start + header.bytes(),
         root: header.root,
+        header: segment.header.clone(),
+        limit,
     };
     if bodies == Bodies::Check {
         let wrong = group.entries().find(|(_, _, record, bytes)| bytes.map(leaf_hash) != Some(record.leaf));
@@ -325,20 +359,28 @@ fn blank_block(segment: &Segment, offset: u64) -> Result<bool, LogError> {
     Ok(block.iter().take(count).all(|byte| *byte == 0))
 }
 
-/// Whether a group of a later commit stands anywhere after the segment's valid end.
-fn later_group(segment: &Segment, expected: u64) -> Result<bool, LogError> {
+/// Whether a group that starts after entry `index` stands anywhere in the file from `offset` on.
+fn later_group(
+    file: &dyn StoredFile,
+    path: &str,
+    segment: &SegmentHeader,
+    mut offset: u64,
+    index: u64,
+) -> Result<bool, LogError> {
     const CHUNK: u64 = 256 * BLOCK;
-    let size = segment.file.size().map_err(LogError::io("read", &segment.path))?;
-    let mut offset = segment.end;
-    let mut chunk = vec![0; usize_of(CHUNK)];
+    let size = file.size().map_err(LogError::io("read", path))?;
+    let mut chunk = vec![0; usize_of(CHUNK.min(size.saturating_sub(offset)))];
     while offset < size {
         let wanted = usize_of(CHUNK.min(size - offset));
         let Some(part) = chunk.get_mut(..wanted) else { return Ok(false) };
-        read_exact(&*segment.file, offset, part).map_err(LogError::io("read", &segment.path))?;
+        // Shorter where the file was cut meanwhile.
+        let read = file.read_at(offset, part).map_err(LogError::io("read", path))?;
         let found = part
+            .get(..read)
+            .unwrap_or_default()
             .chunks(usize_of(BLOCK))
-            .filter_map(|block| GroupHeader::decode(block, &segment.header))
-            .any(|header| header.first_index > expected);
+            .filter_map(|block| GroupHeader::decode(block, segment))
+            .any(|header| header.first_index > index);
         if found {
             return Ok(true);
         }

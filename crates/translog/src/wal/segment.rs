@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::format::SegmentHeader;
 use super::{BLOCK, GroupBuilder};
 use crate::error::LogError;
-use crate::storage::{Storage, StoredFile, TEMPORARY};
+use crate::storage::{Storage, StoredFile, staging_path};
 
 /// The directory of the segments.
 pub(crate) const WAL_DIR: &str = "wal";
@@ -58,7 +58,7 @@ impl ActiveSegment {
         let capacity = next.capacity.max(end).next_multiple_of(BLOCK);
         // Two sequencers that race for a number must not share the file that they prepare.
         let unique = statement::Digest::of(&header.nonce).short();
-        let temporary = format!("{path}.{unique}{TEMPORARY}");
+        let temporary = staging_path(&format!("{path}.{unique}"));
         let file = storage.create(&temporary).map_err(LogError::io("create", &temporary))?;
         file.preallocate(capacity).map_err(LogError::io("reserve space for", &temporary))?;
         file.write_at(0, &bytes).map_err(LogError::io("write", &temporary))?;
@@ -84,15 +84,6 @@ impl ActiveSegment {
         self.file.write_at(self.end, bytes).map_err(LogError::io("write", &self.path))?;
         self.file.sync_data().map_err(LogError::sync(&self.path))?;
         self.end += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// [`LogError::Fenced`] where a later segment exists that this sequencer did not make.
-    pub(crate) fn check_fence(&self, storage: &dyn Storage) -> Result<(), LogError> {
-        let next = segment_path(self.header.number + 1);
-        if storage.exists(&next).map_err(LogError::io("look for", &next))? {
-            return Err(LogError::Fenced { epoch: self.header.number });
-        }
         Ok(())
     }
 }
