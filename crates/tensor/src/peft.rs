@@ -105,6 +105,11 @@ pub enum Embedding {
     No,
 }
 
+/// Whether a module path ends in a name in use for embeddings and output heads.
+pub fn embedding_of(path: &str) -> Embedding {
+    if is_embedding(path) { Embedding::Yes } else { Embedding::No }
+}
+
 /// The tensors seen so far for one module.
 #[derive(Debug, Default)]
 struct Parts<'a> {
@@ -176,8 +181,7 @@ impl<'a> Adapter<'a> {
     }
 
     fn add_full(&mut self, path: &'a str, parameter: &'a str, kind: FullKind, view: View<'a>) {
-        let embedding = if is_embedding(path) { Embedding::Yes } else { Embedding::No };
-        self.full.push(FullTensor { path, parameter, kind, embedding, view });
+        self.full.push(FullTensor { path, parameter, kind, embedding: embedding_of(path), view });
     }
 
     fn add_module(&mut self, path: &'a str, layer: Layer, parts: &Parts<'a>) {
@@ -191,6 +195,11 @@ impl<'a> Adapter<'a> {
         let Some((rank, columns, rows)) = factor_shapes(&a, &b) else {
             return self.find(Rule::FactorShapes, path, 1, 0);
         };
+        for factor in [a, b] {
+            if !factor.dtype.is_plain_float() {
+                self.find(Rule::FactorDtype, factor.name, 1, 0);
+            }
+        }
         if rank == 0 {
             return self.find(Rule::RankZero, path, 0, 1);
         }

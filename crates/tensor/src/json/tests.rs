@@ -31,6 +31,8 @@ fn numbers_keep_their_kind() {
     assert_eq!(Value::read(b"9223372036854775807"), Ok(Value::Integer(i64::MAX)));
     assert_eq!(Value::read(b"0.1"), Ok(Value::Number(0.1)));
     assert_eq!(Value::read(b"1e2"), Ok(Value::Number(100.0)));
+    // Correctly rounded, which readers that trade it for speed get wrong in the last digit.
+    assert_eq!(Value::read(b"-180.83333333333334"), Ok(Value::Number(-180.833_333_333_333_34)));
     refused("1e999", &FaultKind::Number);
     refused("01", &FaultKind::Expected("no digit after a leading zero"));
     refused("+1", &FaultKind::Expected("a value"));
@@ -86,7 +88,8 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         Just(serde_json::Value::Null),
         any::<bool>().prop_map(serde_json::Value::from),
         any::<i64>().prop_map(serde_json::Value::from),
-        (-1000i32..1000, 1u8..8).prop_map(|(n, d)| serde_json::Value::from(f64::from(n) / f64::from(d) + 0.5)),
+        // Quarters: the other reader, as it is built here, does not round every decimal correctly.
+        (-1000_i32..1000).prop_map(|quarters| serde_json::Value::from(f64::from(quarters) / 4.0)),
         ".*".prop_map(serde_json::Value::from),
     ];
     leaf.prop_recursive(4, 32, 5, |inner| {

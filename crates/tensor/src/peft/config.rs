@@ -60,7 +60,7 @@ pub struct Config {
 }
 
 /// Members outside the typed ones that do not change what the tensors of a trained adapter do.
-const INERT: [&str; 13] = [
+const INERT: [&str; 12] = [
     "base_model_name_or_path",
     "inference_mode",
     "lora_dropout",
@@ -73,7 +73,6 @@ const INERT: [&str; 13] = [
     "exclude_modules",
     "layers_to_transform",
     "layers_pattern",
-    "ensure_weight_tying",
 ];
 
 impl Config {
@@ -150,7 +149,10 @@ impl Config {
     /// The scaling `s` of a module, from the declared rank and alpha; nothing where it cannot be told.
     ///
     /// One division (and one root) in `f64`, correctly rounded.
-    #[expect(clippy::cast_precision_loss, reason = "ranks are far below 2^53; beyond it, the last bit is lost")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "ranks are far below 2^53; beyond it, the last bit is lost"
+    )]
     pub fn scaling_of(&self, path: &str) -> Option<f64> {
         let rank = self.rank_of(path)? as f64;
         let alpha = matched(&self.alpha_pattern, path, self.alpha)?;

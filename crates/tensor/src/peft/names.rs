@@ -58,7 +58,7 @@ fn split_on<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
 }
 
 /// Last segments of module paths that are input embeddings or output heads in the model families in use.
-const EMBEDDINGS: [&str; 17] = [
+const EMBEDDINGS: [&str; 16] = [
     "embed_tokens",
     "embed_tokens_per_layer",
     "embed_positions",
@@ -75,7 +75,6 @@ const EMBEDDINGS: [&str; 17] = [
     "embedding",
     "lm_head",
     "output_embeddings",
-    "cls_decoder",
 ];
 
 /// Whether a module path ends in a name in use for embeddings and output heads.

@@ -92,6 +92,12 @@ impl Dtype {
             | Self::I64 => false,
         }
     }
+
+    /// Whether the elements are floating-point numbers of a type in which weights are stored as they are. The
+    /// 8-bit types come with scales of their own that stand elsewhere.
+    pub const fn is_plain_float(self) -> bool {
+        self.is_float() && self.bytes() > 1
+    }
 }
 
 /// Decodes whole elements into `out`, replacing what it holds. Exact for every type except 64-bit integers

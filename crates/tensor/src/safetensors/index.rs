@@ -23,17 +23,13 @@ impl Index {
     /// # Errors
     /// [`Error::Json`], [`Error::Repeated`], [`Error::Missing`], [`Error::Type`], [`Error::ShardName`].
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
-        let wrong = |member: &str, expected| Error::Type {
-            document: DOCUMENT,
-            member: shown(member),
-            expected,
-        };
+        let wrong =
+            |member: &str, expected| Error::Type { document: DOCUMENT, member: shown(member), expected };
         let value = Value::read(bytes).map_err(|fault| Error::json(DOCUMENT, fault))?;
         let Value::Object(members) = value else {
             return Err(wrong("", "an object"));
         };
-        let (maps, other): (Vec<_>, Vec<_>) =
-            members.into_iter().partition(|(name, _)| name == "weight_map");
+        let (maps, other): (Vec<_>, Vec<_>) = members.into_iter().partition(|(name, _)| name == "weight_map");
         let Some((_, map)) = maps.into_iter().next() else {
             return Err(Error::Missing { document: DOCUMENT, member: "weight_map" });
         };
@@ -107,10 +103,8 @@ impl<'a> Sharded<'a> {
         if let Some(shard) = named.iter().find(|shard| !shards.contains_key(*shard)) {
             return Err(Error::ShardSet { shard: shown(shard) });
         }
-        let differs = |tensor: &str, shard: &str| Error::ShardContent {
-            tensor: shown(tensor),
-            shard: shown(shard),
-        };
+        let differs =
+            |tensor: &str, shard: &str| Error::ShardContent { tensor: shown(tensor), shard: shown(shard) };
         for (shard, file) in &shards {
             for view in file.views() {
                 if index.weight_map.get(view.name) != Some(shard) {
@@ -124,6 +118,11 @@ impl<'a> Sharded<'a> {
             }
         }
         Ok(Self { index, shards })
+    }
+
+    /// From tensor name to shard name.
+    pub const fn weight_map(&self) -> &BTreeMap<String, String> {
+        &self.index.weight_map
     }
 
     /// The tensor of that name.

@@ -38,11 +38,9 @@ pub fn write(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Result<Vec<u8>, Erro
         }
         let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
         let dimensions: Vec<String> = shape.iter().map(ToString::to_string).collect();
-        header.push_str(&format!(
-            "\"{escaped}\":{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{at},{end}]}}",
-            dtype.name(),
-            dimensions.join(","),
-        ));
+        let offsets = [at.to_string(), end.to_string()].join(",");
+        header.extend(["\"", &escaped, "\":{\"dtype\":\"", dtype.name(), "\",\"shape\":["]);
+        header.extend([&dimensions.join(","), "],\"data_offsets\":[", &offsets, "]}"]);
         at = end;
     }
     header.push('}');
