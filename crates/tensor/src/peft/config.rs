@@ -127,16 +127,15 @@ impl Config {
 
     /// Names of members that this reader does not give effect to although they may change what the adapter does:
     /// not empty, and not known to be inert. `init_lora_weights` counts unless it is one of the ways to begin that
-    /// leave the base weights alone.
+    /// leave the base weights alone and make a module without tensors do nothing.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
         self.other.iter().filter_map(|(name, value)| {
-            let harmless_start = name == "init_lora_weights"
-                && match value {
-                    Value::Bool(_) | Value::Null => true,
-                    Value::Text(text) => matches!(text.as_str(), "gaussian" | "eva" | "orthogonal"),
-                    _ => false,
-                };
-            let inert = value.is_empty() || harmless_start || INERT.contains(&name.as_str());
+            let inert = match (name.as_str(), value) {
+                ("init_lora_weights", Value::Null | Value::Bool(true)) => true,
+                ("init_lora_weights", Value::Text(way)) => matches!(way.as_str(), "gaussian" | "eva"),
+                ("init_lora_weights", _) => false,
+                (name, value) => value.is_empty() || INERT.contains(&name),
+            };
             (!inert).then_some(name.as_str())
         })
     }

@@ -40,7 +40,10 @@ fn members_that_change_the_model_on_loading_are_told_apart() {
         unread(r#""init_lora_weights":true,"layer_replication":null,"use_qalora":false,"loftq_config":{}"#)
             .is_empty()
     );
-    assert_eq!(unread(r#""init_lora_weights":"pissa""#), ["init_lora_weights"]);
+    for start in [r#""pissa""#, r#""olora""#, "false", "1"] {
+        assert_eq!(unread(&format!(r#""init_lora_weights":{start}"#)), ["init_lora_weights"]);
+    }
+    assert!(unread(r#""init_lora_weights":"gaussian""#).is_empty());
     assert_eq!(unread(r#""layer_replication":[[0,4],[2,5]]"#), ["layer_replication"]);
     assert_eq!(unread(r#""auto_mapping":{"parent_library":"x"}"#), ["auto_mapping"]);
     assert_eq!(unread(r#""lora_bias":true"#), ["lora_bias"]);

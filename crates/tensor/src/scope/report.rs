@@ -1,6 +1,7 @@
 //! What a check answers: a verdict, measures, and violations with stable codes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,11 @@ macro_rules! rules {
             /// The stable code.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code),+ }
+            }
+
+            /// What a breach of the rule is.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim()),+ }
             }
 
             /// What can be done about it.
@@ -174,6 +180,13 @@ rules! {
     IntegerOutOfRange "CS-TSR-183" Outside "choose a value inside the range";
     /// A value of another type, or a string that is not among those allowed.
     ValueNotAllowed "CS-TSR-184" Outside "choose one of the values allowed";
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, place, measured, limit } = self;
+        write!(formatter, "{} `{place}`: {} Found {measured}, limit {limit}.", rule.code(), rule.meaning())
+    }
 }
 
 impl ScopeReport {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{
     LayerRange, Pattern, PromptScope, Rule, Scope, ScopeReport, SettingRule, SettingsScope, VIOLATIONS_MAX,
-    Verdict, check_adapter, check_prompt, check_settings, check_weights,
+    Verdict, Violation, check_adapter, check_prompt, check_settings, check_weights,
 };
 use crate::peft::{Adapter, Config};
 use crate::safetensors::{Dtype, SafeTensors, write};

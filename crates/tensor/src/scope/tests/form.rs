@@ -80,5 +80,14 @@ fn codes_are_distinct_and_every_rule_has_a_hint() {
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), Rule::ALL.len());
-    assert!(Rule::ALL.iter().all(|rule| !rule.hint().is_empty() && rule.verdict() != Verdict::Within));
+    assert!(Rule::ALL.iter().all(|rule| !rule.hint().is_empty()
+        && !rule.meaning().is_empty()
+        && rule.verdict() != Verdict::Within));
+}
+
+#[test]
+fn a_violation_says_what_where_and_by_how_much() {
+    let violation = Violation { rule: Rule::RankOver, place: "layers.3.q".into(), measured: 16, limit: 8 };
+    let text = "CS-TSR-105 `layers.3.q`: The rank is above the limit. Found 16, limit 8.";
+    assert_eq!(violation.to_string(), text);
 }
