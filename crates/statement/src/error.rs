@@ -90,11 +90,15 @@ impl StatementError {
             Self::Json(_) | Self::Spelling | Self::SignatureOrder => {
                 "make the bytes with Countersign's own encoder, or with any RFC 8785 encoder and integers only"
             }
-            Self::Shape(_) | Self::Subjects | Self::StatementType | Self::PredicateType(_) | Self::PayloadType => {
-                "compare the statement with its schema in docs/statements/"
-            }
+            Self::Shape(_)
+            | Self::Subjects
+            | Self::StatementType
+            | Self::PredicateType(_)
+            | Self::PayloadType => "compare the statement with its schema in docs/statements/",
             Self::UnknownCritical(_) => "read this log with a version of Countersign that knows the kind",
-            Self::Encode(_) | Self::Oversize(_) => "put large evidence and text into the vault and name its digest",
+            Self::Encode(_) | Self::Oversize(_) => {
+                "put large evidence and text into the vault and name its digest"
+            }
             Self::RepeatedSigner(_) | Self::TooManySignatures => "one signature per key, 32 at most",
             Self::Entry => "the log is damaged or not Countersign's; run `countersign log fsck`",
         }

@@ -135,7 +135,9 @@ impl ChangeId {
     pub fn from_random(bytes: [u8; 16]) -> Self {
         let mut text = String::from("chg-");
         for byte in bytes {
-            text.push_str(&format!("{byte:02x}"));
+            for nibble in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(u32::from(nibble), 16));
+            }
         }
         Self(text)
     }

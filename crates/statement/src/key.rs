@@ -97,7 +97,9 @@ impl PublicKey {
 fn ed25519(public: &[u8]) -> Result<ed25519_dalek::VerifyingKey, SignatureError> {
     let bytes: &[u8; 32] = public.try_into().map_err(|_| SignatureError::Key)?;
     let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| SignatureError::Key)?;
-    if key.is_weak() || key.as_bytes() != bytes { Err(SignatureError::Key) } else { Ok(key) }
+    // The key keeps the bytes it was read from, whatever they are; only the point encoded anew is canonical.
+    let canonical = key.to_edwards().compress().to_bytes();
+    if key.is_weak() || canonical != *bytes { Err(SignatureError::Key) } else { Ok(key) }
 }
 
 fn verify_ed25519(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {

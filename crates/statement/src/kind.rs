@@ -15,17 +15,18 @@ use crate::header::Header;
 use crate::json::{self, EncodeError, ShapeError, Value};
 
 pub use change::{
-    Approval, Artefact, Capacity, Component, ComponentRole, EvidenceKind, Finding, Isolation, Level, Manifest,
-    ModificationKind, Outcome, Proposal, Proposer, Rejection, Score, ScoreTerm, ServedState, Tier, Verdict, Violation,
+    Approval, Artefact, Capacity, Component, ComponentRole, EvidenceKind, Finding, Isolation, Level,
+    Manifest, ModificationKind, Outcome, Proposal, Proposer, Rejection, Score, ScoreTerm, ServedState, Tier,
+    Verdict, Violation,
 };
 pub use governance::{
-    Assurance, CalibrationStep, CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, FreezeTarget,
-    Grant, GrantPurpose, ImpactRules, LevelFloor, Limits, LogIdentity, Policy, PolicyRules, Revocation,
+    Assurance, CalibrationStep, CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant,
+    GrantPurpose, ImpactRules, LevelFloor, Limits, LogIdentity, Policy, PolicyRules, Revocation,
     RevocationTarget, Role, RoleRule, RootKey, Slot, TierRule, TrustRoot, ValueFloor, WitnessKey, Witnesses,
 };
 pub use live::{
-    BindingLevel, BreakGlass, EngineBinding, GateDecision, GateResult, Incident, Observation, ReleaseOrder, Response,
-    RollbackOrder, Severity, Stage, StageReport,
+    BindingLevel, BreakGlass, EngineBinding, GateDecision, GateResult, Incident, Observation, ReleaseOrder,
+    Response, RollbackOrder, Severity, Stage, StageReport,
 };
 pub use record::{Attempt, Hold, HoldAction, Purge, Retirement};
 
@@ -164,7 +165,8 @@ impl Kind {
         format!("urn:countersign:{}:v{}", self.name(), self.version())
     }
 
-    /// Whether a reader that does not know this kind must stop: all kinds that widen or narrow authority.
+    /// Whether a reader that does not know this kind must stop: where overlooking it would leave authority where it
+    /// should not be. Who overlooks a grant or an approval only withholds.
     pub const fn critical(self) -> bool {
         match self {
             Self::TrustRoot
@@ -231,9 +233,11 @@ impl Body {
             }
             Self::Finding(body) => vec![("proposal".to_owned(), *body.proposal.digest())],
             Self::Verdict(body) => vec![("proposal".to_owned(), *body.proposal.digest())],
-            Self::Approval(body) => {
-                body.artefacts.iter().map(|digest| (format!("artefact:{}", digest.short()), *digest)).collect()
-            }
+            Self::Approval(body) => body
+                .artefacts
+                .iter()
+                .map(|digest| (format!("artefact:{}", digest.short()), *digest))
+                .collect(),
             Self::ReleaseOrder(body) => vec![("state".to_owned(), *body.to_state.digest())],
             Self::RollbackOrder(body) => vec![("state".to_owned(), *body.to_state.digest())],
             Self::EngineBinding(body) => vec![("state".to_owned(), *body.state.digest())],
@@ -269,3 +273,6 @@ impl Body {
         Ok(subjects)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ pub mod bytes;
 pub mod digest;
 pub mod envelope;
 pub mod error;
+#[cfg(any(test, feature = "examples"))]
+pub mod example;
 pub mod header;
 pub mod id;
 pub mod json;
@@ -17,6 +19,8 @@ pub mod kind;
 pub mod leaf;
 pub mod schema;
 mod statement;
+#[cfg(test)]
+mod vectors;
 
 pub use bytes::Bytes;
 pub use digest::{Digest, DigestError};

@@ -101,7 +101,11 @@ impl Statement {
     pub fn to_payload(&self) -> Result<Vec<u8>, StatementError> {
         let frame = wire::Frame {
             kind: STATEMENT_TYPE.to_owned(),
-            predicate: wire::Predicate { body: &self.body, header: self.header.clone(), issued_ms: self.issued_ms },
+            predicate: wire::Predicate {
+                body: &self.body,
+                header: self.header.clone(),
+                issued_ms: self.issued_ms,
+            },
             predicate_type: self.header.predicate_type(),
             subject: self.subjects()?,
         };
@@ -138,7 +142,8 @@ impl Content {
         if frame.predicate_type != frame.header.predicate_type() {
             return Err(StatementError::PredicateType(frame.predicate_type.to_owned()));
         }
-        let known = Kind::from_name(frame.header.kind.as_str()).filter(|kind| kind.version() == frame.header.version);
+        let known =
+            Kind::from_name(frame.header.kind.as_str()).filter(|kind| kind.version() == frame.header.version);
         let Some(kind) = known else {
             if frame.header.critical {
                 return Err(StatementError::UnknownCritical(frame.predicate_type.to_owned()));
@@ -207,3 +212,6 @@ impl<'a> Members<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,8 +62,7 @@ impl ShapeError {
     }
 
     fn within(mut self, step: &str) -> Self {
-        self.path =
-            if self.path.is_empty() { step.to_owned() } else { format!("{step}.{}", self.path) };
+        self.path = if self.path.is_empty() { step.to_owned() } else { format!("{step}.{}", self.path) };
         self
     }
 }
@@ -123,6 +122,19 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         visitor.visit_newtype_struct(self)
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ShapeError> {
+        // Derived structs would read an array of their members in order as well: a second spelling.
+        match self.0 {
+            Value::Object(_) => self.deserialize_any(visitor),
+            _ => Err(de::Error::custom("expected an object")),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -147,7 +159,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 
@@ -192,9 +204,7 @@ impl<'de> de::MapAccess<'de> for Members<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ShapeError> {
         match self.pending.take() {
-            Some((name, value)) => {
-                seed.deserialize(Reader(value)).map_err(|error| error.within(name))
-            }
+            Some((name, value)) => seed.deserialize(Reader(value)).map_err(|error| error.within(name)),
             None => Err(de::Error::custom("a value before its name")),
         }
     }
@@ -232,9 +242,9 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        _: &'static [&'static str],
+        members: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ShapeError> {
-        de::Deserializer::deserialize_any(Reader(self.content), visitor)
+        de::Deserializer::deserialize_struct(Reader(self.content), "", members, visitor)
     }
 }

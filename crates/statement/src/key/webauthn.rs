@@ -42,10 +42,16 @@ pub(super) struct Opened {
 const ASSERTION_BYTES_MAX: usize = 8_192;
 const USER_PRESENT: u8 = 0x01;
 const USER_VERIFIED: u8 = 0x04;
+const ATTESTED_KEY: u8 = 0x40;
+const EXTENSIONS: u8 = 0x80;
 
 impl Assertion {
     /// Reads an assertion and checks type, challenge, origin, relying party and user verification.
-    pub(super) fn open(bytes: &[u8], site: &RelyingParty, challenge: &Digest) -> Result<Opened, SignatureError> {
+    pub(super) fn open(
+        bytes: &[u8],
+        site: &RelyingParty,
+        challenge: &Digest,
+    ) -> Result<Opened, SignatureError> {
         let value = json::parse_canonical(bytes, ASSERTION_BYTES_MAX).map_err(|_| SignatureError::Form)?;
         let assertion: Self = json::from_value(&value).map_err(|_| SignatureError::Form)?;
         check_client_data(assertion.client_data.as_slice(), site, challenge)?;
@@ -53,8 +59,14 @@ impl Assertion {
         let (Some(site_hash), Some(flags)) = (data.get(..32), data.get(32)) else {
             return Err(SignatureError::Form);
         };
+        // Without attested key or extensions nothing follows the counter.
+        let well_sized =
+            if flags & (ATTESTED_KEY | EXTENSIONS) == 0 { data.len() == 37 } else { data.len() > 37 };
+        if !well_sized {
+            return Err(SignatureError::Form);
+        }
         let verified = USER_PRESENT | USER_VERIFIED;
-        if data.len() < 37 || site_hash != Digest::of(site.id.as_bytes()).as_bytes() || flags & verified != verified {
+        if site_hash != Digest::of(site.id.as_bytes()).as_bytes() || flags & verified != verified {
             return Err(SignatureError::Assertion);
         }
         let mut message = data.to_vec();
@@ -68,7 +80,8 @@ impl Assertion {
 fn check_client_data(bytes: &[u8], site: &RelyingParty, challenge: &Digest) -> Result<(), SignatureError> {
     let limits = Limits { bytes: 4_096, depth: 8, numbers: Numbers::Any };
     let Ok(Value::Object(members)) = json::parse(bytes, limits) else { return Err(SignatureError::Form) };
-    let is = |name: &str, wanted: &str| matches!(members.get(name), Some(Value::String(text)) if text == wanted);
+    let is =
+        |name: &str, wanted: &str| matches!(members.get(name), Some(Value::String(text)) if text == wanted);
     let crossed = matches!(members.get("crossOrigin"), Some(value) if *value != Value::Bool(false));
     let challenge = URL_SAFE_NO_PAD.encode(challenge.as_bytes());
     if is("type", "webauthn.get") && is("challenge", &challenge) && is("origin", &site.origin) && !crossed {

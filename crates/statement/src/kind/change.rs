@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::id::{ChangeId, Name, PersonId, SlotId, StateId, StatementId};
 use crate::json::{self, EncodeError};
+use crate::schema::map_schema;
 
 /// What kind of modification a change is (FEATURES P1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -330,6 +331,7 @@ pub struct Finding {
     /// The box it ran in.
     pub isolation: Isolation,
     /// What was measured, in integers, units in the names.
+    #[schemars(schema_with = "map_schema::<Name, i64>")]
     pub measures: BTreeMap<Name, i64>,
     /// What it says.
     pub outcome: Outcome,

@@ -10,6 +10,7 @@ use super::live::BindingLevel;
 use crate::digest::Digest;
 use crate::id::{ChangeId, KeyId, Name, PersonId, SlotId, StateId, StatementId};
 use crate::key::PublicKey;
+use crate::schema::map_schema;
 
 /// What a key may speak as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -169,6 +170,7 @@ pub struct TrustRoot {
     /// When it ends: after that nothing is admitted.
     pub expires_ms: u64,
     /// The keys, by id.
+    #[schemars(schema_with = "map_schema::<KeyId, RootKey>")]
     pub keys: BTreeMap<KeyId, RootKey>,
     /// The log.
     pub log: LogIdentity,
@@ -176,6 +178,7 @@ pub struct TrustRoot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<StatementId>,
     /// The roles. A role that is absent is nobody's, whatever the directory says.
+    #[schemars(schema_with = "map_schema::<Role, RoleRule>")]
     pub roles: BTreeMap<Role, RoleRule>,
     /// The witnesses.
     pub witnesses: Witnesses,
@@ -261,6 +264,7 @@ pub struct ImpactRules {
     /// From risk to tier: rising; below the first the tier is minimal.
     pub cuts: Vec<ValueFloor>,
     /// Depth of each kind of modification, 0 to 1000.
+    #[schemars(schema_with = "map_schema::<ModificationKind, i64>")]
     pub depth: BTreeMap<ModificationKind, i64>,
     /// Floors by impact: rising.
     pub impact_floors: Vec<ValueFloor>,
@@ -271,6 +275,7 @@ pub struct ImpactRules {
     /// Floors by reliability (upper bound of the failure rate, 0 to 1000): rising.
     pub reliability_floors: Vec<ValueFloor>,
     /// Undetectability of each kind of modification, 0 to 1000: upper bound of the missed-fault rate on seeded faults.
+    #[schemars(schema_with = "map_schema::<ModificationKind, i64>")]
     pub undetectability: BTreeMap<ModificationKind, i64>,
     /// Weight of depth.
     pub weight_depth: i64,
@@ -314,8 +319,10 @@ pub struct PolicyRules {
     /// Bounds in time.
     pub limits: Limits,
     /// Evidence that kinds of modification need beside what their tier needs.
+    #[schemars(schema_with = "map_schema::<ModificationKind, BTreeSet<EvidenceKind>>")]
     pub modification_evidence: BTreeMap<ModificationKind, BTreeSet<EvidenceKind>>,
     /// The four tiers.
+    #[schemars(schema_with = "map_schema::<Tier, TierRule>")]
     pub tiers: BTreeMap<Tier, TierRule>,
     /// SHA-256 of the code of the workers whose findings count.
     pub workers: BTreeSet<Digest>,
@@ -353,6 +360,7 @@ pub struct Slot {
     /// The kinds of modification it takes.
     pub modifications: BTreeSet<ModificationKind>,
     /// The scope file for each level; a level without one is not open here.
+    #[schemars(schema_with = "map_schema::<Level, Digest>")]
     pub scopes: BTreeMap<Level, Digest>,
     /// Its name.
     pub slot: SlotId,

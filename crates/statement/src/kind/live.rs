@@ -9,6 +9,7 @@ use super::change::Tier;
 use crate::digest::Digest;
 use crate::id::{Name, PersonId, SlotId, StateId, StatementId};
 use crate::key::PublicKey;
+use crate::schema::map_schema;
 
 /// The order to serve a state: a compare-and-swap on the slot, with everything it rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -151,6 +152,7 @@ pub struct Observation {
     /// When the window began.
     pub from_ms: u64,
     /// What was measured, in integers, units in the names.
+    #[schemars(schema_with = "map_schema::<Name, i64>")]
     pub measures: BTreeMap<Name, i64>,
     /// The slot.
     pub slot: SlotId,
