@@ -20,6 +20,15 @@
 //! leak who holds what), or map files into memory (a file that another process changes or truncates under a
 //! mapping would give two hashes of two contents, or a crash; both hashes here see the same owned bytes).
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::large_stack_arrays,
+        reason = "tests cut content into small pieces"
+    )
+)]
+
 mod attachment;
 pub mod blocking;
 mod disk;

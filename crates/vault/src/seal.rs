@@ -167,8 +167,9 @@ pub(crate) fn open_message(
     let chunks = Chunks::resume(key, context, header)?;
     let full = body.chunks_exact(SEALED_CHUNK);
     let last = full.remainder();
-    let plain_len = body.len().checked_sub(TAG * (full.len() + 1)).ok_or(SealError::Length)?;
-    let mut plain = Zeroizing::new(vec![0; plain_len]);
+    // A full last chunk means that the end is missing; one below a tag is no chunk.
+    let short_len = last.len().checked_sub(TAG).ok_or(SealError::Length)?;
+    let mut plain = Zeroizing::new(vec![0; full.len() * CHUNK + short_len]);
     let (whole, short) = plain.split_at_mut(full.len() * CHUNK);
     for ((index, chunk), out) in (0_u64..).zip(full.clone()).zip(whole.chunks_exact_mut(CHUNK)) {
         chunks.open(index, chunk, out)?;

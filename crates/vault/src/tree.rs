@@ -152,7 +152,11 @@ impl Shape {
 
     fn climb(self, groups: &Range<u64>, nodes: &BTreeMap<u64, Node>) -> Option<Blake3Root> {
         let mut first = groups.start;
-        let mut run: Vec<Node> = groups.clone().map(|group| nodes.get(&group).copied()).collect::<Option<_>>()?;
+        let mut run: Vec<Node> =
+            groups.clone().map(|group| nodes.get(&group).copied()).collect::<Option<_>>()?;
+        if run.is_empty() {
+            return None;
+        }
         for (start, count) in self.levels() {
             let last = first + run.len() as u64 - 1;
             if last >= count {
