@@ -19,7 +19,11 @@ pub struct HeadConflict {
 
 impl fmt::Display for HeadConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` says:\n{}\nthe write-ahead log says:\n{}", self.path, self.published, self.recovered)?;
+        write!(
+            f,
+            "`{}` says:\n{}\nthe write-ahead log says:\n{}",
+            self.path, self.published, self.recovered
+        )?;
         if let Some(cut) = &self.cut {
             write!(f, "\nthe write-ahead log is unreadable from {cut}")?;
         }

@@ -4,6 +4,8 @@
 //! log, and a few million content digests at a time for the search for duplicates. Takes no lock and writes
 //! nothing; beside a running writer, the newest entries may be missing from the report.
 
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::collections::HashMap;
@@ -219,7 +221,8 @@ impl Check<'_> {
     fn entries(&mut self) {
         let claimed = self.heads.iter().map(|(_, head)| head.claims().size()).max().unwrap_or(0);
         self.compare_heads_here();
-        let outcome = recover(self.storage, self.origin, Bodies::Load, &mut |group| self.group(group, claimed));
+        let outcome =
+            recover(self.storage, self.origin, Bodies::Load, &mut |group| self.group(group, claimed));
         self.report.entries = self.frontier.size();
         match outcome {
             Ok(recovered) => {
@@ -321,7 +324,11 @@ fn find_duplicates(storage: &dyn Storage, origin: &str, report: &mut Report, at_
                 let first = *seen.entry(record.key).or_insert(index);
                 if first != index {
                     let at = Location { path: group.path.clone(), offset, index };
-                    report.add_at(FindingKind::Duplicate, at, format!("the content of entry `{first}` again"));
+                    report.add_at(
+                        FindingKind::Duplicate,
+                        at,
+                        format!("the content of entry `{first}` again"),
+                    );
                 }
             }
             Ok(Flow::Continue)

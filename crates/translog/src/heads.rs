@@ -23,9 +23,12 @@ pub(crate) fn read_head(
     let Some(bytes) = read_file(storage, path, MAX_NOTE as u64).map_err(LogError::io("read", path))? else {
         return Ok(None);
     };
-    let bad =
-        |error: merkle::MerkleError| LogError::BadCheckpoint { path: path.to_owned(), what: error.to_string() };
-    let verified = SignedCheckpoint::parse(&bytes).and_then(|signed| signed.open(origin, keys)).map_err(bad)?;
+    let bad = |error: merkle::MerkleError| LogError::BadCheckpoint {
+        path: path.to_owned(),
+        what: error.to_string(),
+    };
+    let verified =
+        SignedCheckpoint::parse(&bytes).and_then(|signed| signed.open(origin, keys)).map_err(bad)?;
     Ok(Some(verified.signed().clone()))
 }
 

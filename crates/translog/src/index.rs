@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use merkle::{Frontier, Hash, HashReader, leaf_hash};
 
-use crate::error::{LogError, Location};
+use crate::error::{Location, LogError};
 use crate::storage::{StoredFile, read_exact};
 use crate::wal::{Group, Record};
 

@@ -1,6 +1,8 @@
 //! The log as a program holds it: a sequencer thread, a publishing thread, and any number of callers.
 
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -56,7 +58,17 @@ impl Log {
         let queue = Arc::new(Queue::default());
         let alarm = Arc::new(Alarm::default());
         let publisher = Arc::new(Mutex::new(publisher));
-        let mut log = Self { shared, config, queue, publisher, alarm, sequencing: None, publishing: None, recovery, _lock: lock };
+        let mut log = Self {
+            shared,
+            config,
+            queue,
+            publisher,
+            alarm,
+            sequencing: None,
+            publishing: None,
+            recovery,
+            _lock: lock,
+        };
         log.sequencing = Some(log.spawn_sequencer(sequencer)?);
         if let Publishing::EveryMs(interval_ms) = log.config.publishing {
             log.publishing = Some(log.spawn_publisher(Duration::from_millis(interval_ms))?);
@@ -109,7 +121,8 @@ impl Log {
         self.shared.alive()?;
         self.admit(&content)?;
         let completion = Arc::new(Completion::default());
-        let request = Request { submissions: vec![Submission::new(content)], reply: Reply(Arc::clone(&completion)) };
+        let request =
+            Request { submissions: vec![Submission::new(content)], reply: Reply(Arc::clone(&completion)) };
         self.push(request)?;
         Ok(Ticket { completion })
     }
@@ -117,7 +130,8 @@ impl Log {
     /// Checks the contents (in this thread) and queues together those that pass.
     pub fn submit_many(&self, contents: Vec<Vec<u8>>) -> Result<Tickets, LogError> {
         self.shared.alive()?;
-        let refused: Vec<Option<LogError>> = contents.iter().map(|content| self.admit(content).err()).collect();
+        let refused: Vec<Option<LogError>> =
+            contents.iter().map(|content| self.admit(content).err()).collect();
         let admitted = contents.into_iter().zip(&refused).filter(|(_, refused)| refused.is_none());
         let submissions: Vec<Submission> = admitted.map(|(content, _)| Submission::new(content)).collect();
         let completion = Arc::new(Completion::default());
@@ -130,7 +144,9 @@ impl Log {
     }
 
     fn push(&self, request: Request) -> Result<(), LogError> {
-        self.queue.push(request, self.config.queue_entries).map_err(|closed| self.shared.alive().err().unwrap_or(closed))
+        self.queue
+            .push(request, self.config.queue_entries)
+            .map_err(|closed| self.shared.alive().err().unwrap_or(closed))
     }
 
     /// What opening found and did.
@@ -253,7 +269,10 @@ impl HashReader for Log {
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").field("config", &self.config).field("size", &self.size()).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("config", &self.config)
+            .field("size", &self.size())
+            .finish_non_exhaustive()
     }
 }
 

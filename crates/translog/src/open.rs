@@ -14,7 +14,9 @@ use crate::publisher::{Publisher, sign_checkpoint, sign_head};
 use crate::sequencer::Sequencer;
 use crate::state::{Shared, SharedConfig};
 use crate::storage::{Access, LockGuard, STAGING, Storage, clear_staging, replace_file};
-use crate::wal::{ActiveSegment, BLOCK, Bodies, Flow, NextSegment, Recovered, SegmentHeader, WAL_DIR, recover};
+use crate::wal::{
+    ActiveSegment, BLOCK, Bodies, Flow, NextSegment, Recovered, SegmentHeader, WAL_DIR, recover,
+};
 
 /// The file that the writer's lock is on.
 pub(crate) const LOCK: &str = "lock";
@@ -71,10 +73,7 @@ pub(crate) fn create_log(storage: Arc<dyn Storage>, config: Config) -> Result<Pa
     let head = sign_checkpoint(&config, 0, merkle::empty_root())?;
     replace_file(&*storage, CHECKPOINT, &head.to_bytes())?;
     let first = first_segment(&*storage, &config)?;
-    ActiveSegment::create(
-        &*storage,
-        &NextSegment { header: first, copied: None, capacity: BLOCK },
-    )?;
+    ActiveSegment::create(&*storage, &NextSegment { header: first, copied: None, capacity: BLOCK })?;
     open_locked(storage, config, lock)
 }
 
@@ -118,18 +117,17 @@ fn open_locked(
     let Memory { index, known, .. } = memory;
     let Recovered { frontier, last_stamp_ms, torn, .. } = recovered;
     if let Some(at) = &torn {
-        tracing::warn!(path = at.path, offset = at.offset, index = at.index, "an unfinished tail was left behind");
+        tracing::warn!(
+            path = at.path,
+            offset = at.offset,
+            index = at.index,
+            "an unfinished tail was left behind"
+        );
     }
     let config = Arc::new(config);
     let shared = Arc::new(Shared::new(storage, index, segment.header.number));
-    let sequencer = Sequencer::new(
-        Arc::clone(&shared),
-        Arc::clone(&config),
-        segment,
-        known,
-        frontier,
-        last_stamp_ms,
-    );
+    let sequencer =
+        Sequencer::new(Arc::clone(&shared), Arc::clone(&config), segment, known, frontier, last_stamp_ms);
     let (head, is_missing) = match head {
         Some(head) => (head, false),
         None => (sign_head(&config, &shared, shared.size())?, true),
@@ -216,8 +214,8 @@ fn take_over(
         None => (size, recovered.frontier.root(), recovered.last_stamp_ms),
         Some((group, _)) => {
             let before = group.first_index;
-            let root = merkle::root_at(index, before)
-                .map_err(|_| LogError::OutOfRange { wanted: before, size })?;
+            let root =
+                merkle::root_at(index, before).map_err(|_| LogError::OutOfRange { wanted: before, size })?;
             let stamp = before.checked_sub(1).and_then(|entry| index.stamp_ms(entry)).unwrap_or(0);
             (before, root, stamp)
         }
@@ -232,8 +230,10 @@ fn take_over(
         nonce: storage.nonce().map_err(LogError::io("make a name for", WAL_DIR))?,
     };
     let copy = copied.as_ref().map(|(_, group)| (group, recovered.frontier.root()));
-    let segment =
-        ActiveSegment::create(storage, &NextSegment { header, copied: copy, capacity: config.segment_bytes })?;
+    let segment = ActiveSegment::create(
+        storage,
+        &NextSegment { header, copied: copy, capacity: config.segment_bytes },
+    )?;
     if let Some((group, builder)) = &copied {
         index.relocate(group.first_index, index.next_segment(), BLOCK + builder.body_offset());
     }

@@ -129,7 +129,8 @@ impl Publisher {
     /// Removes the partial tiles of those that have become full; clients then read the full ones.
     fn remove_partials(&mut self, old: u64, new: u64) -> Result<(), LogError> {
         let storage = &*self.shared.storage;
-        for path in tiles_between(old, new).chain(bundles_between(old, new)).filter(|path| !path.is_partial()) {
+        for path in tiles_between(old, new).chain(bundles_between(old, new)).filter(|path| !path.is_partial())
+        {
             let before = TilePath::in_tree(path.kind(), path.index(), old);
             if before.is_none() {
                 continue;
@@ -202,12 +203,17 @@ impl Publisher {
             return Err(LogError::OutOfRange { wanted: old, size: new });
         }
         let proof = self.shared.consistency_proof(old, new)?;
-        let request = AddCheckpoint::new(old, proof, self.head.clone()).map_err(|error| bad_cosignature(&error))?;
+        let request =
+            AddCheckpoint::new(old, proof, self.head.clone()).map_err(|error| bad_cosignature(&error))?;
         Ok(request.to_bytes())
     }
 
     /// Adds a witness's answer to the published checkpoint.
-    pub(crate) fn add_cosignatures(&mut self, lines: &[u8], witnesses: &[VerifierKey]) -> Result<(), LogError> {
+    pub(crate) fn add_cosignatures(
+        &mut self,
+        lines: &[u8],
+        witnesses: &[VerifierKey],
+    ) -> Result<(), LogError> {
         self.shared.alive()?;
         let refuse = |what: &str| Err(LogError::BadCosignature { what: what.to_owned() });
         let lines: Vec<&[u8]> = lines.split_inclusive(|byte| *byte == b'\n').collect();

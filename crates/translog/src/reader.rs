@@ -33,7 +33,8 @@ impl ReadLog {
             size: recovered.frontier.size(),
             root: recovered.frontier.root(),
             root_at: &|size| {
-                merkle::root_at(&index, size).map_err(|_| LogError::OutOfRange { wanted: size, size: index.size() })
+                merkle::root_at(&index, size)
+                    .map_err(|_| LogError::OutOfRange { wanted: size, size: index.size() })
             },
             torn: recovered.torn.as_ref(),
         };

@@ -56,8 +56,8 @@ impl std::error::Error for SimFailure {}
 pub fn run_seed(seed: u64) -> Result<SimReport, SimFailure> {
     let mut rng = Rng::new(seed);
     let disk = SimDisk::new(rng.next());
-    let mut model = Model::new(Arc::clone(&disk), rng.next())
-        .map_err(|what| SimFailure { seed, life: 0, what })?;
+    let mut model =
+        Model::new(Arc::clone(&disk), rng.next()).map_err(|what| SimFailure { seed, life: 0, what })?;
     let (mut power_cuts, mut errors) = (0, 0);
     let lives = 2 + rng.below(4);
     for life in 0..lives {

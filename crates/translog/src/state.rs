@@ -128,12 +128,10 @@ impl HashReader for Shared {
 fn prove_error(error: ProveError<LogError>) -> LogError {
     match error {
         ProveError::Read(cause) => cause,
-        ProveError::Range(ProofError::IndexOutOfRange { index: wanted, size }) => {
-            LogError::OutOfRange { wanted, size }
-        }
-        ProveError::Range(ProofError::SizesReversed { old: wanted, new: size }) => {
-            LogError::OutOfRange { wanted, size }
-        }
+        ProveError::Range(
+            ProofError::IndexOutOfRange { index: wanted, size }
+            | ProofError::SizesReversed { old: wanted, new: size },
+        ) => LogError::OutOfRange { wanted, size },
         ProveError::Range(other) => LogError::BadConfig { what: other.to_string() },
     }
 }

@@ -104,7 +104,10 @@ pub(crate) fn read_file(storage: &dyn Storage, path: &str, limit: u64) -> io::Re
     };
     let size = file.size()?;
     if size > limit {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{size}` bytes, more than `{limit}`")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("`{size}` bytes, more than `{limit}`"),
+        ));
     }
     let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
     let read = file.read_at(0, &mut bytes)?;

@@ -16,6 +16,8 @@
 mod format;
 mod scan;
 mod segment;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use format::{GroupBuilder, MAX_GROUP_RECORDS, Record, SegmentHeader, group_bytes};
 pub(crate) use scan::{Bodies, Flow, Group, Recovered, STAMP_DECREASES, recover};

@@ -3,6 +3,8 @@
 //! The decision is `merkle`'s. Here the new state is durable before anything is cosigned. What this module does
 //! not do: speak HTTP.
 
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -92,7 +94,14 @@ impl WitnessStore {
             let state = read_state(&*storage, &log)?;
             known.insert(log.origin().to_owned(), Known { log, state });
         }
-        Ok(Self { storage, cosigners, clock, logs: Mutex::new(known), failure: OnceLock::new(), _lock: guard })
+        Ok(Self {
+            storage,
+            cosigners,
+            clock,
+            logs: Mutex::new(known),
+            failure: OnceLock::new(),
+            _lock: guard,
+        })
     }
 
     /// The size of the checkpoint of `origin` that was cosigned last; `None` for a log that is not watched.
@@ -139,11 +148,9 @@ impl WitnessStore {
             .collect();
         known.state = Some(next);
         match lines {
-            Ok(lines) => Response {
-                status: 200,
-                content_type: "text/plain; charset=utf-8",
-                body: lines.into_bytes(),
-            },
+            Ok(lines) => {
+                Response { status: 200, content_type: "text/plain; charset=utf-8", body: lines.into_bytes() }
+            }
             Err(error) => Response::text(500, error.code(), &error),
         }
     }

@@ -104,7 +104,9 @@ impl<'a> TileWalk<'a> {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return report.add_file(wrong, &name, Some(first), error.to_string());
             }
-            Err(error) => return report.add_file(FindingKind::Unreadable, &name, Some(first), error.to_string()),
+            Err(error) => {
+                return report.add_file(FindingKind::Unreadable, &name, Some(first), error.to_string());
+            }
         };
         if is_bundle {
             match decode_bundle(path, &bytes) {
@@ -121,7 +123,11 @@ impl<'a> TileWalk<'a> {
         }
         let expected = encode_tile(hashes);
         if bytes != expected {
-            let at = expected.iter().zip(&bytes).position(|(a, b)| a != b).unwrap_or(expected.len().min(bytes.len()));
+            let at = expected
+                .iter()
+                .zip(&bytes)
+                .position(|(a, b)| a != b)
+                .unwrap_or(expected.len().min(bytes.len()));
             report.add(super::Finding {
                 kind: wrong,
                 path: name,

@@ -134,6 +134,10 @@ impl Completion {
         }
     }
 
+    fn is_done(&self) -> bool {
+        matches!(*lock(&self.state), CompletionState::Done(_))
+    }
+
     fn wait(&self) -> Result<Vec<Outcome>, LogError> {
         let mut state = lock(&self.state);
         loop {
@@ -155,6 +159,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Whether [`Ticket::wait`] would answer at once.
+    pub fn is_ready(&self) -> bool {
+        self.completion.is_done()
+    }
+
     /// Waits until the entry is durable, and answers where it is.
     ///
     /// An error other than [`LogError::EntryTooLarge`] leaves open whether the entry will be in the log when it

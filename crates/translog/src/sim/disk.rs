@@ -471,7 +471,9 @@ impl Storage for SimDisk {
         let State { inodes, rng, .. } = &mut *state;
         match fate {
             Fate::Failed(error) => {
-                inodes.iter_mut().for_each(|inode| inode.tear(rng));
+                for inode in inodes {
+                    inode.tear(rng);
+                }
                 Err(error)
             }
             Fate::Cut => Err(state.cut()),

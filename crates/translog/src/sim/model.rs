@@ -74,7 +74,11 @@ impl Model {
             clock_ms: Arc::new(AtomicU64::new(1_000_000)),
             keys: Keys::new().map_err(|error| error.to_string())?,
             segment_bytes: 1 << (14 + rng.below(3)),
-            batch_entries: [4, 16, 64][usize::try_from(rng.below(3)).unwrap_or(0) % 3],
+            batch_entries: match rng.below(3) {
+                0 => 4,
+                1 => 16,
+                _ => 64,
+            },
             is_made: false,
             promises: BTreeMap::new(),
             attempted: BTreeSet::new(),
@@ -94,7 +98,8 @@ impl Model {
     fn config(&self) -> Config {
         let now = Arc::clone(&self.clock_ms);
         let clock = Arc::new(move || now.load(Ordering::Relaxed));
-        let mut config = Config::new(ORIGIN, vec![Arc::clone(&self.keys.signer) as _], vec![self.keys.log.clone()], clock);
+        let mut config =
+            Config::new(ORIGIN, vec![Arc::clone(&self.keys.signer) as _], vec![self.keys.log.clone()], clock);
         config.stamper = Arc::new(stamped);
         config.segment_bytes = self.segment_bytes;
         config.batch_entries = self.batch_entries;
@@ -115,7 +120,11 @@ impl Model {
 
     /// An error is in order only after a fault.
     fn excuse(&self, error: &LogError) -> Result<(), String> {
-        if self.disk.has_met_fault() { Ok(()) } else { Err(format!("failed without a fault: {}", show(error))) }
+        if self.disk.has_met_fault() {
+            Ok(())
+        } else {
+            Err(format!("failed without a fault: {}", show(error)))
+        }
     }
 
     /// One life of the log: opened, written, and ended by a fault or closed.
@@ -162,11 +171,15 @@ impl Model {
     fn batch(&mut self, rng: &mut Rng) -> Vec<Vec<u8>> {
         let mut batch: Vec<Vec<u8>> = Vec::new();
         let most = if rng.below(8) == 0 { 90 } else { 12 };
-        for _ in 0..1 + rng.below(most) {
+        for _ in 0..=rng.below(most) {
             let content = match rng.below(6) {
-                0 if !batch.is_empty() => batch.iter().nth(below(rng, batch.len())).cloned(),
-                1 if !self.promises.is_empty() => self.promises.keys().nth(below(rng, self.promises.len())).cloned(),
-                2 if !self.attempted.is_empty() => self.attempted.iter().nth(below(rng, self.attempted.len())).cloned(),
+                0 if !batch.is_empty() => batch.get(below(rng, batch.len())).cloned(),
+                1 if !self.promises.is_empty() => {
+                    self.promises.keys().nth(below(rng, self.promises.len())).cloned()
+                }
+                2 if !self.attempted.is_empty() => {
+                    self.attempted.iter().nth(below(rng, self.attempted.len())).cloned()
+                }
                 _ => None,
             };
             batch.push(content.unwrap_or_else(|| {
@@ -185,7 +198,8 @@ impl Model {
         let outcomes = match parts.sequencer.commit(&submissions) {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                self.attempted.extend(batch.into_iter().filter(|content| !self.promises.contains_key(content)));
+                self.attempted
+                    .extend(batch.into_iter().filter(|content| !self.promises.contains_key(content)));
                 return Ok(Err(error));
             }
         };
@@ -227,7 +241,7 @@ impl Model {
     }
 
     fn check_fsck(&self) -> Result<(), String> {
-        let report = fsck(&*self.disk, ORIGIN, &[self.keys.log.clone()]);
+        let report = fsck(&*self.disk, ORIGIN, std::slice::from_ref(&self.keys.log));
         if report.is_clean() {
             return Ok(());
         }
@@ -242,8 +256,7 @@ impl Model {
         }
         let mut parts = self.open().map_err(|error| format!("cannot open: {}", show(&error)))?;
         self.check_heads(&parts)?;
-        let again: Vec<Vec<u8>> =
-            self.promises.keys().step_by(3).chain(&self.attempted).cloned().collect();
+        let again: Vec<Vec<u8>> = self.promises.keys().step_by(3).chain(&self.attempted).cloned().collect();
         self.commit(&mut parts, again)?.map_err(|error| show(&error))?;
         self.check_entries(&parts)?;
         parts.publisher.publish().map_err(|error| show(&error))?;
@@ -282,7 +295,7 @@ impl Model {
         for index in 0..size {
             let entry = parts.shared.entry(index).map_err(|error| show(&error))?;
             let (stamp, content) = entry.split_at_checked(8).ok_or("an entry without a stamp")?;
-            let stamp = stamp.try_into().map(u64::from_be_bytes).unwrap_or(0);
+            let stamp = stamp.try_into().map_or(0, u64::from_be_bytes);
             let content = content.to_vec();
             if stamp < last {
                 return Err(format!("stamp {stamp} of entry {index} is below {last}"));

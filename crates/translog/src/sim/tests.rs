@@ -13,7 +13,10 @@ fn check_seeds(seeds: std::ops::Range<u64>) {
         acknowledged += report.acknowledged;
     }
     // A run in which nothing happened would prove nothing.
-    assert!(power_cuts > 500 && errors > 100 && acknowledged > 10_000, "{power_cuts} {errors} {acknowledged}");
+    assert!(
+        power_cuts > 500 && errors > 100 && acknowledged > 10_000,
+        "{power_cuts} {errors} {acknowledged}"
+    );
 }
 
 #[test]

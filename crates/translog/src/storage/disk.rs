@@ -32,7 +32,11 @@ impl Disk {
     /// The directory `root`, which must be there.
     pub fn open_existing(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
-        if fs::metadata(&root)?.is_dir() { Ok(Self { root }) } else { Err(io::ErrorKind::NotADirectory.into()) }
+        if fs::metadata(&root)?.is_dir() {
+            Ok(Self { root })
+        } else {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
     }
 
     /// The directory.

@@ -50,6 +50,9 @@ impl SegmentHeader {
 
     pub(crate) fn decode(block: &[u8]) -> Result<Self, &'static str> {
         let mut fields = Fields(block);
+        if block.len() as u64 != BLOCK {
+            return Err("the segment header is cut short");
+        }
         let header = (|| {
             let magic = fields.take::<8>()?;
             let header = Self {

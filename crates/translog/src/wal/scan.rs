@@ -7,7 +7,7 @@ use merkle::{Frontier, Hash, leaf_hash};
 use super::format::{GroupHeader, Record, SegmentHeader, usize_of};
 use super::segment::{WAL_DIR, segment_number, segment_path};
 use super::{BLOCK, GroupBuilder};
-use crate::error::{LogError, Location};
+use crate::error::{Location, LogError};
 use crate::storage::{Access, Storage, StoredFile};
 
 /// What is wrong with a stamp below the one before it.
@@ -144,10 +144,8 @@ fn open_segments(storage: &dyn Storage, origin: &str) -> Result<Vec<Segment>, Lo
         let mut block = vec![0; usize_of(BLOCK)];
         let read = file.read_at(0, &mut block).map_err(LogError::io("read", &path))?;
         block.truncate(read);
-        let damaged = |what| LogError::Damaged {
-            at: Location { path: path.clone(), offset: 0, index: 0 },
-            what,
-        };
+        let damaged =
+            |what| LogError::Damaged { at: Location { path: path.clone(), offset: 0, index: 0 }, what };
         let header = SegmentHeader::decode(&block).map_err(damaged)?;
         if header.number != number {
             return Err(damaged("the segment's number is not its name's"));
