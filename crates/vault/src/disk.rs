@@ -77,9 +77,12 @@ pub(crate) fn ensure_directory(steps: &dyn Steps, directory: &Path) -> Result<()
     if directory.is_dir() {
         return Ok(());
     }
+    let made: Vec<&Path> = directory.ancestors().take_while(|folder| !folder.exists()).collect();
     std::fs::create_dir_all(directory).map_err(failed)?;
     std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)?;
-    sync_parent(steps, directory)
+    made.into_iter()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .try_for_each(|folder| sync_parent(steps, folder))
 }
 
 /// Writes a new file under its final name in one step: complete and durable, or not there. An existing file is

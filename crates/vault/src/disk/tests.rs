@@ -194,3 +194,15 @@ fn drafts_are_swept_by_age() {
     assert!(shard.join("kept").exists());
     assert_eq!(destroy_drafts(&OsSteps, &scene.root.join("nowhere"), None).unwrap(), 0);
 }
+
+#[test]
+fn every_folder_that_is_made_is_made_durable() {
+    let scene = scene();
+    let recorder = Recorder::default();
+    let deep = scene.root.join("a/b");
+    ensure_directory(&recorder, &deep).unwrap();
+    assert_eq!(recorder.steps(), ["sync a", "sync root"]);
+    assert_eq!(std::fs::metadata(&deep).unwrap().mode() & 0o777, 0o700);
+    ensure_directory(&recorder, &deep).unwrap();
+    assert_eq!(recorder.steps().len(), 2, "what is there is left alone");
+}
