@@ -4,6 +4,8 @@
 //! those writes whatever the seed says: none, all, some sectors, a prefix, in any order; and likewise of the
 //! names. A failed sync leaves the cache as it is and drops the writes that it did not make, as Linux does.
 
+mod unsynced;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -11,9 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use super::rng::Rng;
 use crate::state::lock;
 use crate::storage::{Access, LockGuard, Storage, StoredFile, parent};
-
-/// The unit in which an unsynced write may be torn, in bytes.
-const SECTOR: usize = 512;
+use unsynced::{Change, Inode, Naming};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,117 +40,6 @@ pub enum Locks {
     Kept,
     /// Everybody gets the lock, as on a file system whose locks do not work.
     Broken,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Bytes { offset: usize, bytes: Vec<u8> },
-    Length(usize),
-}
-
-impl Change {
-    fn apply(&self, contents: &mut Vec<u8>) {
-        match self {
-            Self::Length(length) => contents.resize(*length, 0),
-            Self::Bytes { offset, bytes } => {
-                let end = offset + bytes.len();
-                if contents.len() < end {
-                    contents.resize(end, 0);
-                }
-                if let Some(place) = contents.get_mut(*offset..end) {
-                    place.copy_from_slice(bytes);
-                }
-            }
-        }
-    }
-
-    /// Applies what is left of the change after a power cut.
-    fn apply_torn(&self, contents: &mut Vec<u8>, rng: &mut Rng) {
-        let Self::Bytes { offset, bytes } = self else {
-            if rng.below(2) == 0 {
-                self.apply(contents);
-            }
-            return;
-        };
-        match rng.below(4) {
-            0 => {}
-            1 => self.apply(contents),
-            2 => {
-                let kept = usize_of(rng.below(bytes.len() as u64 + 1));
-                let bytes = bytes.get(..kept).unwrap_or_default().to_vec();
-                Self::Bytes { offset: *offset, bytes }.apply(contents);
-            }
-            _ => {
-                let first = SECTOR - offset % SECTOR;
-                let (head, rest) = bytes.split_at(first.min(bytes.len()));
-                let mut at = *offset;
-                for sector in std::iter::once(head).chain(rest.chunks(SECTOR)) {
-                    if rng.below(2) == 0 {
-                        Self::Bytes { offset: at, bytes: sector.to_vec() }.apply(contents);
-                    }
-                    at += sector.len();
-                }
-            }
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Inode {
-    durable: Vec<u8>,
-    cached: Vec<u8>,
-    pending: Vec<Change>,
-    /// Whether the cache may show other than what is durable.
-    is_dirty: bool,
-}
-
-impl Inode {
-    fn change(&mut self, change: Change) {
-        self.is_dirty = true;
-        change.apply(&mut self.cached);
-        self.pending.push(change);
-    }
-
-    fn sync(&mut self) {
-        for change in self.pending.drain(..) {
-            change.apply(&mut self.durable);
-        }
-    }
-
-    /// What is left of the unsynced changes reaches the disk; the rest never will.
-    fn tear(&mut self, rng: &mut Rng) {
-        let mut changes = std::mem::take(&mut self.pending);
-        // Unsynced writes reach the disk in any order; those that overlap are made in theirs.
-        if rng.below(2) == 0 {
-            let kept = usize_of(rng.below(changes.len() as u64 + 1));
-            changes.truncate(kept);
-        }
-        for change in &changes {
-            change.apply_torn(&mut self.durable, rng);
-        }
-    }
-}
-
-/// A change of names, made as a whole or not at all.
-#[derive(Debug, Clone)]
-struct Naming {
-    unlink: Option<String>,
-    link: Option<(String, usize)>,
-}
-
-impl Naming {
-    fn apply(&self, names: &mut BTreeMap<String, usize>) {
-        if let Some(path) = &self.unlink {
-            names.remove(path);
-        }
-        if let Some((path, inode)) = &self.link {
-            names.insert(path.clone(), *inode);
-        }
-    }
-
-    fn paths(&self) -> impl Iterator<Item = &str> {
-        self.unlink.as_deref().into_iter().chain(self.link.as_ref().map(|(path, _)| path.as_str()))
-    }
 }
 
 #[derive(Debug)]
