@@ -64,7 +64,11 @@ impl<'a> Rules<'a> {
     }
 
     fn tier(&self, tier: Tier) -> Result<&TierRule, Refusal> {
-        self.policy.rules.tiers.get(&tier).ok_or_else(|| Refusal::new(Code::PolicyInvalid, format!("{tier:?}")))
+        self.policy
+            .rules
+            .tiers
+            .get(&tier)
+            .ok_or_else(|| Refusal::new(Code::PolicyInvalid, format!("{tier:?}")))
     }
 }
 

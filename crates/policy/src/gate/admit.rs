@@ -54,7 +54,11 @@ pub fn serve(
     Ok(token(body, order, checkpoint))
 }
 
-fn in_force<'a>(world: &World, dossier: &'a Dossier, order: StatementId) -> Result<&'a ReleaseOrder, Refusal> {
+fn in_force<'a>(
+    world: &World,
+    dossier: &'a Dossier,
+    order: StatementId,
+) -> Result<&'a ReleaseOrder, Refusal> {
     let Some(recorded) = dossier.order.as_ref().filter(|recorded| recorded.id == order) else {
         return Err(Refusal::new(Code::OrderUnknown, order));
     };

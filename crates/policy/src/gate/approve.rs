@@ -12,7 +12,12 @@ use crate::duties::Action;
 use crate::quorum;
 
 /// Whether enough persons who count have approved exactly what is in force at `now_ms`.
-pub fn approved(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) -> Result<Approved, Refusal> {
+pub fn approved(
+    world: &World,
+    dossier: &Dossier,
+    rules: &Rules<'_>,
+    now_ms: u64,
+) -> Result<Approved, Refusal> {
     let examined = examined(world, dossier, rules, now_ms)?;
     let tally = Tally::count(world, dossier, rules, &examined, now_ms);
     let tier = examined.decision.score.tier;
@@ -87,7 +92,10 @@ impl Tally {
     fn against(&self, rule: &TierRule) -> Vec<Reason> {
         let mut reasons = Vec::new();
         if self.signatures < rule.approvals {
-            reasons.push(Reason::new(Code::ApprovalsTooFew, format!("{} of {}", self.signatures, rule.approvals)));
+            reasons.push(Reason::new(
+                Code::ApprovalsTooFew,
+                format!("{} of {}", self.signatures, rule.approvals),
+            ));
         }
         let wanted: Vec<Capacity> = rule.capacities.iter().copied().collect();
         for capacity in unmatched(&wanted, &self.capacities) {
@@ -163,7 +171,8 @@ fn against(
         if automatic {
             reasons.extend(automation(world, dossier, examined, signer, body, now_ms));
         } else if !signer.capacities.contains(&body.capacity) {
-            reasons.push(Reason::new(Code::CapacityNotHeld, format!("{}: {:?}", signer.person, body.capacity)));
+            reasons
+                .push(Reason::new(Code::CapacityNotHeld, format!("{}: {:?}", signer.person, body.capacity)));
         }
     }
     reasons

@@ -66,7 +66,12 @@ impl Judge for Bench {
         })
     }
 
-    fn approval(&self, world: &World, dossier: &Dossier, approval: &Recorded<Approval>) -> Result<(), Refusal> {
+    fn approval(
+        &self,
+        world: &World,
+        dossier: &Dossier,
+        approval: &Recorded<Approval>,
+    ) -> Result<(), Refusal> {
         self.with_rules(world, |rules| may_approve(world, dossier, rules, approval, approval.stamp_ms))
     }
 

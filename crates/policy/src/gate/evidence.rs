@@ -25,7 +25,9 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
     let required: BTreeSet<EvidenceKind> =
         tier.evidence.iter().chain(of_kind.into_iter().flatten()).copied().collect();
     reasons.extend(evidence.against(&required));
-    if evidence.examiners.len() < usize::try_from(tier.examiners).unwrap_or(usize::MAX) {
+    if evidence.failed.is_empty()
+        && evidence.examiners.len() < usize::try_from(tier.examiners).unwrap_or(usize::MAX)
+    {
         let text = format!("{} of {}", evidence.examiners.len(), tier.examiners);
         reasons.push(Reason::new(Code::ExaminersTooFew, text));
     }
@@ -42,7 +44,12 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
 }
 
 /// Whether the change is examined: the record holds a verdict, it is a pass, and the same decision follows now.
-pub fn examined(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) -> Result<Examined, Refusal> {
+pub fn examined(
+    world: &World,
+    dossier: &Dossier,
+    rules: &Rules<'_>,
+    now_ms: u64,
+) -> Result<Examined, Refusal> {
     let Some(verdict) = &dossier.verdict else {
         return Err(Refusal::new(Code::NoVerdict, &dossier.change));
     };
@@ -57,7 +64,12 @@ pub fn examined(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64
     if !same {
         return Err(Refusal::new(Code::VerdictDiffers, verdict.id));
     }
-    Ok(Examined { change: dossier.change.clone(), proposal: dossier.proposal.id, verdict: verdict.id, decision })
+    Ok(Examined {
+        change: dossier.change.clone(),
+        proposal: dossier.proposal.id,
+        verdict: verdict.id,
+        decision,
+    })
 }
 
 /// The findings that passed and count, by kind, and what is wrong with the others.
@@ -78,8 +90,12 @@ impl Evidence {
         tier: statement::kind::Tier,
         now_ms: u64,
     ) -> Self {
-        let mut evidence =
-            Self { passing: BTreeSet::new(), examiners: BTreeSet::new(), wrong: BTreeMap::new(), failed: Vec::new() };
+        let mut evidence = Self {
+            passing: BTreeSet::new(),
+            examiners: BTreeSet::new(),
+            wrong: BTreeMap::new(),
+            failed: Vec::new(),
+        };
         // Duties look at who else did what; which evidence passes does not matter to an examiner's.
         let facts = facts::facts(world, dossier, tier, &BTreeSet::new());
         for finding in dossier.findings.values() {
@@ -89,8 +105,11 @@ impl Evidence {
                 evidence.failed.push(Reason::new(Code::EvidenceFailed, format!("{kind:?} {}", finding.id)));
                 continue;
             }
-            let action =
-                if kind == EvidenceKind::ComplianceReview { Action::ReviewCompliance } else { Action::Examine };
+            let action = if kind == EvidenceKind::ComplianceReview {
+                Action::ReviewCompliance
+            } else {
+                Action::Examine
+            };
             let mut reasons = against(world, &dossier.proposal.body, finding, rules, now_ms);
             for signer in &finding.signers {
                 reasons.extend(facts::ask(rules, signer, action, &facts, now_ms).err());
@@ -106,7 +125,11 @@ impl Evidence {
     }
 
     fn against(&self, required: &BTreeSet<EvidenceKind>) -> Vec<Reason> {
-        let mut reasons = self.failed.clone();
+        // What is against the change says more than what else would be missing.
+        if !self.failed.is_empty() {
+            return self.failed.clone();
+        }
+        let mut reasons = Vec::new();
         for kind in required.difference(&self.passing) {
             match self.wrong.get(kind) {
                 Some(wrong) => reasons.extend(wrong.iter().cloned()),
@@ -147,7 +170,8 @@ fn against(
     }
     let artefacts = proposal.artefacts.iter().map(|artefact| artefact.digest);
     let scope = (body.evidence == EvidenceKind::Scope).then_some(proposal.scope);
-    let missing: BTreeSet<Digest> = artefacts.chain(scope).filter(|digest| !body.inputs.contains(digest)).collect();
+    let missing: BTreeSet<Digest> =
+        artefacts.chain(scope).filter(|digest| !body.inputs.contains(digest)).collect();
     if !missing.is_empty() {
         wrong(Code::InputsMismatch, about());
     }
@@ -205,7 +229,8 @@ fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u6
     }
     match (world.state(&proposal.base_state), world.state(&proposal.target_state)) {
         (Some(base), Some(target)) => {
-            if !only_artefacts_differ(&base.body, &target.body, proposal) || !descends(&target.body, dossier) {
+            if !only_artefacts_differ(&base.body, &target.body, proposal) || !descends(&target.body, dossier)
+            {
                 wrong(Code::ManifestMismatch, proposal.target_state.to_string());
             }
         }
@@ -215,9 +240,10 @@ fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u6
     reasons
 }
 
-/// Whether the target state says that it comes from the base state by this change.
+/// Whether a target state that says it was made by this change also says that it comes from the base state. The same
+/// state may have been made by another change before; then its descent is that change's, and only what differs counts.
 fn descends(target: &ServedState, dossier: &Dossier) -> bool {
-    target.parents.contains(&dossier.proposal.body.base_state) && target.made_by.as_ref() == Some(&dossier.change)
+    target.made_by.as_ref() != Some(&dossier.change) || target.parents.contains(&dossier.proposal.body.base_state)
 }
 
 /// Whether every component that differs is an artefact of the proposal, and every artefact makes a difference. The

@@ -74,7 +74,13 @@ fn authorised_until(world: &World, dossier: &Dossier) -> u64 {
 }
 
 /// Asks the duties; a no becomes a reason that names the deciding policies.
-pub(super) fn ask(rules: &Rules<'_>, actor: &Actor, action: Action, facts: &Facts, now_ms: u64) -> Result<(), Reason> {
+pub(super) fn ask(
+    rules: &Rules<'_>,
+    actor: &Actor,
+    action: Action,
+    facts: &Facts,
+    now_ms: u64,
+) -> Result<(), Reason> {
     match rules.duties.decide(&duty_actor(actor), action, facts, now_ms) {
         Decision::Permit { .. } => Ok(()),
         Decision::Deny { policies, .. } => {

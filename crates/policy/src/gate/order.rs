@@ -76,5 +76,9 @@ fn duties(
     let mut facts = facts::facts(world, dossier, approved.tier(), &evidence.passing);
     facts.approvals = i64::from(approved.signatures());
     facts.human_approvals = i64::from(approved.persons());
-    order.signers.iter().filter_map(|signer| facts::ask(rules, signer, Action::Order, &facts, now_ms).err()).collect()
+    order
+        .signers
+        .iter()
+        .filter_map(|signer| facts::ask(rules, signer, Action::Order, &facts, now_ms).err())
+        .collect()
 }

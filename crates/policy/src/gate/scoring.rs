@@ -8,7 +8,12 @@ use crate::impact::{self, ImpactInput};
 use crate::reliability;
 
 /// The score of a change. What was not measured counts as the worst.
-pub(super) fn score(world: &World, dossier: &Dossier, slot: &SlotRecord, rules: &Rules<'_>) -> Result<Score, Refusal> {
+pub(super) fn score(
+    world: &World,
+    dossier: &Dossier,
+    slot: &SlotRecord,
+    rules: &Rules<'_>,
+) -> Result<Score, Refusal> {
     let proposal = &dossier.proposal.body;
     let tables = &rules.policy.rules;
     let class = world.class(proposal.modification);

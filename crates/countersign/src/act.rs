@@ -1,0 +1,75 @@
+//! What commands do, without what they print: each act makes statements, signs them and submits them.
+
+mod approve;
+mod examine;
+mod init;
+mod order;
+mod propose;
+mod realm_acts;
+
+use std::collections::BTreeSet;
+
+use signer::{countersign, review};
+use statement::{Body, KeyId, StatementId, Tracking};
+
+pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
+pub(crate) use examine::{ReviewRequest, decide, examine, review as sign_review};
+pub(crate) use init::{Founding, found};
+pub(crate) use order::{admit, order, rollback};
+pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, propose};
+pub(crate) use realm_acts::{
+    Enrolment, GrantRequest, SlotRequest, define_slot, enrol, freeze, grant, replace_policy, revoke_key, set_level,
+};
+
+use crate::failure::{Done, Failure};
+use crate::realm::Realm;
+
+/// A day in milliseconds.
+pub(crate) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Signs a statement with several keys of this machine and submits it.
+pub(crate) fn say_together(
+    realm: &mut Realm,
+    by: &[String],
+    change: Tracking,
+    body: impl Into<Body>,
+) -> Done<StatementId> {
+    let statement = realm.statement(change, body);
+    let mut envelope = statement.to_envelope()?;
+    for name in by {
+        let key = realm.keys.open(name)?;
+        let reviewed = review(&envelope)?;
+        countersign(key.as_ref(), reviewed, &mut envelope)?;
+    }
+    realm.submit(&envelope)
+}
+
+/// A word of a statement (a role, a tier, a kind) by the name it has in statements.
+pub(crate) fn word<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Done<T> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|error| Failure::usage(format!("`{}` is no {what}: {error}", text.escape_default())))
+}
+
+/// Words of a statement.
+pub(crate) fn words<T: serde::de::DeserializeOwned + Ord>(what: &str, texts: &[String]) -> Done<BTreeSet<T>> {
+    texts.iter().map(|text| word(what, text)).collect()
+}
+
+/// A key id: of a key on this machine by name, or written out.
+pub(crate) fn key_id(realm: &Realm, name: &str) -> Done<KeyId> {
+    if let Ok(id) = name.parse::<KeyId>() {
+        return Ok(id);
+    }
+    Ok(realm.keys.public(name)?.0.id())
+}
+
+/// A grant by its id or an unambiguous beginning of it.
+pub(crate) fn grant_id(realm: &Realm, text: &str) -> Done<StatementId> {
+    let grants = realm.ledger().world().grants().map(|record| record.grant.id);
+    let mut found = grants.filter(|id| id.to_string().starts_with(text));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => Err(Failure::usage(format!("`{text}` begins more than one grant's id"))),
+        (None, _) => text.parse().map_err(|_| Failure::missing("grant", text)),
+    }
+}

@@ -1,0 +1,69 @@
+//! Approving and rejecting: a person's signature under exactly what stands there.
+
+use signer::{Reviewed, countersign, review};
+use statement::kind::{Approval, Capacity, Rejection};
+use statement::{ChangeId, Envelope, Name, StatementId, Tracking};
+
+use super::DAY_MS;
+use crate::failure::{Done, Failure};
+use crate::realm::Realm;
+
+/// What somebody wants to approve.
+pub(crate) struct ApprovalRequest<'a> {
+    pub(crate) change: &'a ChangeId,
+    pub(crate) capacity: Capacity,
+    pub(crate) grant: Option<StatementId>,
+    pub(crate) note: Option<&'a str>,
+    pub(crate) days: u64,
+}
+
+/// Makes the approval of what stands in the record now: the envelope, unsigned, and the token to sign what was read.
+pub(crate) fn prepare_approval(realm: &Realm, request: &ApprovalRequest<'_>) -> Done<(Envelope, Reviewed)> {
+    let dossier =
+        realm.ledger().dossier(request.change).ok_or_else(|| Failure::missing("change", request.change))?;
+    let Some(verdict) = &dossier.verdict else {
+        return Err(dossier::Refusal::new(dossier::Code::NoVerdict, request.change).into());
+    };
+    let proposal = &dossier.proposal;
+    let expires_ms = realm.now_ms().saturating_add(request.days.saturating_mul(DAY_MS));
+    let approval = Approval {
+        artefacts: proposal.body.artefacts.iter().map(|artefact| artefact.digest).collect(),
+        capacity: request.capacity,
+        expires_ms,
+        findings: verdict.body.findings.clone(),
+        grant: request.grant,
+        note: request.note.map(|note| realm.attach(note)).transpose()?,
+        policy: verdict.body.policy,
+        proposal: proposal.id,
+        risk: verdict.body.score.risk,
+        target_state: proposal.body.target_state,
+        tier: verdict.body.score.tier,
+        verdict: verdict.id,
+    };
+    let statement = realm.statement(Tracking::Change(request.change.clone()), approval);
+    let envelope = statement.to_envelope()?;
+    let reviewed = review(&envelope)?;
+    Ok((envelope, reviewed))
+}
+
+/// Signs what was prepared and shown.
+pub(crate) fn approve(realm: &mut Realm, mut envelope: Envelope, reviewed: Reviewed, by: &str) -> Done<StatementId> {
+    let key = realm.keys.open(by)?;
+    countersign(key.as_ref(), reviewed, &mut envelope)?;
+    realm.submit(&envelope)
+}
+
+/// Says no.
+pub(crate) fn reject(
+    realm: &mut Realm,
+    change: &ChangeId,
+    reason: Name,
+    note: Option<&str>,
+    by: &str,
+) -> Done<StatementId> {
+    let key = realm.keys.open(by)?;
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let proposal = dossier.proposal.id;
+    let note = note.map(|note| realm.attach(note)).transpose()?;
+    realm.say(&key, Tracking::Change(change.clone()), Rejection { note, proposal, reason })
+}

@@ -1,0 +1,174 @@
+//! Examining: run the worker, sign its findings; decide by the policy, sign the verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use policy::gate::{self, DECIDER, Decision};
+use statement::kind::{EvidenceKind, Finding, Isolation, ModificationKind, Outcome, Verdict, Violation};
+use statement::{ChangeId, Digest, Name, StatementId, Tracking};
+
+use super::propose::{base_component, rebuild_artefact};
+use crate::failure::{Done, Failure};
+use crate::realm::{AUTOMATION_KEY, Realm};
+use crate::worker::{Answer, Worker};
+
+/// The examiner that checks bytes against the scope.
+const SCOPE_EXAMINER: &str = concat!("scope/", env!("CARGO_PKG_VERSION"));
+
+/// Measures the change's artefact against its scope and signs the finding.
+pub(crate) fn examine(realm: &mut Realm, worker: &Worker, change: &ChangeId, by: &str) -> Done<StatementId> {
+    let key = realm.keys.open(by)?;
+    let finding = scope_finding(realm, worker, change)?;
+    realm.say(&key, Tracking::Change(change.clone()), finding)
+}
+
+fn scope_finding(realm: &Realm, worker: &Worker, change: &ChangeId) -> Done<Finding> {
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let proposal = &dossier.proposal.body;
+    let subject = match proposal.modification {
+        ModificationKind::Adapter => "adapter",
+        ModificationKind::Weights => "weights",
+        ModificationKind::Prompt => "prompt",
+        ModificationKind::Settings => "settings",
+        other => return Err(Failure::usage(format!("no examiner measures a change of kind {other:?}"))),
+    };
+    let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
+    let artefact = proposal.artefacts.first().ok_or_else(|| Failure::missing("artefact", change))?;
+    let candidate = folder.path().join("candidate");
+    let files = rebuild_artefact(realm, &artefact.digest, &candidate)?;
+    let scope = folder.path().join("scope.json");
+    rebuild_artefact(realm, &proposal.scope, &scope)?;
+    let base = folder.path().join("base");
+    let base_digest = match base_component(realm, dossier) {
+        // Weights may be held elsewhere, or be no file that can be measured; then relative limits stay undecided.
+        Some(digest) if rebuild_artefact(realm, &digest, &base).is_ok() && base.is_file() => {
+            is_measurable(&base, subject).then_some(digest)
+        }
+        _ => None,
+    };
+    let job = serde_json::json!({
+        "subject": subject,
+        "candidate": candidate,
+        "scope": scope,
+        "base": base_digest.map(|_| &base),
+    });
+    let answer = worker.run(&job)?;
+    check_inputs(&answer, &files, &proposal.scope, base_digest.as_ref())?;
+    let mut inputs = answer.inputs.clone();
+    inputs.insert(artefact.digest);
+    Ok(Finding {
+        attachments: BTreeSet::new(),
+        evidence: EvidenceKind::Scope,
+        examiner: SCOPE_EXAMINER.parse()?,
+        inputs,
+        isolation: Isolation::Process,
+        measures: measures(&answer)?,
+        outcome: answer.outcome,
+        proposal: dossier.proposal.id,
+        violations: violations(&answer)?,
+        violations_left_out: answer.violations_left_out,
+        worker: Some(worker.digest),
+    })
+}
+
+/// A reference to weights that are held elsewhere is text; tensors are not.
+fn is_measurable(base: &Path, subject: &str) -> bool {
+    if matches!(subject, "prompt" | "settings") {
+        return true;
+    }
+    let mut head = [0; 9];
+    let read = std::fs::File::open(base).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
+    read.is_ok() && head.last() == Some(&b'{')
+}
+
+/// What the worker says it read must be what was put before it, no more and no less than the change needs.
+fn check_inputs(answer: &Answer, files: &BTreeSet<Digest>, scope: &Digest, base: Option<&Digest>) -> Done {
+    let allowed: BTreeSet<&Digest> = files.iter().chain([scope]).chain(base).collect();
+    let foreign = answer.inputs.iter().any(|digest| !allowed.contains(digest));
+    if foreign || !answer.inputs.contains(scope) || answer.inputs.is_disjoint(files) {
+        let hint = "the worker did not measure what was proposed; nothing was signed";
+        return Err(Failure::outside("the worker read other files than it was given", hint));
+    }
+    Ok(())
+}
+
+fn measures(answer: &Answer) -> Done<BTreeMap<Name, i64>> {
+    let mut measures = BTreeMap::new();
+    for (name, value) in &answer.measures {
+        measures.insert(name.parse()?, signed(*value));
+    }
+    Ok(measures)
+}
+
+fn violations(answer: &Answer) -> Done<BTreeSet<Violation>> {
+    let mut violations = BTreeSet::new();
+    for against in &answer.violations {
+        violations.insert(Violation {
+            code: against.code.parse()?,
+            limit: Some(signed(against.limit)),
+            measured: Some(signed(against.measured)),
+            place: against.place.clone(),
+        });
+    }
+    Ok(violations)
+}
+
+/// Signed bytes hold integers up to 2^53 - 1; what is larger is told as that.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX).min(statement::json::INTEGER_MAX)
+}
+
+/// A person's finding.
+pub(crate) struct ReviewRequest<'a> {
+    pub(crate) change: &'a ChangeId,
+    pub(crate) evidence: EvidenceKind,
+    pub(crate) outcome: Outcome,
+    pub(crate) report: &'a str,
+    pub(crate) by: &'a str,
+}
+
+/// Signs a finding that a person made; the report goes into the vault as a salted attachment.
+pub(crate) fn review(realm: &mut Realm, request: &ReviewRequest<'_>) -> Done<StatementId> {
+    let key = realm.keys.open(request.by)?;
+    let dossier =
+        realm.ledger().dossier(request.change).ok_or_else(|| Failure::missing("change", request.change))?;
+    let proposal = dossier.proposal.id;
+    let inputs = dossier.proposal.body.artefacts.iter().map(|artefact| artefact.digest).collect();
+    let report = realm.attach(request.report)?;
+    let finding = Finding {
+        attachments: BTreeSet::from([report]),
+        evidence: request.evidence,
+        examiner: "person".parse()?,
+        inputs,
+        isolation: Isolation::Manual,
+        measures: BTreeMap::new(),
+        outcome: request.outcome,
+        proposal,
+        violations: BTreeSet::new(),
+        violations_left_out: 0,
+        worker: None,
+    };
+    realm.say(&key, Tracking::Change(request.change.clone()), finding)
+}
+
+/// Decides by the policy and the findings, and records the verdict, signed by the automation key.
+pub(crate) fn decide(realm: &mut Realm, change: &ChangeId) -> Done<(StatementId, Decision)> {
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let now_ms = realm.now_ms().max(realm.ledger().world().stamp_ms());
+    let (decision, policy) = realm.with_rules(|rules| {
+        Ok((gate::decide(realm.ledger().world(), dossier, rules, now_ms)?, rules.id))
+    })?;
+    let verdict = Verdict {
+        decider: DECIDER.parse()?,
+        findings: decision.findings.clone(),
+        outcome: decision.outcome,
+        policy,
+        proposal: dossier.proposal.id,
+        reasons: decision.reasons.iter().map(|reason| reason.code.as_str().parse()).collect::<Result<_, _>>()?,
+        score: decision.score.clone(),
+        tree_size: realm.ledger().world().size(),
+    };
+    let key = realm.keys.open(AUTOMATION_KEY)?;
+    let id = realm.say(&key, Tracking::Change(change.clone()), verdict)?;
+    Ok((id, decision))
+}

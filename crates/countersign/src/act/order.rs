@@ -1,0 +1,103 @@
+//! Ordering a release, taking it back, and asking what a gateway would answer.
+
+use merkle::note::VerifierKey;
+use merkle::{VerifiedCheckpoint, WitnessPolicy};
+use policy::gate::{self, Admitted, CheckpointView};
+use statement::kind::{ReleaseOrder, RollbackOrder};
+use statement::{ChangeId, Name, StatementId, Tracking};
+
+use super::{DAY_MS, say_together};
+use crate::failure::{Done, Failure};
+use crate::realm::Realm;
+
+/// Makes the order that follows from the approvals in force, signs and submits it.
+pub(crate) fn order(
+    realm: &mut Realm,
+    change: &ChangeId,
+    by: &str,
+    admit_ms: u64,
+    serve_days: u64,
+) -> Done<StatementId> {
+    let key = realm.keys.open(by)?;
+    let world = realm.ledger().world();
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let now_ms = realm.now_ms().max(world.stamp_ms());
+    let approved = realm.with_rules(|rules| Ok(gate::approved(world, dossier, rules, now_ms)?));
+    let approved = match approved {
+        Ok(approved) => approved,
+        Err(failure) => {
+            let requester = Some(crate::keys::id(&key));
+            let codes: Vec<String> = std::iter::once(&failure).chain(&failure.more).map(|f| f.code.clone()).collect();
+            let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
+            realm.attempt("release-order", Tracking::Change(change.clone()), requester, &codes, None)?;
+            return Err(failure);
+        }
+    };
+    let proposal = &dossier.proposal.body;
+    let slot = world.slot(&proposal.slot).ok_or_else(|| Failure::missing("slot", &proposal.slot))?;
+    let policy = world.policy().map(|policy| policy.id).ok_or_else(|| Failure::missing("policy", "in force"))?;
+    let order = ReleaseOrder {
+        admit_before_ms: now_ms.saturating_add(admit_ms),
+        approvals: approved.approvals().clone(),
+        checkpoint_age_max_ms: slot.definition.body.checkpoint_age_max_ms,
+        fallback: slot.definition.body.fallback,
+        from_state: proposal.base_state,
+        policy,
+        proposal: dossier.proposal.id,
+        serve_until_ms: now_ms.saturating_add(serve_days.saturating_mul(DAY_MS)),
+        slot: proposal.slot.clone(),
+        tier: approved.tier(),
+        to_state: approved.target_state(),
+        tree_size: world.size(),
+        verdict: approved.examined().verdict(),
+    };
+    realm.say(&key, Tracking::Change(change.clone()), order)
+}
+
+/// Takes a released change back to the state before it.
+pub(crate) fn rollback(realm: &mut Realm, change: &ChangeId, reason: Name, by: &[String]) -> Done<StatementId> {
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let Some(order) = &dossier.order else {
+        return Err(dossier::Refusal::new(dossier::Code::OrderUnknown, change).into());
+    };
+    let body = RollbackOrder {
+        from_state: order.body.to_state,
+        incident: None,
+        order: order.id,
+        reason,
+        slot: order.body.slot.clone(),
+        to_state: order.body.from_state,
+    };
+    say_together(realm, by, Tracking::Change(change.clone()), body)
+}
+
+/// What a gateway would answer about a change now, by the published and witnessed checkpoint.
+pub(crate) fn admit(realm: &Realm, change: &ChangeId) -> Done<Admitted> {
+    let world = realm.ledger().world();
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let Some(order) = &dossier.order else {
+        return Err(dossier::Refusal::new(dossier::Code::OrderUnknown, change).into());
+    };
+    let checkpoint = checkpoint_view(realm)?;
+    Ok(gate::admit(world, dossier, order.id, checkpoint, realm.now_ms(), world.stamp_ms())?)
+}
+
+/// The published checkpoint as its witnesses have it.
+fn checkpoint_view(realm: &Realm) -> Done<CheckpointView> {
+    let root = realm.ledger().world().root().ok_or_else(|| Failure::missing("trust root", "in force"))?;
+    let witnesses = &root.body.witnesses;
+    let keys =
+        witnesses.keys.iter().map(|witness| witness.key.parse()).collect::<Result<Vec<VerifierKey>, _>>()?;
+    let bytes = realm.log().checkpoint();
+    let log_key: VerifierKey = root.body.log.key.parse()?;
+    let verified = VerifiedCheckpoint::open(&bytes, &root.body.log.origin, &[log_key])?;
+    let threshold = usize::try_from(witnesses.threshold).unwrap_or(usize::MAX);
+    let policy = WitnessPolicy::new(keys, threshold)?;
+    let seen = policy.seen(&verified)?;
+    let witnessed_ms = seen.iter().map(|witness| witness.latest().saturating_mul(1000)).max().unwrap_or(0);
+    Ok(CheckpointView {
+        size: verified.size(),
+        witnessed_ms,
+        witnesses: u32::try_from(seen.len()).unwrap_or(u32::MAX),
+    })
+}

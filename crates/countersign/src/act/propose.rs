@@ -1,0 +1,169 @@
+//! Proposing: store the artefact, name the state it leads to, ask for it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use dossier::Dossier;
+use signer::sign_statement;
+use statement::kind::{
+    Artefact, Component, ComponentRole, Level, Manifest, ModificationKind, Proposal, Proposer, ServedState,
+};
+use statement::{ChangeId, Digest, Name, SlotId, StatementId, Tracking};
+
+use crate::failure::{Done, Failure};
+use crate::keys::id;
+use crate::realm::Realm;
+
+/// What is proposed.
+pub(crate) struct ArtefactSource {
+    /// What part of the state it is.
+    pub(crate) role: ComponentRole,
+    /// What kind of change that makes.
+    pub(crate) modification: ModificationKind,
+    /// The file or folder.
+    pub(crate) path: PathBuf,
+    /// The component's name; by default that of the state's component of the role.
+    pub(crate) name: Option<Name>,
+}
+
+/// A change to propose.
+pub(crate) struct ProposalRequest<'a> {
+    pub(crate) slot: SlotId,
+    pub(crate) source: ArtefactSource,
+    pub(crate) by: &'a str,
+    /// The proposer is the model that the slot serves, the key's person its sponsor.
+    pub(crate) as_model: AsModel,
+    pub(crate) level: Level,
+    pub(crate) grant: Option<StatementId>,
+    pub(crate) contexts: BTreeSet<Name>,
+    pub(crate) summary: Option<&'a str>,
+    pub(crate) rebase: Option<ChangeId>,
+}
+
+/// Whether a person or a model proposes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AsModel {
+    Person,
+    Model,
+}
+
+/// What was stored.
+pub(crate) struct Stored {
+    pub(crate) digest: Digest,
+    pub(crate) bytes: u64,
+}
+
+/// Stores a file or folder in the vault.
+pub(crate) fn store(realm: &Realm, path: &Path) -> Done<Stored> {
+    if path.is_dir() {
+        let (manifest, stored) = realm.vault.put_directory(&realm.tenant, path)?;
+        Ok(Stored { digest: stored.digest, bytes: manifest.total() })
+    } else {
+        let stored = realm.vault.put_file(&realm.tenant, path)?;
+        Ok(Stored { digest: stored.digest, bytes: stored.length })
+    }
+}
+
+/// Proposes a change: submits the state it leads to and the proposal.
+pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<ChangeId> {
+    let stored = store(realm, &request.source.path)?;
+    let key = realm.keys.open(request.by)?;
+    let world = realm.ledger().world();
+    let slot = world.slot(&request.slot).ok_or_else(|| Failure::missing("slot", &request.slot))?;
+    let definition = &slot.definition.body;
+    let base_state = slot.state;
+    let scope = definition.scopes.get(&request.level).copied().ok_or_else(|| {
+        Failure::from(dossier::Refusal::new(dossier::Code::KindNotOpen, format!("{:?}", request.level)))
+    })?;
+    let base = world.state(&base_state).ok_or_else(|| Failure::missing("state", base_state))?;
+    let mut components = base.body.manifest.components.clone();
+    let name = place(&mut components, &request.source, stored.digest)?;
+    let contexts =
+        if request.contexts.is_empty() { definition.contexts.clone() } else { request.contexts.clone() };
+    let actor = world.actor(&id(&key)).ok_or_else(|| {
+        Failure::from(dossier::Refusal::new(dossier::Code::UnknownSigner, request.by))
+    })?;
+    let proposer = match request.as_model {
+        AsModel::Person => Proposer::Person(actor.person),
+        AsModel::Model => Proposer::Model { sponsor: actor.person, state: base_state },
+    };
+    let (change, replaces) = match &request.rebase {
+        None => (Realm::new_change()?, None),
+        Some(change) => {
+            let dossier =
+                realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+            (change.clone(), Some(dossier.proposal.id))
+        }
+    };
+    let manifest = Manifest { components };
+    let target_state = manifest.id()?;
+    let tracking = Tracking::Change(change.clone());
+    let served =
+        ServedState { manifest, parents: BTreeSet::from([base_state]), made_by: Some(change.clone()) };
+    if realm.ledger().world().state(&target_state).is_none() {
+        realm.say(&key, tracking.clone(), served)?;
+    }
+    let summary = request.summary.map(|text| realm.attach(text)).transpose()?;
+    let artefact = Artefact { bytes: stored.bytes, digest: stored.digest, name };
+    let proposal = Proposal {
+        artefacts: BTreeSet::from([artefact]),
+        base_state,
+        contexts,
+        grant: request.grant,
+        level: request.level,
+        modification: request.source.modification,
+        proposer,
+        replaces,
+        scope,
+        slot: request.slot,
+        summary,
+        target_state,
+        training_data: BTreeSet::new(),
+    };
+    let statement = realm.statement(tracking, proposal);
+    realm.submit(&sign_statement(key.as_ref(), &statement)?)?;
+    Ok(change)
+}
+
+/// Puts the new component in the place of the one it replaces, or after all others.
+fn place(components: &mut Vec<Component>, source: &ArtefactSource, digest: Digest) -> Done<Name> {
+    let matches = |component: &&mut Component| {
+        component.role == source.role && source.name.as_ref().is_none_or(|name| *name == component.name)
+    };
+    if let Some(component) = components.iter_mut().find(matches) {
+        component.digest = digest;
+        return Ok(component.name.clone());
+    }
+    let name = match &source.name {
+        Some(name) => name.clone(),
+        None => super::word::<Name>("name", &format!("{:?}", source.role).to_lowercase())?,
+    };
+    components.push(Component { digest, name: name.clone(), role: source.role });
+    Ok(name)
+}
+
+/// Writes the content of a digest, a file or a folder, to `path`, verified on the way.
+pub(crate) fn rebuild_artefact(realm: &Realm, digest: &Digest, path: &Path) -> Done<BTreeSet<Digest>> {
+    let vault = realm.vault.vault();
+    if let Ok(manifest) = realm.vault.block_on(vault.manifest(&realm.tenant, digest)) {
+        realm.vault.block_on(vault.restore_directory(&realm.tenant, digest, path))?;
+        return Ok(manifest.entries().iter().map(|entry| entry.digest).collect());
+    }
+    let bytes = realm.vault.read(&realm.tenant, digest, 12 << 30)?;
+    std::fs::write(path, &bytes).map_err(|error| Failure::file(path, &error))?;
+    Ok(BTreeSet::from([*digest]))
+}
+
+/// The component that the change takes the place of or is applied to, for the examiner.
+pub(crate) fn base_component(realm: &Realm, dossier: &Dossier) -> Option<Digest> {
+    let proposal = &dossier.proposal.body;
+    let role = match proposal.modification {
+        ModificationKind::Adapter | ModificationKind::Weights => ComponentRole::Weights,
+        ModificationKind::Prompt => ComponentRole::Prompt,
+        ModificationKind::Settings => ComponentRole::Sampling,
+        _ => return None,
+    };
+    let base = realm.ledger().world().state(&proposal.base_state)?;
+    let mut of_role = base.body.manifest.components.iter().filter(|component| component.role == role);
+    of_role.next().map(|component| component.digest)
+}

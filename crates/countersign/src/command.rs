@@ -1,0 +1,105 @@
+//! Carries out the command line: reads arguments, acts, prints.
+
+mod change;
+mod demo;
+mod export;
+mod log;
+mod realm;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use statement::StatementId;
+use zeroize::Zeroizing;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Done;
+use crate::home::Home;
+use crate::keys::{Keys, PassphraseSource};
+use crate::realm::Realm;
+use crate::show;
+
+/// How commands answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
+}
+
+/// What every command needs.
+pub(crate) struct Setting {
+    pub(crate) home: Home,
+    pub(crate) output: Output,
+    pub(crate) passphrase: PassphraseSource,
+}
+
+impl Setting {
+    /// Opens the realm.
+    pub(crate) fn open(&self) -> Done<Realm> {
+        let keys = Keys::new(&self.home, self.passphrase.clone());
+        // Asked first, so that a folder without a realm is refused by name and not by its missing keys.
+        self.home.settings()?;
+        Realm::open(self.home.clone(), keys, translog::system_clock())
+    }
+
+    /// Acts on the realm, then publishes the log's head, also when the act was refused: the attempt is in the log.
+    pub(crate) fn act<T>(&self, act: impl FnOnce(&mut Realm) -> Done<T>) -> Done<T> {
+        let mut realm = self.open()?;
+        let done = act(&mut realm);
+        realm.publish()?;
+        done
+    }
+
+    /// Says that a statement is in the log.
+    pub(crate) fn said(&self, what: &str, id: StatementId) {
+        match self.output {
+            Output::Json => println!("{}", json!({ "statement": id, "what": what })),
+            Output::Text => println!("{what}: statement {id}"),
+        }
+    }
+
+    /// Prints a value for scripts, or a text for people.
+    pub(crate) fn print(&self, value: &serde_json::Value, text: &str) {
+        match self.output {
+            Output::Json => println!("{value}"),
+            Output::Text => print!("{text}"),
+        }
+    }
+}
+
+/// Runs a command.
+pub(crate) fn run(cli: Cli) -> Done {
+    let passphrase = match (cli.passphrase_file, std::env::var("COUNTERSIGN_PASSPHRASE")) {
+        (Some(path), _) => PassphraseSource::File(path),
+        (None, Ok(text)) => PassphraseSource::Known(Arc::new(Zeroizing::new(text))),
+        (None, Err(_)) => PassphraseSource::Terminal,
+    };
+    let output = if cli.json { Output::Json } else { Output::Text };
+    let setting = Setting { home: Home::new(&cli.home), output, passphrase };
+    match cli.command {
+        Command::Init(args) => realm::init(&setting, &args),
+        Command::Key(command) => realm::key(&setting, command),
+        Command::Slot(command) => realm::slot(&setting, command),
+        Command::Policy(command) => realm::policy(&setting, command),
+        Command::Grant(args) => realm::grant(&setting, &args),
+        Command::Level(args) => realm::level(&setting, &args),
+        Command::Freeze(args) => realm::freeze(&setting, &args),
+        Command::Propose(args) => change::propose(&setting, &args),
+        Command::Examine(args) => change::examine(&setting, &args),
+        Command::Review(args) => change::review(&setting, &args),
+        Command::Decide(args) => change::decide(&setting, &args),
+        Command::Approve(args) => change::approve(&setting, &args),
+        Command::Refuse(args) => change::refuse(&setting, &args),
+        Command::Order(args) => change::order(&setting, &args),
+        Command::Rollback(args) => change::rollback(&setting, &args),
+        Command::Admit(args) => change::admit(&setting, &args),
+        Command::List => show::list(&setting),
+        Command::Show(args) => show::show(&setting, &args.what),
+        Command::Log(command) => log::run(&setting, command),
+        Command::Witness(args) => crate::witness::run(&args),
+        Command::Export(args) => export::run(&setting, &args),
+        Command::Demo(args) => demo::run(&setting, &args),
+    }
+}

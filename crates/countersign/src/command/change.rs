@@ -1,0 +1,220 @@
+//! Commands on a change.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use policy::gate::Decision;
+use serde_json::json;
+use statement::kind::{Capacity, ComponentRole, ModificationKind, Outcome};
+use statement::{ChangeId, Name};
+
+use super::{Output, Setting};
+use crate::act::{self, ArtefactSource, word, words};
+use crate::cli::{
+    ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, ReviewArgs, RollbackArgs,
+};
+use crate::failure::{Done, Failure};
+use crate::home::read_bounded;
+use crate::realm::Realm;
+use crate::show;
+use crate::worker::Worker;
+
+/// `countersign propose`.
+pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
+    let sources = [
+        (&args.adapter, ComponentRole::Adapter, ModificationKind::Adapter),
+        (&args.weights, ComponentRole::Weights, ModificationKind::Weights),
+        (&args.prompt, ComponentRole::Prompt, ModificationKind::Prompt),
+        (&args.settings, ComponentRole::Sampling, ModificationKind::Settings),
+    ];
+    let given = sources.iter().find_map(|(path, role, kind)| path.as_ref().map(|path| (path, *role, *kind)));
+    let Some((path, role, modification)) = given else {
+        return Err(Failure::usage("give one of --adapter, --weights, --prompt, --settings"));
+    };
+    let name = args.name.as_deref().map(str::parse::<Name>).transpose()?;
+    let as_model = if args.by_model { act::AsModel::Model } else { act::AsModel::Person };
+    let change = setting.act(|realm| {
+        let request = act::ProposalRequest {
+            slot: args.slot.parse()?,
+            source: ArtefactSource { role, modification, path: path.clone(), name },
+            by: &args.by,
+            as_model,
+            level: word("level", &args.level)?,
+            grant: args.grant.as_deref().map(|text| act::grant_id(realm, text)).transpose()?,
+            contexts: words("context", &args.contexts)?,
+            summary: args.summary.as_deref(),
+            rebase: args.rebase.as_deref().map(|text| realm.dossier(text).map(|dossier| dossier.change.clone())).transpose()?,
+        };
+        act::propose(realm, request)
+    })?;
+    let text = format!("proposed: {change}\n  next: countersign examine {} --by KEY\n", change.short());
+    setting.print(&json!({ "change": change }), &text);
+    Ok(())
+}
+
+/// `countersign examine`.
+pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
+    let worker = Worker::find(None)?;
+    let (change, decision) = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        act::examine(realm, &worker, &change, &args.by)?;
+        Ok((change.clone(), conclude(realm, &change)?))
+    })?;
+    report(setting, &change, &decision);
+    Ok(())
+}
+
+/// `countersign review`.
+pub(super) fn review(setting: &Setting, args: &ReviewArgs) -> Done {
+    let report_text = String::from_utf8(read_bounded(&args.report, 1 << 20)?)
+        .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", args.report.display())))?;
+    let (change, decision) = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        let request = act::ReviewRequest {
+            change: &change,
+            evidence: word("kind of evidence", &args.evidence)?,
+            outcome: word("outcome", &args.outcome)?,
+            report: &report_text,
+            by: &args.by,
+        };
+        act::sign_review(realm, &request)?;
+        Ok((change.clone(), conclude(realm, &change)?))
+    })?;
+    report(setting, &change, &decision);
+    Ok(())
+}
+
+/// `countersign decide`.
+pub(super) fn decide(setting: &Setting, args: &ChangeArg) -> Done {
+    let (change, decision) = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        Ok((change.clone(), act::decide(realm, &change)?.1))
+    })?;
+    report(setting, &change, &decision);
+    Ok(())
+}
+
+/// Records a verdict as soon as the findings allow one; while something is missing, says what.
+fn conclude(realm: &mut Realm, change: &ChangeId) -> Done<Decision> {
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let now_ms = realm.now_ms().max(realm.ledger().world().stamp_ms());
+    let decision =
+        realm.with_rules(|rules| Ok(policy::gate::decide(realm.ledger().world(), dossier, rules, now_ms)?))?;
+    match decision.outcome {
+        Outcome::Inconclusive => Ok(decision),
+        Outcome::Pass | Outcome::Fail => Ok(act::decide(realm, change)?.1),
+    }
+}
+
+fn report(setting: &Setting, change: &ChangeId, decision: &Decision) {
+    let reasons: Vec<_> = decision
+        .reasons
+        .iter()
+        .map(|reason| {
+            json!({ "code": reason.code.as_str(), "text": reason.code.text(), "about": reason.about,
+                    "hint": reason.code.hint() })
+        })
+        .collect();
+    let value = json!({ "change": change, "outcome": decision.outcome, "score": decision.score, "reasons": reasons });
+    setting.print(&value, &show::decision(decision));
+}
+
+/// `countersign approve`.
+pub(super) fn approve(setting: &Setting, args: &ApproveArgs) -> Done {
+    let capacity: Capacity = word("capacity", &args.capacity)?;
+    let id = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        let request = act::ApprovalRequest {
+            change: &change,
+            capacity,
+            grant: args.grant.as_deref().map(|text| act::grant_id(realm, text)).transpose()?,
+            note: args.note.as_deref(),
+            days: args.days,
+        };
+        let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
+        if setting.output == Output::Text {
+            print!("{}", show::approval(realm, &change, &reviewed)?);
+        }
+        if !args.yes {
+            confirm()?;
+        }
+        act::approve(realm, envelope, reviewed, &args.by)
+    })?;
+    setting.said("approved", id);
+    Ok(())
+}
+
+/// Asks a person at a terminal; without one, `--yes` must have been given.
+fn confirm() -> Done {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        let hint = "read what is shown above, then run it again with --yes";
+        return Err(Failure::new("CS-CLI-011", "nobody is at the terminal to say yes", hint));
+    }
+    print!("Sign exactly this? [y/N] ");
+    let failed = |error: std::io::Error| Failure::outside(error, "run it in a terminal");
+    std::io::stdout().flush().map_err(failed)?;
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line).map_err(failed)?;
+    if matches!(line.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::new("CS-CLI-012", "not signed: the answer was not yes", "nothing was changed"))
+    }
+}
+
+/// `countersign refuse`.
+pub(super) fn refuse(setting: &Setting, args: &RefuseArgs) -> Done {
+    let reason: Name = args.reason.parse()?;
+    let id = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        act::reject(realm, &change, reason, args.note.as_deref(), &args.by)
+    })?;
+    setting.said("refused", id);
+    Ok(())
+}
+
+/// `countersign order`.
+pub(super) fn order(setting: &Setting, args: &OrderArgs) -> Done {
+    let admit_ms = args.admit_hours.saturating_mul(60 * 60 * 1000);
+    let id = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        act::order(realm, &change, &args.by, admit_ms, args.serve_days)
+    })?;
+    setting.said("ordered", id);
+    Ok(())
+}
+
+/// `countersign rollback`.
+pub(super) fn rollback(setting: &Setting, args: &RollbackArgs) -> Done {
+    let reason: Name = args.reason.parse()?;
+    let id = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        act::rollback(realm, &change, reason, &args.by)
+    })?;
+    setting.said("rolled back", id);
+    Ok(())
+}
+
+/// `countersign admit`.
+pub(super) fn admit(setting: &Setting, args: &ChangeArg) -> Done {
+    let realm = setting.open()?;
+    let change = realm.dossier(&args.change)?.change.clone();
+    let admitted = act::admit(&realm, &change)?;
+    let value = json!({
+        "change": change,
+        "order": admitted.order(),
+        "slot": admitted.slot(),
+        "state": admitted.state(),
+        "serve_until_ms": admitted.serve_until_ms(),
+        "tree_size": admitted.tree_size(),
+    });
+    let text = format!(
+        "admitted: {} may serve state {}\n  by order {}\n  judged by the first {} leaves of the log\n",
+        admitted.slot(),
+        admitted.state(),
+        admitted.order(),
+        admitted.tree_size(),
+    );
+    setting.print(&value, &text);
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Where a realm lives on this machine: one folder with its log, vault, keys and local settings.
+//!
+//! ```text
+//! realm.json      which realm, which log, which witnesses
+//! log/            the transparency log
+//! vault/          artefacts, encrypted
+//! vault-keys/     the tenants' keys, sealed under vault.master
+//! keys/           key files: NAME.key
+//! witness/        the state of the witness on this machine
+//! ```
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use statement::{RealmId, StatementId, json};
+
+use crate::failure::{Done, Failure};
+
+/// The largest settings file.
+const SETTINGS_BYTES_MAX: usize = 1 << 20;
+
+/// The folder of a realm.
+#[derive(Debug, Clone)]
+pub(crate) struct Home(PathBuf);
+
+/// A witness that is asked over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoteWitness {
+    /// Its verifier key.
+    pub(crate) key: String,
+    /// Its address, up to and without `/add-checkpoint`.
+    pub(crate) url: String,
+}
+
+/// What this machine knows about the realm besides the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The log's verifier key.
+    pub(crate) log_key: String,
+    /// The verifier key of the witness on this machine.
+    pub(crate) local_witness: String,
+    /// The log's origin.
+    pub(crate) origin: String,
+    /// The realm.
+    pub(crate) realm: RealmId,
+    /// The first trust root: what outsiders pin.
+    pub(crate) root: StatementId,
+    /// Witnesses elsewhere.
+    pub(crate) witnesses: Vec<RemoteWitness>,
+}
+
+impl Home {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    pub(crate) fn vault(&self) -> PathBuf {
+        self.0.join("vault")
+    }
+
+    pub(crate) fn vault_keys(&self) -> PathBuf {
+        self.0.join("vault-keys")
+    }
+
+    pub(crate) fn master_key(&self) -> PathBuf {
+        self.0.join("vault.master")
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+
+    pub(crate) fn witness(&self) -> PathBuf {
+        self.0.join("witness")
+    }
+
+    fn settings_path(&self) -> PathBuf {
+        self.0.join("realm.json")
+    }
+
+    /// Whether a realm lives here.
+    pub(crate) fn exists(&self) -> bool {
+        self.settings_path().exists()
+    }
+
+    /// Makes the folder, which must be empty or absent.
+    pub(crate) fn create(&self) -> Done {
+        fs::create_dir_all(&self.0).map_err(|error| Failure::file(&self.0, &error))?;
+        let mut entries = fs::read_dir(&self.0).map_err(|error| Failure::file(&self.0, &error))?;
+        if entries.next().is_some() {
+            let message = format!("`{}` is not empty", self.0.display());
+            return Err(Failure::new("CS-CLI-005", message, "give a new folder with --home"));
+        }
+        for folder in [self.keys(), self.log(), self.vault(), self.vault_keys(), self.witness()] {
+            fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, &error))?;
+            restrict(&folder)?;
+        }
+        restrict(&self.0)
+    }
+
+    /// Reads the settings.
+    pub(crate) fn settings(&self) -> Done<Settings> {
+        let path = self.settings_path();
+        if !path.exists() {
+            let message = format!("no realm lives in `{}`", self.0.display());
+            return Err(Failure::new("CS-CLI-006", message, "`countersign init` makes one; --home names its folder"));
+        }
+        let bytes = read_bounded(&path, SETTINGS_BYTES_MAX)?;
+        let value = json::parse(&bytes, json::Limits::signed(SETTINGS_BYTES_MAX))?;
+        Ok(json::from_value(&value)?)
+    }
+
+    /// Writes the settings, replacing them atomically.
+    pub(crate) fn write_settings(&self, settings: &Settings) -> Done {
+        let path = self.settings_path();
+        let mut bytes = json::to_canonical(settings)?;
+        bytes.push(b'\n');
+        replace(&path, &bytes)
+    }
+}
+
+/// Reads a file of at most `limit` bytes.
+pub(crate) fn read_bounded(path: &Path, limit: usize) -> Done<Vec<u8>> {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let length = fs::metadata(path).map_err(failed)?.len();
+    if length > u64::try_from(limit).unwrap_or(u64::MAX) {
+        let message = format!("`{}` has {length} bytes, more than {limit}", path.display());
+        return Err(Failure::new("CS-CLI-007", message, "this is not the file that was meant"));
+    }
+    fs::read(path).map_err(failed)
+}
+
+/// Writes a file whole or not at all, and durably.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Done {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+fn restrict(folder: &Path) -> Done {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(|error| Failure::file(folder, &error))
+}

@@ -1,0 +1,138 @@
+//! Keys of this machine: files in the realm's folder, opened with a passphrase where they are sealed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use signer::{FileKey, FileScheme, KeyFile, Passphrase, Protection, Signer as _, Stretching};
+use statement::kind::Assurance;
+use statement::{KeyId, Name, PublicKey};
+use zeroize::Zeroizing;
+
+use crate::failure::{Done, Failure};
+use crate::home::{Home, read_bounded};
+
+/// Where passphrases come from.
+#[derive(Clone)]
+pub(crate) enum PassphraseSource {
+    /// A file, its last line end cut off.
+    File(PathBuf),
+    /// A text known to the program: the demo's, or the environment's.
+    Known(Arc<Zeroizing<String>>),
+    /// Asked for on the terminal.
+    Terminal,
+}
+
+/// The keys of a realm on this machine, opened once each.
+pub(crate) struct Keys {
+    home: Home,
+    source: PassphraseSource,
+    open: RefCell<BTreeMap<String, Arc<FileKey>>>,
+}
+
+impl Keys {
+    pub(crate) fn new(home: &Home, source: PassphraseSource) -> Self {
+        Self { home: home.clone(), source, open: RefCell::new(BTreeMap::new()) }
+    }
+
+    fn path(&self, name: &str) -> Done<PathBuf> {
+        let name: Name = name.parse()?;
+        if name.as_str().contains(['/', ':']) {
+            return Err(Failure::usage(format!("a key's name is a file name, not `{name}`")));
+        }
+        Ok(self.home.keys().join(format!("{name}.key")))
+    }
+
+    /// Makes a key; sealed with a passphrase for persons, unsealed for services.
+    pub(crate) fn create(&self, name: &str, scheme: FileScheme, assurance: Assurance) -> Done<Arc<FileKey>> {
+        let path = self.path(name)?;
+        let (file, key) = match assurance {
+            Assurance::Unsealed => KeyFile::generate(scheme, Protection::Unsealed)?,
+            Assurance::Sealed => {
+                let passphrase = self.passphrase(&format!("New passphrase for key `{name}`: "))?;
+                let stretching = Stretching::RFC_9106_SECOND;
+                KeyFile::generate(scheme, Protection::Sealed { passphrase: &passphrase, stretching })?
+            }
+            Assurance::Hardware => return Err(Failure::usage("a key file is no hardware")),
+        };
+        file.write_new(&path)?;
+        let key = Arc::new(key);
+        self.open.borrow_mut().insert(name.to_owned(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Opens a key.
+    pub(crate) fn open(&self, name: &str) -> Done<Arc<FileKey>> {
+        if let Some(key) = self.open.borrow().get(name) {
+            return Ok(Arc::clone(key));
+        }
+        let path = self.path(name)?;
+        if !path.exists() {
+            return Err(Failure::missing("key", name));
+        }
+        let file = KeyFile::read(&path)?;
+        let key = match file.assurance() {
+            Assurance::Unsealed => file.open_unsealed()?,
+            _ => file.open_sealed(&self.passphrase(&format!("Passphrase for key `{name}`: "))?)?,
+        };
+        let key = Arc::new(key);
+        self.open.borrow_mut().insert(name.to_owned(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// The public half of a key and how it is kept, without a passphrase.
+    pub(crate) fn public(&self, name: &str) -> Done<(PublicKey, Assurance)> {
+        let path = self.path(name)?;
+        if !path.exists() {
+            return Err(Failure::missing("key", name));
+        }
+        let file = KeyFile::read(&path)?;
+        Ok((file.public_key().clone(), file.assurance()))
+    }
+
+    /// The names of all key files, sorted.
+    pub(crate) fn names(&self) -> Done<Vec<String>> {
+        let folder = self.home.keys();
+        let entries = std::fs::read_dir(&folder).map_err(|error| Failure::file(&folder, &error))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| Failure::file(&folder, &error))?;
+            if let Some(name) = entry.file_name().to_str().and_then(|name| name.strip_suffix(".key")) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn passphrase(&self, prompt: &str) -> Done<Passphrase> {
+        match &self.source {
+            PassphraseSource::Known(text) => Ok(Passphrase::new(text.as_str().to_owned())),
+            PassphraseSource::File(path) => {
+                let bytes = Zeroizing::new(read_bounded(path, 4_096)?);
+                let text = std::str::from_utf8(&bytes)
+                    .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", path.display())))?;
+                Ok(Passphrase::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            PassphraseSource::Terminal => rpassword::prompt_password(prompt).map(Passphrase::new).map_err(|error| {
+                let hint = "run it in a terminal, or give --passphrase-file or COUNTERSIGN_PASSPHRASE";
+                Failure::new("CS-CLI-008", format!("no passphrase: {error}"), hint)
+            }),
+        }
+    }
+}
+
+/// A scheme by its name.
+pub(crate) fn scheme(name: &str) -> Done<FileScheme> {
+    match name {
+        "ed25519" => Ok(FileScheme::Ed25519),
+        "ecdsa-p256-sha256" => Ok(FileScheme::EcdsaP256Sha256),
+        other => Err(Failure::usage(format!("`{other}` is no scheme: ed25519, ecdsa-p256-sha256"))),
+    }
+}
+
+/// The id of an opened key.
+pub(crate) fn id(key: &FileKey) -> KeyId {
+    key.public_key().id()
+}

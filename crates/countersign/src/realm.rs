@@ -1,0 +1,285 @@
+//! An open realm: its log, its vault, and what the log folds to.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use dossier::{Applied, Checked, Dossier, KeyBook, Ledger, replay};
+use policy::gate::{Bench, Rules};
+use signer::{FileKey, LogKey, sign_statement};
+use statement::kind::Attempt;
+use statement::{
+    Body, ChangeId, Content, Digest, Envelope, KeyId, Name, Statement, StatementError, StatementId, Tracking,
+};
+use translog::{AdmissionRefusal, Clock, Config, Disk, Log, Publishing};
+use vault::blocking::BlockingVault;
+use vault::{FileKeyRing, MasterKey, Options, Protection, Quota, Tenant, Vault};
+use zeroize::Zeroizing;
+
+use crate::failure::{Done, Failure};
+use crate::home::{Home, Settings, read_bounded};
+use crate::keys::Keys;
+
+/// The key that stamps the log.
+pub(crate) const LOG_KEY: &str = "log";
+/// The key of the witness on this machine.
+pub(crate) const WITNESS_KEY: &str = "witness";
+/// The key that signs verdicts and attempts.
+pub(crate) const AUTOMATION_KEY: &str = "automation";
+
+/// A realm, opened for writing: one process at a time.
+pub(crate) struct Realm {
+    pub(crate) home: Home,
+    pub(crate) settings: Settings,
+    pub(crate) keys: Keys,
+    pub(crate) vault: BlockingVault,
+    pub(crate) tenant: Tenant,
+    log: Log,
+    clock: Clock,
+    book: KeyBook,
+    entries: Vec<Checked>,
+    ledger: Ledger,
+    bench: Bench,
+}
+
+impl Realm {
+    /// Makes the log and vault of a new realm, in a folder that [`Home::create`] has made.
+    pub(crate) fn create(home: Home, settings: Settings, keys: Keys, clock: Clock) -> Done<Self> {
+        write_master_key(&home)?;
+        let vault = open_vault(&home)?;
+        let tenant: Tenant = "realm".parse()?;
+        vault.create_tenant(&tenant)?;
+        let log = Log::create(Arc::new(disk(&home.log())?), log_config(&settings, &keys, Arc::clone(&clock))?)?;
+        home.write_settings(&settings)?;
+        let (book, bench) = (KeyBook::new(), Bench::new());
+        let ledger = Ledger::new();
+        Ok(Self { home, settings, keys, vault, tenant, log, clock, book, entries: Vec::new(), ledger, bench })
+    }
+
+    /// Opens a realm: recovers the log, folds it.
+    pub(crate) fn open(home: Home, keys: Keys, clock: Clock) -> Done<Self> {
+        let settings = home.settings()?;
+        let vault = open_vault(&home)?;
+        let log = Log::open(Arc::new(disk(&home.log())?), log_config(&settings, &keys, Arc::clone(&clock))?)?;
+        let mut book = KeyBook::new();
+        let mut entries = Vec::new();
+        for index in 0..log.size() {
+            entries.push(Checked::read(index, &log.entry(index)?, &mut book));
+        }
+        let bench = Bench::new();
+        let ledger = replay(&entries, &bench)?;
+        let tenant: Tenant = "realm".parse()?;
+        Ok(Self { home, settings, keys, vault, tenant, log, clock, book, entries, ledger, bench })
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
+    pub(crate) const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Every leaf, as the fold read it.
+    pub(crate) fn entries(&self) -> &[Checked] {
+        &self.entries
+    }
+
+    /// The dossier of a change, by its tracking id or an unambiguous beginning of it.
+    pub(crate) fn dossier(&self, name: &str) -> Done<&Dossier> {
+        let wanted = if name.starts_with("chg-") { name.to_owned() } else { format!("chg-{name}") };
+        let mut found = self.ledger.dossiers().filter(|dossier| dossier.change.as_str().starts_with(&wanted));
+        match (found.next(), found.next()) {
+            (Some(dossier), None) => Ok(dossier),
+            (Some(_), Some(_)) => Err(Failure::usage(format!("`{name}` begins more than one change's id"))),
+            (None, _) => Err(Failure::missing("change", name)),
+        }
+    }
+
+    /// Asks the gates with the policy in force.
+    pub(crate) fn with_rules<T>(&self, ask: impl FnOnce(&Rules<'_>) -> Done<T>) -> Done<T> {
+        let duties = self.bench.duties(self.ledger.world())?;
+        let rules = Rules::new(self.ledger.world(), &duties)?;
+        ask(&rules)
+    }
+
+    /// A statement of this realm, made now.
+    pub(crate) fn statement(&self, change: Tracking, body: impl Into<Body>) -> Statement {
+        Statement::new(self.settings.realm.clone(), change, self.now_ms(), body)
+    }
+
+    /// Signs with a key of this machine and submits.
+    pub(crate) fn say(&mut self, key: &FileKey, change: Tracking, body: impl Into<Body>) -> Done<StatementId> {
+        let statement = self.statement(change, body);
+        let envelope = sign_statement(key, &statement)?;
+        self.submit(&envelope)
+    }
+
+    /// Submits a signed statement. What would change nothing is refused, and the attempt is logged in its place.
+    pub(crate) fn submit(&mut self, envelope: &Envelope) -> Done<StatementId> {
+        let bytes = envelope.to_bytes()?;
+        let stamp_ms = self.now_ms().max(self.ledger.world().stamp_ms());
+        let entry = statement::stamp(&bytes, stamp_ms);
+        let mut trial = self.ledger.clone();
+        let checked = Checked::read(self.log.size(), &entry, &mut self.book.clone());
+        if let Applied::NoOp(refusal) = trial.apply(&checked, &self.bench)? {
+            self.log_attempt(envelope, &refusal)?;
+            return Err(refusal.into());
+        }
+        self.append(bytes)?;
+        Ok(envelope.id())
+    }
+
+    /// Logs a statement as it is, without asking first whether it will have effect: what a hostile client could do.
+    pub(crate) fn submit_unasked(&mut self, envelope: &Envelope) -> Done<Applied> {
+        self.append(envelope.to_bytes()?)
+    }
+
+    fn append(&mut self, bytes: Vec<u8>) -> Done<Applied> {
+        let appended = self.log.submit(bytes)?.wait()?;
+        if appended.duplicate {
+            return Ok(Applied::Effective);
+        }
+        let entry = self.log.entry(appended.index)?;
+        self.entries.push(Checked::read(appended.index, &entry, &mut self.book));
+        let Some(last) = self.entries.last() else { return Ok(Applied::Effective) };
+        let applied = self.ledger.apply(last, &self.bench)?;
+        if applied == Applied::Refold {
+            self.ledger = replay(&self.entries, &self.bench)?;
+        }
+        Ok(applied)
+    }
+
+    /// Records that something was asked for and refused, and by whom.
+    fn log_attempt(&mut self, envelope: &Envelope, refusal: &dossier::Refusal) -> Done {
+        let content = Content::parse(envelope.payload.as_slice())?;
+        let requester = envelope.signatures.first().map(|signature| signature.keyid);
+        let reasons: Vec<&str> = refusal.reasons().map(|reason| reason.code.as_str()).collect();
+        self.attempt(
+            content.header().kind.as_str(),
+            content.header().change.clone(),
+            requester,
+            &reasons,
+            Some(Digest::of(&envelope.to_bytes()?)),
+        )
+    }
+
+    /// Records that something was asked for and refused.
+    pub(crate) fn attempt(
+        &mut self,
+        action: &str,
+        change: Tracking,
+        requester: Option<KeyId>,
+        reasons: &[&str],
+        request: Option<Digest>,
+    ) -> Done {
+        if self.ledger.world().root().is_none() {
+            return Ok(());
+        }
+        let reasons = reasons.iter().map(|code| code.parse::<Name>()).collect::<Result<_, _>>()?;
+        let body = Attempt { action: action.parse()?, reasons, request, requester, subject: None };
+        let key = self.keys.open(AUTOMATION_KEY)?;
+        let statement = self.statement(change, body);
+        let envelope = sign_statement(key.as_ref(), &statement)?;
+        // Not through `submit`: an attempt that could not be logged must not be an attempt again.
+        self.append(envelope.to_bytes()?).map(drop)
+    }
+
+    /// Publishes the log's head and has it witnessed. Answers the checkpoint.
+    pub(crate) fn publish(&self) -> Done<Vec<u8>> {
+        self.log.publish()?;
+        self.witness_locally()?;
+        for witness in &self.settings.witnesses {
+            crate::witness::ask(&self.log, witness, &self.settings.origin)?;
+        }
+        Ok(self.log.checkpoint())
+    }
+
+    fn witness_locally(&self) -> Done {
+        let store = crate::witness::open_local(&self.home, &self.settings, &self.keys, &self.clock)?;
+        let known = store.size(&self.settings.origin).unwrap_or(0);
+        let response = store.add_checkpoint(&self.log.witness_request(known)?);
+        crate::witness::take(&self.log, &response, &self.settings.local_witness)
+    }
+
+    /// Stores a text as a salted attachment; its digest goes into statements.
+    pub(crate) fn attach(&self, text: &str) -> Done<Digest> {
+        let attachment = vault::Attachment::new(text.as_bytes().to_vec())?;
+        Ok(self.vault.block_on(self.vault.vault().put_attachment(&self.tenant, &attachment))?)
+    }
+
+    /// Reads the text of an attachment, if it is still there.
+    pub(crate) fn attached(&self, digest: &Digest) -> Option<String> {
+        let read = self.vault.vault().attachment(&self.tenant, digest, 1 << 20);
+        let attachment = self.vault.block_on(read).ok()?;
+        String::from_utf8(attachment.content().to_vec()).ok()
+    }
+
+    /// A fresh tracking id.
+    pub(crate) fn new_change() -> Done<ChangeId> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Failure::outside(format!("the system gives no randomness: {error}"), "this machine cannot make ids")
+        })?;
+        Ok(ChangeId::from_random(bytes))
+    }
+}
+
+fn disk(path: &Path) -> Done<Disk> {
+    Disk::open(path).map_err(|error| Failure::file(path, &error))
+}
+
+fn log_config(settings: &Settings, keys: &Keys, clock: Clock) -> Done<Config> {
+    let key = keys.open(LOG_KEY)?;
+    let signer = LogKey::new(&settings.origin, key)?;
+    let verifier = signer.verifier().clone();
+    let mut config = Config::new(&settings.origin, vec![Arc::new(signer)], vec![verifier], clock);
+    config.stamper = Arc::new(statement::stamp);
+    config.admission = Arc::new(admit);
+    config.publishing = Publishing::OnRequest;
+    config.segment_bytes = 4 << 20;
+    Ok(config)
+}
+
+/// What the log takes: well-formed statements. Whether they have effect is the fold's matter.
+fn admit(content: &[u8]) -> Result<(), AdmissionRefusal> {
+    let parse = || -> Result<(), StatementError> {
+        let envelope = Envelope::parse(content)?;
+        Content::parse(envelope.payload.as_slice()).map(drop)
+    };
+    parse().map_err(|error| AdmissionRefusal { code: error.code().to_owned(), reason: error.to_string() })
+}
+
+fn open_vault(home: &Home) -> Done<BlockingVault> {
+    let ring = FileKeyRing::open(home.vault_keys(), read_master_key(home)?)?;
+    let options = Options { protection: Protection::Encrypted, quota: Quota::Unlimited };
+    Ok(BlockingVault::new(Vault::on_disk(&home.vault(), Arc::new(ring), options)?)?)
+}
+
+/// Makes the key under which the tenants' keys are sealed: a file of this machine, readable by its owner alone.
+fn write_master_key(home: &Home) -> Done {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(bytes.as_mut()).map_err(|error| {
+        Failure::outside(format!("the system gives no randomness: {error}"), "this machine cannot make keys")
+    })?;
+    let path = home.master_key();
+    let failed = |error: std::io::Error| Failure::file(&path, &error);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+    file.write_all(bytes.as_ref()).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+fn read_master_key(home: &Home) -> Done<MasterKey> {
+    let path = home.master_key();
+    let bytes = Zeroizing::new(read_bounded(&path, 32)?);
+    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
+        let message = format!("`{}` is not 32 bytes", path.display());
+        Failure::new("CS-CLI-009", message, "restore the vault's master key from its backup")
+    })?;
+    Ok(MasterKey::from_bytes(Zeroizing::new(key)))
+}

@@ -1,0 +1,287 @@
+//! What people read: lists, dossiers, what is about to be signed.
+
+use dossier::{Dossier, Recorded};
+use policy::gate::Decision;
+use serde_json::{Value, json};
+use signer::Reviewed;
+use statement::kind::{Finding, Outcome, Score};
+use statement::{Body, ChangeId, SlotId};
+
+use crate::command::Setting;
+use crate::failure::{Done, Failure};
+use crate::realm::Realm;
+
+/// `countersign list`.
+pub(crate) fn list(setting: &Setting) -> Done {
+    let realm = setting.open()?;
+    let world = realm.ledger().world();
+    let changes: Vec<Value> = realm.ledger().dossiers().map(summary).collect();
+    let slots: Vec<Value> = world
+        .slots()
+        .map(|slot| {
+            json!({ "slot": slot.definition.body.slot, "state": slot.state,
+                    "change": slot.order.as_ref().map(|(change, _)| change) })
+        })
+        .collect();
+    let persons: Vec<Value> = world
+        .actors()
+        .map(|actor| {
+            json!({ "person": actor.person, "key": actor.key, "roles": actor.roles, "clearance": actor.clearance })
+        })
+        .collect();
+    let grants: Vec<Value> = world
+        .grants()
+        .map(|record| {
+            json!({ "grant": record.grant.id, "to": record.grant.body.grantee,
+                    "purpose": record.grant.body.purpose, "expires_ms": record.grant.body.expires_ms,
+                    "used": record.used_by.len(), "changes_max": record.grant.body.changes_max,
+                    "revoked": record.revoked_at.is_some() })
+        })
+        .collect();
+    let mut text = format!(
+        "realm {}: {} leaves, {} without effect\n",
+        realm.settings.realm,
+        world.size(),
+        realm.ledger().noops().len()
+    );
+    for (target, by) in world.freezes() {
+        line(&mut text, &format!("FROZEN: {target:?} since leaf {}", by.index));
+    }
+    text.push_str("\nslots\n");
+    for slot in world.slots() {
+        let by = slot.order.as_ref().map_or("its first state".to_owned(), |(change, _)| change.to_string());
+        line(&mut text, &format!("  {:<20} state {}  by {by}", slot.definition.body.slot, slot.state.short()));
+    }
+    text.push_str("\nchanges\n");
+    for dossier in realm.ledger().dossiers() {
+        let proposal = &dossier.proposal.body;
+        line(
+            &mut text,
+            &format!(
+                "  {}  {:<12} {:<16} by {:<10} {}",
+                dossier.change.short(),
+                format!("{:?}", proposal.modification).to_lowercase(),
+                proposal.slot,
+                proposal.proposer.person(),
+                dossier.state.name()
+            ),
+        );
+    }
+    text.push_str("\npersons\n");
+    for actor in world.actors() {
+        let roles: Vec<String> = actor.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+        line(&mut text, &format!("  {:<16} {}", actor.person, roles.join(", ")));
+    }
+    let value = json!({ "realm": realm.settings.realm, "leaves": world.size(), "changes": changes, "slots": slots,
+                        "persons": persons, "grants": grants });
+    setting.print(&value, &text);
+    Ok(())
+}
+
+fn line(text: &mut String, more: &str) {
+    text.push_str(more);
+    text.push('\n');
+}
+
+fn summary(dossier: &Dossier) -> Value {
+    let proposal = &dossier.proposal.body;
+    json!({
+        "change": dossier.change,
+        "state": dossier.state.name(),
+        "slot": proposal.slot,
+        "modification": proposal.modification,
+        "level": proposal.level,
+        "proposer": proposal.proposer,
+        "tier": dossier.verdict.as_ref().map(|verdict| verdict.body.score.tier),
+        "approvals": dossier.approvals.len(),
+        "order": dossier.order.as_ref().map(|order| order.id),
+    })
+}
+
+/// `countersign show`.
+pub(crate) fn show(setting: &Setting, what: &str) -> Done {
+    let realm = setting.open()?;
+    if let Ok(dossier) = realm.dossier(what) {
+        let value = full(&realm, dossier);
+        setting.print(&value, &change(&realm, dossier));
+        return Ok(());
+    }
+    if let Ok(slot) = what.parse::<SlotId>()
+        && let Some(record) = realm.ledger().world().slot(&slot)
+    {
+        let value = json!({ "slot": record.definition.body, "state": record.state, "history": record.history,
+                            "automatic_drift_ppm": record.automatic_drift_ppm });
+        let text = serde_json::to_string_pretty(&value).map_err(|error| Failure::outside(error, "report a defect"))?;
+        setting.print(&value, &format!("{text}\n{}", lineage(&realm, &slot)));
+        return Ok(());
+    }
+    let mut found = realm.entries().iter().filter_map(|entry| entry.leaf().ok()).filter(|leaf| {
+        what.len() >= 8 && leaf.id.to_string().starts_with(what)
+    });
+    match (found.next(), found.next()) {
+        (Some(leaf), None) => {
+            let payload: Value = serde_json::from_slice(leaf.envelope.payload.as_slice())
+                .map_err(|error| Failure::outside(error, "run `countersign log fsck`"))?;
+            let value = json!({ "index": leaf.index, "stamp_ms": leaf.stamp_ms, "statement": leaf.id,
+                                "effect": realm.ledger().noops().get(&leaf.index).map(ToString::to_string),
+                                "payload": payload });
+            let text =
+                serde_json::to_string_pretty(&value).map_err(|error| Failure::outside(error, "report a defect"))?;
+            setting.print(&value, &format!("{text}\n"));
+            Ok(())
+        }
+        (Some(_), Some(_)) => Err(Failure::usage(format!("`{what}` begins more than one statement's id"))),
+        (None, _) => Err(Failure::missing("change, slot or statement", what)),
+    }
+}
+
+/// Where the slot's state comes from, back to the first.
+fn lineage(realm: &Realm, slot: &SlotId) -> String {
+    let world = realm.ledger().world();
+    let mut text = String::from("lineage\n");
+    let mut next = world.slot(slot).map(|record| record.state);
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(state) = next.filter(|state| seen.insert(*state)) {
+        let Some(record) = world.state(&state) else { break };
+        let by = record.body.made_by.as_ref().map_or("the first state".to_owned(), ToString::to_string);
+        line(&mut text, &format!("  {}  {by}", state.short()));
+        next = record.body.parents.first().copied();
+    }
+    text
+}
+
+fn full(realm: &Realm, dossier: &Dossier) -> Value {
+    let signers = |signers: &[dossier::Actor]| -> Vec<String> {
+        signers.iter().map(|signer| signer.person.to_string()).collect()
+    };
+    let mut value = summary(dossier);
+    if let Some(members) = value.as_object_mut() {
+        let proposal = &dossier.proposal.body;
+        members.insert("proposal".to_owned(), json!({ "id": dossier.proposal.id, "body": proposal }));
+        let findings: Vec<_> = dossier
+            .findings
+            .values()
+            .map(|finding| json!({ "id": finding.id, "by": signers(&finding.signers), "body": finding.body }))
+            .collect();
+        members.insert("findings".to_owned(), json!(findings));
+        let verdict = dossier.verdict.as_ref().map(|verdict| json!({ "id": verdict.id, "body": verdict.body }));
+        members.insert("verdict".to_owned(), json!(verdict));
+        let approvals: Vec<_> = dossier
+            .approvals
+            .values()
+            .map(|approval| json!({ "id": approval.id, "by": signers(&approval.signers), "body": approval.body }))
+            .collect();
+        members.insert("approval_statements".to_owned(), json!(approvals));
+        members.insert("summary".to_owned(), json!(proposal.summary.and_then(|digest| realm.attached(&digest))));
+        members.insert("leaves".to_owned(), json!(dossier.leaves));
+    }
+    value
+}
+
+/// A change, for people.
+pub(crate) fn change(realm: &Realm, dossier: &Dossier) -> String {
+    let proposal = &dossier.proposal.body;
+    let mut text = String::new();
+    let mut put = |label: &str, value: &str| text.push_str(&format!("{label:<14}{value}\n"));
+    put("change", dossier.change.as_str());
+    put("state", dossier.state.name());
+    put("slot", proposal.slot.as_str());
+    put("kind", &format!("{:?}, level {:?}", proposal.modification, proposal.level).to_lowercase());
+    put("proposed by", proposal.proposer.person().as_str());
+    if let Some(summary) = proposal.summary.and_then(|digest| realm.attached(&digest)) {
+        put("summary", &summary);
+    }
+    put("from state", &proposal.base_state.to_string());
+    put("to state", &proposal.target_state.to_string());
+    for artefact in &proposal.artefacts {
+        put("artefact", &format!("{} {} ({} bytes)", artefact.name, artefact.digest, artefact.bytes));
+    }
+    for finding in dossier.findings.values() {
+        put("finding", &finding_line(finding));
+    }
+    if let Some(verdict) = &dossier.verdict {
+        put("verdict", &format!("{:?}, {}", verdict.body.outcome, verdict.body.score.vector));
+    }
+    for approval in dossier.approvals.values() {
+        let by: Vec<&str> = approval.signers.iter().map(|signer| signer.person.as_str()).collect();
+        put("approved by", &format!("{} ({:?})", by.join(", "), approval.body.capacity).to_lowercase());
+    }
+    if let Some(order) = &dossier.order {
+        put("order", &order.id.to_string());
+    }
+    if let Some(rollback) = &dossier.rollback {
+        put("rolled back", &format!("{} ({})", rollback.body.to_state.short(), rollback.body.reason));
+    }
+    text
+}
+
+fn finding_line(finding: &Recorded<Finding>) -> String {
+    let by: Vec<&str> = finding.signers.iter().map(|signer| signer.person.as_str()).collect();
+    let body = &finding.body;
+    let mut text = format!("{:?}: {:?} by {} in box `{:?}`", body.evidence, body.outcome, by.join(", "), body.isolation);
+    for violation in &body.violations {
+        let measured = violation.measured.zip(violation.limit);
+        let figures = measured.map_or(String::new(), |(measured, limit)| format!(": {measured} over {limit}"));
+        text.push_str(&format!("\n                {} at `{}`{figures}", violation.code, violation.place));
+    }
+    text
+}
+
+/// A decision, for people.
+pub(crate) fn decision(decision: &Decision) -> String {
+    let mut text = format!("decision: {:?}\n", decision.outcome).to_lowercase();
+    text.push_str(&score(&decision.score));
+    for reason in &decision.reasons {
+        line(&mut text, &format!("  {reason}\n    hint: {}", reason.code.hint()));
+    }
+    text
+}
+
+/// The score as a waterfall.
+pub(crate) fn score(score: &Score) -> String {
+    let mut text = format!("  impact score {} -> tier {:?}  ({})\n", score.risk, score.tier, score.vector);
+    for term in &score.terms {
+        line(&mut text, &format!("    {:<18} input {:>5}  {:>+7}", term.factor.as_str(), term.input, term.points));
+    }
+    let reasons: Vec<&str> = score.tier_reasons.iter().map(statement::Name::as_str).collect();
+    line(&mut text, &format!("    the tier is set by: {}", reasons.join(", ")));
+    text
+}
+
+/// Exactly what an approver signs.
+pub(crate) fn approval(realm: &Realm, id: &ChangeId, reviewed: &Reviewed) -> Done<String> {
+    let Body::Approval(approval) = &reviewed.statement().body else {
+        return Err(Failure::usage("this is no approval"));
+    };
+    let dossier = realm.ledger().dossier(id).ok_or_else(|| Failure::missing("change", id))?;
+    let mut text = change(realm, dossier);
+    text.push_str("\nyou are about to sign\n");
+    let mut put = |label: &str, value: &str| text.push_str(&format!("  {label:<14}{value}\n"));
+    put("statement", &reviewed.id().to_string());
+    for digest in &approval.artefacts {
+        put("artefact", &digest.to_string());
+    }
+    put("target state", &approval.target_state.to_string());
+    for finding in &approval.findings {
+        put("evidence", &finding.to_string());
+    }
+    put("verdict", &approval.verdict.to_string());
+    put("policy", &approval.policy.to_string());
+    put("tier", &format!("{:?}", approval.tier).to_lowercase());
+    put("risk", &approval.risk.to_string());
+    put("capacity", &format!("{:?}", approval.capacity).to_lowercase());
+    put("expires", &format!("{} ms since 1970", approval.expires_ms));
+    if let Some(verdict) = &dossier.verdict {
+        text.push_str(&score(&verdict.body.score));
+    }
+    Ok(text)
+}
+
+/// Whether an outcome is a pass, as a word.
+pub(crate) const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "pass",
+        Outcome::Fail => "fail",
+        Outcome::Inconclusive => "inconclusive",
+    }
+}
