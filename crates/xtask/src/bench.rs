@@ -1,0 +1,135 @@
+//! `cargo xtask bench`: Countersign and its peers in the same run, and a table of both in `docs/benchmarks.md`.
+//!
+//! Figures are medians of several runs, each of which is short. A peer that cannot be had is listed as not measured.
+
+mod audit;
+mod log;
+mod machine;
+mod postgres;
+mod report;
+mod vault;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::process::run_quietly;
+use crate::workspace::target;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Subject {
+    /// Durable entries a second, beside SQLite, PostgreSQL and a file for each tile.
+    Log,
+    /// Hashing and storing a directory, beside `model_signing`.
+    Vault,
+    /// Auditing an export of 100,000 statements.
+    Audit,
+    /// All of them.
+    All,
+}
+
+/// How often each thing is measured; the middle one counts.
+const RUNS: usize = 3;
+/// One run is given up after this.
+const RUN_LIMIT: Duration = Duration::from_mins(5);
+
+/// Measures, prints and writes the tables.
+pub fn run(subject: Subject) -> Result<()> {
+    let scratch = Scratch::new()?;
+    if matches!(subject, Subject::Log | Subject::All) {
+        report::publish("log", &log::measure(&scratch)?, scratch.path())?;
+    }
+    if matches!(subject, Subject::Vault | Subject::All) {
+        report::publish("vault", &vault::measure(&scratch)?, scratch.path())?;
+    }
+    if matches!(subject, Subject::Audit | Subject::All) {
+        report::publish("audit", &audit::measure(&scratch)?, scratch.path())?;
+    }
+    Ok(())
+}
+
+/// Builds an example of a crate with optimisation; answers its path.
+fn example(package: &str, name: &str, features: &[&str]) -> Result<PathBuf> {
+    let mut build = crate::process::cargo();
+    build.args(["build", "--release", "--package", package, "--example", name]);
+    if !features.is_empty() {
+        build.args(["--features", &features.join(",")]);
+    }
+    crate::process::run(&mut build)?;
+    Ok(target().join("release/examples").join(name))
+}
+
+/// The runs of one thing.
+struct Runs(Vec<Value>);
+
+impl Runs {
+    /// Runs a command that prints one line of JSON, several times.
+    fn of(what: &str, mut command: impl FnMut() -> Result<Command>) -> Result<Self> {
+        let mut values = Vec::new();
+        for number in 1..=RUNS {
+            let output = run_quietly(&format!("{what}, run {number} of {RUNS}"), &mut command()?, RUN_LIMIT)?;
+            let line = output.lines().last().unwrap_or_default();
+            let value =
+                serde_json::from_str(line).with_context(|| format!("`{what}` answers no JSON: {line}"))?;
+            values.push(value);
+        }
+        Ok(Self(values))
+    }
+
+    /// The median of a member; none where a run lacks it.
+    fn median(&self, member: &str) -> Option<f64> {
+        let values: Option<Vec<f64>> = self.0.iter().map(|run| run.get(member)?.as_f64()).collect();
+        median(values?)
+    }
+}
+
+/// The middle one, or the lower of the two in the middle.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().checked_sub(1)? / 2).copied()
+}
+
+/// A folder on a real disk, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    /// All contenders write here. Where PostgreSQL runs as another user, that user must be able to get here.
+    fn new() -> Result<Self> {
+        let name = format!("countersign-bench-{}", std::process::id());
+        let candidates = [target(), PathBuf::from("/var/tmp"), std::env::temp_dir()];
+        let usable =
+            candidates.iter().find(|folder| postgres::can_reach(folder) && !machine::is_memory(folder));
+        let folder = usable.unwrap_or(&candidates[0]).join(name);
+        std::fs::create_dir_all(&folder).with_context(|| format!("`{}`", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A new empty folder in it.
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.0.join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("`{}`", folder.display()))?;
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("`{}`", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("`{}` is left behind: {error}", self.0.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

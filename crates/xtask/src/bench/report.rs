@@ -1,0 +1,70 @@
+//! Tables: printed, and put into their section of `docs/benchmarks.md`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::machine::Machine;
+use crate::workspace::{read, root, write};
+
+/// A table with what must be known to read it.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Sentences before the table.
+    pub(super) text: String,
+    pub(super) head: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<String>>,
+    /// What could not be measured, and why.
+    pub(super) absent: Vec<(String, String)>,
+}
+
+/// Prints the table and replaces its section.
+pub(super) fn publish(section: &str, table: &Table, folder: &Path) -> Result<()> {
+    let text = format!("{}\n{}", Machine::here(folder)?.line(), render(table));
+    println!("{text}");
+    let path = root().join("docs/benchmarks.md");
+    write(&path, &replace_section(&read(&path)?, section, &text)?)
+}
+
+fn render(table: &Table) -> String {
+    let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<String> = table.head.iter().map(|&cell| cell.to_owned()).collect();
+    let rule: Vec<String> = std::iter::once("---".to_owned())
+        .chain(table.head.iter().skip(1).map(|_| "---:".to_owned()))
+        .collect();
+    let mut text = format!("{}\n\n{}{}", table.text, row(&head), row(&rule));
+    for cells in &table.rows {
+        text.push_str(&row(cells));
+    }
+    for (what, why) in &table.absent {
+        text.extend(["\nNot measured: ", what, ": ", why, "\n"]);
+    }
+    text
+}
+
+/// The document with another text between the section's marks.
+pub(super) fn replace_section(document: &str, section: &str, text: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- begin {section} -->"), format!("<!-- end {section} -->"));
+    let missing = || format!("`docs/benchmarks.md` has no section `{section}`");
+    let (before, rest) = document.split_once(&begin).with_context(missing)?;
+    let (_, after) = rest.split_once(&end).with_context(missing)?;
+    Ok(format!("{before}{begin}\n{}\n{end}{after}", text.trim_end()))
+}
+
+/// A whole number with commas.
+pub(super) fn whole(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A figure with so many decimals; a dash where there is none.
+pub(super) fn figure(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
+}

@@ -1,0 +1,8 @@
+//! The rules of the workspace, applied to the workspace.
+
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+mod snippets;
