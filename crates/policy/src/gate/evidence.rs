@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dossier::{ActorKind, Code, Dossier, Reason, Recorded, Refusal, SlotRecord, State, World};
 use statement::kind::{
-    Component, EvidenceKind, Finding, GrantPurpose, Isolation, Outcome, Proposal, Role, ServedState,
+    Component, ComponentRole, EvidenceKind, Finding, GrantPurpose, Isolation, Level, ModificationKind, Outcome,
+    Proposal, Role, ServedState,
 };
 use statement::{Digest, PersonId};
 
@@ -209,6 +210,9 @@ fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u6
     if !definition.modifications.contains(&proposal.modification) {
         wrong(Code::KindNotOpen, format!("{:?}", proposal.modification));
     }
+    if proposal.level < least_level(proposal.modification) {
+        wrong(Code::KindNotOpen, format!("{:?} at level {:?}", proposal.modification, proposal.level));
+    }
     if !proposal.contexts.is_subset(&definition.contexts) || proposal.contexts.is_empty() {
         wrong(Code::ContextNotOpen, proposal.slot.to_string());
     }
@@ -229,8 +233,8 @@ fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u6
     }
     match (world.state(&proposal.base_state), world.state(&proposal.target_state)) {
         (Some(base), Some(target)) => {
-            if !only_artefacts_differ(&base.body, &target.body, proposal) || !descends(&target.body, dossier)
-            {
+            let same = only_artefacts_differ(&base.body, &target.body, proposal);
+            if !same || !descends(&target.body, dossier) || !places_fit(&target.body, proposal) {
                 wrong(Code::ManifestMismatch, proposal.target_state.to_string());
             }
         }
@@ -238,6 +242,52 @@ fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u6
     }
     reasons.extend(authorisation(world, dossier, now_ms));
     reasons
+}
+
+/// Whether every artefact takes the place in the state that the declared kind of modification is about: the kind
+/// decides which examiners look, so a prompt change cannot bring an adapter.
+fn places_fit(target: &ServedState, proposal: &Proposal) -> bool {
+    proposal.artefacts.iter().all(|artefact| {
+        let mut places = target.manifest.components.iter().filter(|component| component.digest == artefact.digest);
+        places.all(|component| fits(proposal.modification, component.role) && component.name == artefact.name)
+    })
+}
+
+/// The lowest capability level at which a kind of modification may be proposed, whatever the proposer claims.
+const fn least_level(modification: ModificationKind) -> Level {
+    match modification {
+        ModificationKind::Adapter
+        | ModificationKind::Weights
+        | ModificationKind::Quantisation
+        | ModificationKind::Prompt
+        | ModificationKind::Settings => Level::Tuning,
+        ModificationKind::Merge
+        | ModificationKind::Distillation
+        | ModificationKind::Retrieval
+        | ModificationKind::ContinuousLearning => Level::Knowledge,
+        ModificationKind::Architecture => Level::Architecture,
+        ModificationKind::Mechanism => Level::Mechanism,
+    }
+}
+
+/// Whether a kind of modification may bring a component of the role.
+const fn fits(modification: ModificationKind, role: ComponentRole) -> bool {
+    match modification {
+        ModificationKind::Adapter => matches!(role, ComponentRole::Adapter),
+        ModificationKind::Weights | ModificationKind::ContinuousLearning | ModificationKind::Distillation => {
+            matches!(role, ComponentRole::Weights)
+        }
+        ModificationKind::Merge => matches!(role, ComponentRole::Weights | ComponentRole::Adapter),
+        ModificationKind::Quantisation => matches!(role, ComponentRole::Weights | ComponentRole::Quantisation),
+        ModificationKind::Prompt => matches!(role, ComponentRole::Prompt),
+        ModificationKind::Retrieval => matches!(role, ComponentRole::Index),
+        ModificationKind::Settings => matches!(role, ComponentRole::Sampling),
+        ModificationKind::Architecture => {
+            matches!(role, ComponentRole::Weights | ComponentRole::Tokenizer | ComponentRole::Template)
+        }
+        // Engines, and whatever else decides how a state is made and served.
+        ModificationKind::Mechanism => true,
+    }
 }
 
 /// Whether a target state that says it was made by this change also says that it comes from the base state. The same
