@@ -1,0 +1,161 @@
+//! The audit: from bytes to a report.
+
+mod heads;
+mod proofs;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::num::NonZeroUsize;
+
+use dossier::{Checked, KeyBook, Ledger, Parsed, replay};
+use merkle::leaf_hash;
+use policy::gate::Bench;
+use statement::{Digest, RealmId, StatementId};
+
+use crate::error::AuditError;
+use crate::export::{self, Attachment, Export, Nodes, Section};
+use crate::parallel::in_runs;
+use crate::report::Report;
+
+/// What the auditor knows from elsewhere.
+#[derive(Debug, Clone)]
+pub struct Expectations {
+    /// The id of the realm's first trust root. Without it the audit shows that the record is whole and consistent, not
+    /// whose it is, and the report says so.
+    pub root: Option<StatementId>,
+    /// The log's key, as a signed-note verifier key.
+    pub log_key: Option<String>,
+    /// The auditor's clock, milliseconds since the Unix epoch: only to say what has expired since.
+    pub now_ms: Option<u64>,
+    /// Over how many threads work is shared out. The report does not depend on it.
+    pub threads: NonZeroUsize,
+}
+
+impl Expectations {
+    /// Nothing known from elsewhere, two threads.
+    pub const fn none() -> Self {
+        Self { root: None, log_key: None, now_ms: None, threads: NonZeroUsize::MIN.saturating_add(1) }
+    }
+}
+
+/// The record, checked: what a report is made from.
+pub(crate) struct Record<'a> {
+    pub(crate) expectations: &'a Expectations,
+    pub(crate) realm: RealmId,
+    pub(crate) ledger: Ledger,
+    pub(crate) leaves: Vec<Checked>,
+    pub(crate) heads: heads::Heads,
+    pub(crate) schemas: SchemaMatch,
+    pub(crate) attachments: Vec<(Digest, Attachment<'a>)>,
+}
+
+/// Whether the export's schemas are those of this program.
+pub(crate) enum SchemaMatch {
+    /// They are.
+    Same,
+    /// Those of these kinds are not.
+    Different(Vec<String>),
+}
+
+/// Checks a whole export. What is refused has an error with a code; what an auditor should know stands in the report.
+pub fn audit(file: &[u8], expectations: &Expectations) -> Result<Report, AuditError> {
+    let export = Export::parse(file)?;
+    let head = heads::read(&export, Section::Checkpoint)?;
+    let (parsed, nodes) = leaves(&export, head.claims().size(), expectations.threads)?;
+    if nodes.root() != *head.claims().root() {
+        return Err(AuditError::RootMismatch {
+            size: head.claims().size(),
+            signed: *head.claims().root(),
+            computed: nodes.root(),
+            checkpoint: head.note().text().to_owned(),
+        });
+    }
+    let mut book = KeyBook::new();
+    for entry in &parsed {
+        book.learn(entry);
+    }
+    let check = |run: Vec<Parsed>| Ok(run.into_iter().map(|entry| Checked::new(entry, &book)).collect());
+    let leaves = in_runs(parsed, expectations.threads, check)?;
+    let ledger = replay(&leaves, &Bench::new()).map_err(AuditError::Stopped)?;
+
+    let realm = check_identity(&export, &ledger, expectations)?;
+    let heads = heads::open(&export, head, &ledger, &leaves, &nodes)?;
+    proofs::check(export.required(Section::Proofs)?, &leaves, &nodes, &heads.checkpoint)?;
+    let record = Record {
+        expectations,
+        realm,
+        schemas: compare_schemas(export.required(Section::Schemas)?)?,
+        attachments: export::attachments(export.section(Section::Attachments).unwrap_or_default())?,
+        ledger,
+        leaves,
+        heads,
+    };
+    Ok(Report::of(&record))
+}
+
+/// Every leaf parsed, each with the hash that the export lists for it; and the tree of those hashes.
+fn leaves(export: &Export<'_>, size: u64, threads: NonZeroUsize) -> Result<(Vec<Parsed>, Nodes), AuditError> {
+    let entries = export::entries(export.required(Section::Entries)?)?;
+    let hash_bytes = export.required(Section::Hashes)?;
+    let hashes = export::hashes(hash_bytes)
+        .filter(|hashes| hashes.len() == entries.len() && export::count(entries.len()) == size);
+    let Some(hashes) = hashes else {
+        let (entries, hash_bytes) = (export::count(entries.len()), export::count(hash_bytes.len()));
+        return Err(AuditError::LeafCount { entries, hash_bytes, size });
+    };
+    let mut nodes = Nodes::default();
+    for hash in &hashes {
+        nodes.push(*hash);
+    }
+    let numbered = (0_u64..).zip(entries.into_iter().zip(hashes)).collect();
+    let parsed = in_runs(numbered, threads, |run: Vec<(u64, (&[u8], Digest))>| {
+        let parse = |(index, (entry, expected)): (u64, (&[u8], Digest))| {
+            let found = leaf_hash(entry);
+            if found == expected {
+                Ok(Parsed::new(index, entry))
+            } else {
+                Err(AuditError::LeafAltered { index, expected, found })
+            }
+        };
+        run.into_iter().map(parse).collect()
+    })?;
+    Ok((parsed, nodes))
+}
+
+/// Whether the log is the one asked for.
+fn check_identity(
+    export: &Export<'_>,
+    ledger: &Ledger,
+    expectations: &Expectations,
+) -> Result<RealmId, AuditError> {
+    let Some(found) = ledger.world().roots().first().copied() else { return Err(AuditError::NoTrustRoot) };
+    if let Some(expected) = expectations.root
+        && expected != found
+    {
+        return Err(AuditError::OtherTrustRoot { expected, found });
+    }
+    if let (Some(expected), Some(root)) = (&expectations.log_key, ledger.world().root())
+        && *expected != root.body.log.key
+    {
+        let (expected, found) = (expected.clone(), root.body.log.key.clone());
+        return Err(AuditError::OtherLogKey { expected, found });
+    }
+    match ledger.realm() {
+        Some(realm) if realm != export.realm() => {
+            Err(AuditError::OtherRealm { header: export.realm().clone(), log: realm.clone() })
+        }
+        Some(realm) => Ok(realm.clone()),
+        None => Err(AuditError::NoTrustRoot),
+    }
+}
+
+fn compare_schemas(bytes: &[u8]) -> Result<SchemaMatch, AuditError> {
+    let theirs: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(bytes).map_err(AuditError::SchemasForm)?;
+    let ours = export::schemas();
+    let known = ours.as_object().into_iter().flatten();
+    let mut different: Vec<String> =
+        known.filter(|(kind, schema)| theirs.get(*kind) != Some(schema)).map(|(kind, _)| kind.clone()).collect();
+    different.extend(theirs.keys().filter(|kind| ours.get(*kind).is_none()).cloned());
+    Ok(if different.is_empty() { SchemaMatch::Same } else { SchemaMatch::Different(different) })
+}

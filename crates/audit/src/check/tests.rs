@@ -1,0 +1,151 @@
+mod forged;
+mod log;
+mod tampered;
+
+use std::collections::BTreeMap;
+
+use statement::kind::{Capacity, EvidenceKind};
+use statement::Tracking;
+
+use super::*;
+use crate::fixture::{Plan, Realm, Who};
+use crate::report::{Compared, Outcome, RemarkCode};
+
+/// One change ordered, one serving, one approved by its proposer, one rolled back.
+pub(crate) fn busy() -> Realm {
+    let mut realm = Realm::new();
+    let first = realm.release(Plan::tuning("first"));
+    realm.serve(&first);
+    realm.advance_ms(60_000);
+    let second = realm.release(Plan::tuning("second"));
+    realm.roll_back(&second);
+    let third = realm.propose(Plan::tuning("third"));
+    realm.examine(&third, 900);
+    realm.verdict(&third);
+    let own = realm.approval(&third, Capacity::Technical);
+    realm.say(&Tracking::Change(third), own, &[Who::Ada]);
+    realm
+}
+
+pub(super) fn parts(file: &[u8]) -> BTreeMap<Section, Vec<u8>> {
+    Export::parse(file).unwrap().sections().map(|(name, bytes)| (name, bytes.to_vec())).collect()
+}
+
+pub(super) fn whole(sections: &BTreeMap<Section, Vec<u8>>) -> Vec<u8> {
+    export::assemble(&"example".parse().unwrap(), sections.clone()).unwrap().to_bytes()
+}
+
+#[track_caller]
+pub(super) fn refused(file: &[u8], expectations: &Expectations, code: &str) -> AuditError {
+    let error = audit(file, expectations).expect_err("a file to be refused");
+    assert_eq!(error.code(), code, "{error}");
+    assert!(!error.hint().is_empty());
+    error
+}
+
+#[track_caller]
+pub(super) fn remarks(report: &Report, reasons: &[RemarkCode], warnings: &[RemarkCode]) {
+    let codes = |remarks: &[crate::report::Remark]| remarks.iter().map(|it| it.code).collect::<Vec<_>>();
+    assert_eq!(codes(&report.reasons), reasons);
+    assert_eq!(codes(&report.warnings), warnings);
+    assert_eq!(report.is_clean(), reasons.is_empty());
+}
+
+#[test]
+fn a_record_with_everything_in_order_is_clean() {
+    let realm = busy();
+    let report = audit(&realm.export(), &realm.expectations()).unwrap();
+    remarks(&report, &[], &[]);
+    assert_eq!(report.outcome, Outcome::Clean);
+    assert_eq!(report.trust.first_root, Compared::Same);
+    assert_eq!(report.checkpoint.witnesses.len(), 2);
+    let population = &report.population;
+    assert_eq!((population.from, population.to), (0, realm.entries().len() as u64));
+    assert_eq!(population.statements, population.effective + population.no_ops);
+    assert_eq!((population.no_ops, population.changes), (1, 3));
+    let states: Vec<&str> = report.changes.iter().map(|change| change.state.as_str()).collect();
+    // The slot went back to the state of the first change.
+    assert_eq!(states, ["succeeded", "rolled back", "examined: pass"]);
+}
+
+#[test]
+fn the_number_of_threads_does_not_matter() {
+    let realm = busy();
+    let file = realm.export();
+    let with = |threads| Expectations { threads: NonZeroUsize::new(threads).unwrap(), ..realm.expectations() };
+    let one = audit(&file, &with(1)).unwrap();
+    for threads in [2, 3, 7, 1000] {
+        assert_eq!(audit(&file, &with(threads)).unwrap(), one);
+    }
+    let mut sections = parts(&file);
+    let hashes = sections.get_mut(&Section::Hashes).unwrap();
+    hashes[32 * 9] ^= 1;
+    hashes[32 * 30] ^= 1;
+    for threads in [1, 2, 7, 1000] {
+        // Another hash makes another root as well; the leaf is named, and the first of them.
+        let error = refused(&whole(&sections), &with(threads), "CS-AUD-009");
+        assert!(error.to_string().contains("leaf `9`"), "{error}");
+    }
+}
+
+#[test]
+fn what_the_auditor_does_not_know_is_said() {
+    let realm = busy();
+    let report = audit(&realm.export(), &Expectations::none()).unwrap();
+    remarks(&report, &[], &[RemarkCode::RootNotCompared]);
+    assert!(report.warnings[0].text.contains(&report.trust.roots[0].to_string()));
+    let late = Expectations { now_ms: Some(u64::MAX), ..realm.expectations() };
+    remarks(&audit(&realm.export(), &late).unwrap(), &[], &[RemarkCode::RootExpired]);
+}
+
+#[test]
+fn missing_witnesses_are_counted() {
+    let realm = busy();
+    let size = realm.entries().len() as u64;
+    let file = realm.export_with(&realm.checkpoint(size, 0), None).to_bytes();
+    let report = audit(&file, &realm.expectations()).unwrap();
+    remarks(&report, &[RemarkCode::Unwitnessed], &[]);
+    assert_eq!(report.reasons[0].text, "unwitnessed: 0 of 1");
+    let file = realm.export_with(&realm.checkpoint(size, 1), None).to_bytes();
+    remarks(&audit(&file, &realm.expectations()).unwrap(), &[], &[]);
+}
+
+#[test]
+fn a_log_clock_ahead_of_the_witnesses_is_told() {
+    let mut realm = busy();
+    let early = realm.checkpoint(0, 0);
+    assert_eq!(early.claims().size(), 0);
+    let size = realm.entries().len() as u64;
+    // The witness cosigns ten seconds after the fixture's present moment, which lies behind the stamps here.
+    let entry = {
+        let mut ahead = Realm::new();
+        ahead.advance_ms(3_600_000);
+        let finding = realm.finding(&Plan::tuning("third").change(), EvidenceKind::Probe);
+        let about = Tracking::Change(Plan::tuning("third").change());
+        let envelope = ahead.sign(&about, finding, &[Who::Ben]);
+        statement::leaf::stamp(&envelope.to_bytes().unwrap(), ahead.now_ms())
+    };
+    realm.log(entry);
+    let file = realm.export_with(&realm.checkpoint(size + 1, 1), None).to_bytes();
+    remarks(&audit(&file, &realm.expectations()).unwrap(), &[RemarkCode::StampAhead], &[]);
+}
+
+#[test]
+fn the_population_begins_where_the_earlier_checkpoint_ends() {
+    let mut realm = busy();
+    let from = realm.entries().len() as u64;
+    let earlier = realm.checkpoint(from, 1);
+    realm.release(Plan::tuning("fourth"));
+    let size = realm.entries().len() as u64;
+    let file = realm.export_with(&realm.checkpoint(size, 1), Some(&earlier)).to_bytes();
+    let report = audit(&file, &realm.expectations()).unwrap();
+    remarks(&report, &[], &[]);
+    assert_eq!((report.population.from, report.population.to), (from, size));
+    assert_eq!((report.population.statements, report.population.no_ops), (size - from, 0));
+    assert_eq!((report.population.changes, report.changes.len()), (1, 4));
+    // From nothing, and from the whole.
+    for from in [realm.checkpoint(0, 0), realm.checkpoint(size, 0)] {
+        let file = realm.export_with(&realm.checkpoint(size, 1), Some(&from)).to_bytes();
+        assert_eq!(audit(&file, &realm.expectations()).unwrap().population.from, from.claims().size());
+    }
+}

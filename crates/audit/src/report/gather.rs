@@ -1,0 +1,380 @@
+//! From the checked record to the report.
+
+use std::collections::BTreeMap;
+
+use dossier::{Checked, Code, Refusal};
+use statement::{Body, ChangeId, Content, Digest, Leaf};
+
+use super::change::ChangeReport;
+use super::realm::{
+    AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport, ReasonNote,
+    RevokedKeyReport,
+};
+use super::remark::{Remark, RemarkCode};
+use super::text;
+use super::{
+    CheckpointReport, Compared, Control, Count, FORMAT, Outcome, Population, Report, Trust, WitnessReport,
+};
+use crate::check::{Record, SchemaMatch};
+use crate::export::count;
+
+/// How far the log's clock may be ahead of the witnesses'.
+const CLOCK_AHEAD_MS: u64 = 300_000;
+
+impl Report {
+    pub(crate) fn of(record: &Record<'_>) -> Self {
+        let leaves = Leaves::read(record);
+        let mut report = Self {
+            format: FORMAT.to_owned(),
+            outcome: Outcome::Clean,
+            reasons: Vec::new(),
+            warnings: Vec::new(),
+            realm: record.realm.clone(),
+            trust: trust(record),
+            checkpoint: checkpoint(record),
+            changes: changes(record, &leaves.noops),
+            population: leaves.population,
+            noops: leaves.noops,
+            attempts: leaves.attempts,
+            grants: grants(record),
+            freezes: leaves.freezes,
+            revoked_keys: revoked_keys(record),
+            purged: record
+                .ledger
+                .world()
+                .purged()
+                .map(|(digest, index)| PurgedReport { digest: *digest, index })
+                .collect(),
+            emergencies: leaves.emergencies,
+            attachments: attachments(record),
+        };
+        let from = report.population.from;
+        report.population.changes = count(report.changes.iter().filter(|change| change.is_since(from)).count());
+        report.reasons = reasons(&report);
+        report.warnings = warnings(record, &report);
+        if !report.reasons.is_empty() {
+            report.outcome = Outcome::NotClean;
+        }
+        report
+    }
+}
+
+/// What is read off the leaves one by one.
+struct Leaves {
+    population: Population,
+    noops: Vec<NoOpReport>,
+    attempts: Vec<AttemptReport>,
+    freezes: Vec<FreezeReport>,
+    emergencies: Vec<EmergencyReport>,
+}
+
+impl Leaves {
+    fn read(record: &Record<'_>) -> Self {
+        let from = record.heads.from.as_ref().map_or(0, |head| head.size());
+        let population = Population {
+            from,
+            to: count(record.leaves.len()),
+            statements: 0,
+            effective: 0,
+            no_ops: 0,
+            changes: 0,
+            controls: Control::ALL.into_iter().map(|control| (control, Count::default())).collect(),
+            kinds: BTreeMap::new(),
+        };
+        let mut read = Self {
+            population,
+            noops: Vec::new(),
+            attempts: Vec::new(),
+            freezes: Vec::new(),
+            emergencies: Vec::new(),
+        };
+        for entry in &record.leaves {
+            let refusal = record.ledger.noops().get(&entry.index());
+            if entry.index() >= from {
+                read.count(entry, refusal.is_none());
+            }
+            match refusal {
+                Some(refusal) => read.noops.push(noop(entry, refusal)),
+                None => read.effective(entry),
+            }
+        }
+        read
+    }
+
+    fn count(&mut self, entry: &Checked, is_effective: bool) {
+        let kinds = self.population.kinds.entry(kind_name(entry).to_owned()).or_default();
+        let control = body(entry).and_then(control).and_then(|control| self.population.controls.get_mut(&control));
+        let effective = u64::from(is_effective);
+        for count in [Some(kinds), control].into_iter().flatten() {
+            count.statements += 1;
+            count.effective += effective;
+        }
+        self.population.statements += 1;
+        self.population.effective += effective;
+        self.population.no_ops += 1 - effective;
+    }
+
+    fn effective(&mut self, entry: &Checked) {
+        let index = entry.index();
+        match body(entry) {
+            Some(Body::Attempt(attempt)) => self.attempts.push(AttemptReport {
+                index,
+                action: attempt.action.clone(),
+                change: change(entry),
+                requester: attempt.requester,
+                reasons: attempt.reasons.clone(),
+            }),
+            Some(Body::Freeze(freeze)) => self.freezes.push(FreezeReport {
+                index,
+                action: freeze.action,
+                target: freeze.target.clone(),
+                reason: freeze.reason.clone(),
+            }),
+            Some(Body::BreakGlass(act)) => self.emergencies.push(EmergencyReport {
+                index,
+                action: act.action.clone(),
+                slot: act.slot.clone(),
+                skipped: act.skipped.clone(),
+                review_by_ms: act.review_by_ms,
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// The control that a statement belongs to.
+fn control(body: &Body) -> Option<Control> {
+    match body {
+        Body::Grant(_) | Body::CapabilityLevel(_) => Some(Control::Authorisation),
+        // Where no code ran, a person looked.
+        Body::Finding(finding) if finding.worker.is_none() => Some(Control::Review),
+        Body::Finding(_) => Some(Control::Test),
+        Body::Approval(_) | Body::Rejection(_) => Some(Control::Approval),
+        Body::ReleaseOrder(_) | Body::RollbackOrder(_) | Body::Retirement(_) => Some(Control::Deployment),
+        Body::TrustRoot(_)
+        | Body::DirectoryEntry(_)
+        | Body::Policy(_)
+        | Body::Slot(_)
+        | Body::Proposal(_)
+        | Body::Verdict(_)
+        | Body::Revocation(_)
+        | Body::Freeze(_)
+        | Body::EngineBinding(_)
+        | Body::StageReport(_)
+        | Body::Observation(_)
+        | Body::Incident(_)
+        | Body::BreakGlass(_)
+        | Body::ServedState(_)
+        | Body::Hold(_)
+        | Body::Purge(_)
+        | Body::Attempt(_) => None,
+    }
+}
+
+fn body(entry: &Checked) -> Option<&Body> {
+    match entry.leaf() {
+        Ok(Leaf { content: Content::Known(statement), .. }) => Some(&statement.body),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn change(entry: &Checked) -> Option<ChangeId> {
+    entry.leaf().ok().and_then(|leaf| leaf.content.header().change.change().cloned())
+}
+
+fn kind_name(entry: &Checked) -> &'static str {
+    match entry.leaf() {
+        Ok(Leaf { content: Content::Known(statement), .. }) => statement.body.kind().name(),
+        Ok(_) => "unknown",
+        Err(_) => "malformed",
+    }
+}
+
+fn noop(entry: &Checked, refusal: &Refusal) -> NoOpReport {
+    let note = |reason: &dossier::Reason| ReasonNote {
+        code: reason.code.as_str().to_owned(),
+        text: reason.code.text().to_owned(),
+        about: reason.about.clone(),
+    };
+    NoOpReport {
+        index: entry.index(),
+        kind: kind_name(entry).to_owned(),
+        change: change(entry),
+        reasons: refusal.reasons().map(note).collect(),
+    }
+}
+
+fn trust(record: &Record<'_>) -> Trust {
+    let world = record.ledger.world();
+    let compared = |is_given: Option<()>| is_given.map_or(Compared::NotCompared, |()| Compared::Same);
+    Trust {
+        roots: world.roots().to_vec(),
+        // Had they differed, there would be no report.
+        first_root: compared(record.expectations.root.map(drop)),
+        log_key: world.root().map(|root| root.body.log.key.clone()).unwrap_or_default(),
+        log_key_compared: compared(record.expectations.log_key.as_ref().map(drop)),
+        expires_ms: world.root().map_or(0, |root| root.body.expires_ms),
+    }
+}
+
+fn checkpoint(record: &Record<'_>) -> CheckpointReport {
+    let head = &record.heads.checkpoint;
+    let world = record.ledger.world();
+    CheckpointReport {
+        origin: head.origin().to_owned(),
+        size: head.size(),
+        root: *head.root(),
+        last_stamp_ms: world.stamp_ms(),
+        witnesses: record
+            .heads
+            .seen
+            .iter()
+            .map(|seen| WitnessReport { name: seen.name().to_owned(), times_s: seen.times().to_vec() })
+            .collect(),
+        witnesses_needed: world.root().map_or(0, |root| root.body.witnesses.threshold),
+    }
+}
+
+fn changes(record: &Record<'_>, noops: &[NoOpReport]) -> Vec<ChangeReport> {
+    let mut without_effect: BTreeMap<&ChangeId, Vec<u64>> = BTreeMap::new();
+    for noop in noops {
+        if let Some(change) = &noop.change {
+            without_effect.entry(change).or_default().push(noop.index);
+        }
+    }
+    let world = record.ledger.world();
+    let report = |dossier: &dossier::Dossier| {
+        let noops = without_effect.get(&dossier.change).cloned().unwrap_or_default();
+        ChangeReport::of(world, dossier, noops)
+    };
+    let mut changes: Vec<ChangeReport> = record.ledger.dossiers().map(report).collect();
+    changes.sort_by_key(|change| change.index);
+    changes
+}
+
+fn grants(record: &Record<'_>) -> Vec<GrantReport> {
+    let report = |grant: &dossier::GrantRecord| {
+        let body = &grant.grant.body;
+        GrantReport {
+            id: grant.grant.id,
+            index: grant.grant.index,
+            persons: grant.grant.signers.iter().map(|signer| signer.person.clone()).collect(),
+            grantee: body.grantee,
+            purpose: body.purpose,
+            level_max: body.level_max,
+            tier_max: body.tier_max,
+            slots: body.slots.clone(),
+            not_before_ms: body.not_before_ms,
+            expires_ms: body.expires_ms,
+            changes_max: body.changes_max,
+            used: count(grant.used_by.len()),
+            revoked_at: grant.revoked_at,
+        }
+    };
+    let mut grants: Vec<GrantReport> = record.ledger.world().grants().map(report).collect();
+    grants.sort_by_key(|grant| grant.index);
+    grants
+}
+
+fn revoked_keys(record: &Record<'_>) -> Vec<RevokedKeyReport> {
+    let keys = record.ledger.compromised().iter();
+    keys.map(|(key, since)| RevokedKeyReport {
+        key: *key,
+        person: record.ledger.world().actor(key).map(|actor| actor.person),
+        since: *since,
+    })
+    .collect()
+}
+
+fn attachments(record: &Record<'_>) -> Vec<AttachmentReport> {
+    let mut named: BTreeMap<Digest, Option<u64>> =
+        record.attachments.iter().map(|(digest, _)| (*digest, None)).collect();
+    if !named.is_empty() {
+        for leaf in record.leaves.iter().filter_map(|entry| entry.leaf().ok()) {
+            // Digests stand in payloads as strings of 64 digits, whatever the kind.
+            let strings = leaf.envelope.payload.as_slice().split(|byte| *byte == b'"');
+            let digests = strings.filter(|text| text.len() == 64).filter_map(|text| std::str::from_utf8(text).ok());
+            for digest in digests.filter_map(|text| text.parse::<Digest>().ok()) {
+                if let Some(first @ None) = named.get_mut(&digest) {
+                    *first = Some(leaf.index);
+                }
+            }
+        }
+    }
+    let report = |(digest, attachment): &(Digest, crate::export::Attachment<'_>)| AttachmentReport {
+        digest: *digest,
+        bytes: count(attachment.content.len()),
+        named_by: named.get(digest).copied().flatten(),
+    };
+    record.attachments.iter().map(report).collect()
+}
+
+/// What is against the record.
+fn reasons(report: &Report) -> Vec<Remark> {
+    let mut reasons = Vec::new();
+    let head = &report.checkpoint;
+    let seen = head.witnesses.len();
+    if count(seen) < u64::from(head.witnesses_needed) {
+        let text = format!("unwitnessed: {seen} of {}", head.witnesses_needed);
+        reasons.push(Remark::new(RemarkCode::Unwitnessed, text));
+    }
+    for witness in &head.witnesses {
+        // A witness that saw the checkpoint saw its last leaf.
+        let earliest_ms = witness.times_s.first().map(|time| time.saturating_mul(1000));
+        if let Some(seen_ms) = earliest_ms.filter(|seen| head.last_stamp_ms > seen.saturating_add(CLOCK_AHEAD_MS)) {
+            let (stamp, seen) = (text::utc(head.last_stamp_ms), text::utc(seen_ms));
+            let text = format!("the last leaf is stamped {stamp}; `{}` saw it at {seen}", witness.name);
+            reasons.push(Remark::new(RemarkCode::StampAhead, text));
+        }
+    }
+    reasons
+}
+
+/// What an auditor should know.
+fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
+    let mut warnings = Vec::new();
+    let mut warn = |code, text: String| warnings.push(Remark::new(code, text));
+    if report.trust.first_root == Compared::NotCompared {
+        let first = report.trust.roots.first().map(ToString::to_string).unwrap_or_default();
+        warn(RemarkCode::RootNotCompared, format!("the record says that its first trust root is `{first}`"));
+    }
+    if record.expectations.now_ms.is_some_and(|now_ms| now_ms >= report.trust.expires_ms) {
+        warn(RemarkCode::RootExpired, format!("it ended {}", text::utc(report.trust.expires_ms)));
+    }
+    if report.checkpoint.witnesses_needed == 0 {
+        warn(RemarkCode::NoWitnessNeeded, "unwitnessed: 0 of 0".to_owned());
+    }
+    if let SchemaMatch::Different(kinds) = &record.schemas {
+        warn(RemarkCode::SchemasDiffer, format!("of: {}", kinds.join(", ")));
+    }
+    if !report.purged.is_empty() {
+        let findings = report.changes.iter().flat_map(|change| &change.findings);
+        let purged = findings.filter(|finding| !finding.purged.is_empty()).count();
+        warn(RemarkCode::Purged, format!("{} digests, under {purged} findings", report.purged.len()));
+    }
+    for attachment in &report.attachments {
+        if let Some(index) = record.ledger.world().purged_at(&attachment.digest) {
+            warn(RemarkCode::PurgedCarried, format!("`{}`, purged at leaf {index}", attachment.digest));
+        }
+        if attachment.named_by.is_none() {
+            warn(RemarkCode::AttachmentUnnamed, format!("`{}`", attachment.digest));
+        }
+    }
+    for act in &report.emergencies {
+        let due = text::utc(act.review_by_ms);
+        warn(RemarkCode::Emergency, format!("leaf {}: `{}` on `{}`, review due {due}", act.index, act.action, act.slot));
+    }
+    let without = |code: Code| report.noops.iter().filter(|it| it.reasons.iter().any(|r| r.code == code.as_str())).count();
+    for (code, remark) in [(Code::Malformed, RemarkCode::Malformed), (Code::OpaqueKind, RemarkCode::Unknown)] {
+        let leaves = without(code);
+        if leaves > 0 {
+            warn(remark, format!("{leaves} leaves"));
+        }
+    }
+    for key in &report.revoked_keys {
+        let person = key.person.as_ref().map_or("nobody now enrolled", |person| person.as_str());
+        warn(RemarkCode::KeyRevoked, format!("`{}` of `{person}`, from leaf {}", key.key.short(), key.since));
+    }
+    warnings
+}
+

@@ -1,0 +1,100 @@
+//! What is said about a record that could be audited to its end.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+macro_rules! remarks {
+    ($($variant:ident $code:literal $text:literal $hint:literal,)+) => {
+        /// What an audit remarks. The codes are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+        pub enum RemarkCode {
+            $(#[doc = $text] #[serde(rename = $code)] $variant,)+
+        }
+
+        impl RemarkCode {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable code.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
+            }
+
+            /// What it means.
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+
+            /// What to do about it.
+            pub const fn hint(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $hint,)+
+                }
+            }
+        }
+    };
+}
+
+remarks! {
+    // Against the record.
+    Unwitnessed "CS-AUD-040"
+        "too few witnesses have cosigned the checkpoint"
+        "ask the witnesses for their cosignatures: without them the log may have shown somebody else another history",
+    StampAhead "CS-AUD-041"
+        "the log stamped leaves later than witnesses say they saw them"
+        "ask who sets the log's clock: its stamps decide about expiry",
+
+    // To be known.
+    RootNotCompared "CS-AUD-050"
+        "the trust root was not compared with one that you know"
+        "get its id from the realm's owner by another way and audit again with `--root`",
+    RootExpired "CS-AUD-051"
+        "the trust root in force has expired"
+        "nothing new is admitted until it is rotated",
+    NoWitnessNeeded "CS-AUD-052"
+        "the trust root asks for no witness"
+        "nobody but the log vouches that all see one history",
+    SchemasDiffer "CS-AUD-053"
+        "the export's schemas are not this program's"
+        "the export was made by another version of Countersign",
+    Purged "CS-AUD-054"
+        "content was destroyed; what rests on it is `purged`, not passed"
+        "see the basis of each purge",
+    PurgedCarried "CS-AUD-055"
+        "the export carries content that the record says was destroyed"
+        "ask where it still is",
+    AttachmentUnnamed "CS-AUD-056"
+        "the export carries content that no statement names"
+        "do not rely on it",
+    Emergency "CS-AUD-057"
+        "there were acts outside the rules"
+        "each is to be reviewed; ask for the review",
+    Malformed "CS-AUD-058"
+        "the log has leaves that are no statements"
+        "they have no effect; ask how they came into the log",
+    Unknown "CS-AUD-059"
+        "the log has statements of kinds that this program does not know"
+        "they are not critical and count as no evidence; a later version can read them",
+    KeyRevoked "CS-AUD-060"
+        "keys were revoked"
+        "what they signed from the named leaf on does not count, and was decided again without it",
+}
+
+/// A remark with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Remark {
+    /// Which.
+    pub code: RemarkCode,
+    /// In words.
+    pub text: String,
+}
+
+impl Remark {
+    pub(crate) const fn new(code: RemarkCode, text: String) -> Self {
+        Self { code, text }
+    }
+}

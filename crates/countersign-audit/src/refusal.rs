@@ -1,0 +1,54 @@
+//! How a refused file is told.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+
+use audit::AuditError;
+use serde_json::json;
+
+/// The refusal in words, with its causes, what to do, and the documents that show the fault.
+pub(crate) fn render(error: &AuditError, width: usize) -> String {
+    let mut out = format!("REFUSED: {}: {}\n", error.code(), visible(&error.to_string()));
+    for cause in causes(error) {
+        out.push_str("  because ");
+        out.push_str(&visible(&cause));
+        out.push('\n');
+    }
+    out.push_str(&format!("  -> {}\n", error.hint()));
+    for (title, text) in error.evidence() {
+        let rule = "-".repeat(width.clamp(60, 100).saturating_sub(title.len() + 5));
+        let text = text.lines().map(visible).collect::<Vec<_>>().join("\n");
+        // Writing to a string does not fail.
+        drop(write!(out, "\n--- {title} {rule}\n{text}\n"));
+    }
+    out
+}
+
+/// The refusal as JSON.
+pub(crate) fn to_json(error: &AuditError) -> serde_json::Result<String> {
+    let evidence: Vec<_> =
+        error.evidence().into_iter().map(|(title, text)| json!({ "title": title, "text": text })).collect();
+    let refusal = json!({
+        "format": "countersign-audit-refusal/v1",
+        "outcome": "refused",
+        "code": error.code(),
+        "message": error.to_string(),
+        "causes": causes(error),
+        "hint": error.hint(),
+        "evidence": evidence,
+    });
+    Ok(serde_json::to_string_pretty(&refusal)? + "\n")
+}
+
+fn causes(error: &AuditError) -> Vec<String> {
+    // A split view's own text is its two checkpoints, which are shown as evidence.
+    if let AuditError::Inconsistent(split) = error {
+        return split.to_string().lines().take(1).map(str::to_owned).collect();
+    }
+    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect()
+}
+
+/// Control characters made visible: what stands in a file must not move the cursor.
+fn visible(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
