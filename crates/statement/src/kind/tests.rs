@@ -283,17 +283,17 @@ fn twins(good: &Node) -> Vec<(Tampering, Node)> {
                 push(Tampering::ElementsUnsorted, &|node| on_array(node, |items| items.reverse()));
                 for at in 0..items.len() {
                     push(Tampering::ElementRepeated, &|node| {
-                        on_array(node, |items| items.insert(at, items[at].clone()))
+                        on_array(node, |items| items.insert(at, items[at].clone()));
                     });
                     push(Tampering::ElementRemoved, &|node| on_array(node, |items| drop(items.remove(at))));
                     push(Tampering::Null, &|node| {
-                        on_array(node, |items| items.insert(at, Node::Atom("null".to_owned())))
+                        on_array(node, |items| items.insert(at, Node::Atom("null".to_owned())));
                     });
                 }
             }
             Node::Object(members) => {
                 push(Tampering::Added, &|node| {
-                    on_object(node, |members| members.push(("zz".to_owned(), Node::Atom("1".to_owned()))))
+                    on_object(node, |members| members.push(("zz".to_owned(), Node::Atom("1".to_owned()))));
                 });
                 push(Tampering::MembersUnsorted, &|node| on_object(node, |members| members.reverse()));
                 // An array of an object's values in order: how a careless reader of structs would take it.
@@ -305,13 +305,13 @@ fn twins(good: &Node) -> Vec<(Tampering, Node)> {
                 for at in 0..members.len() {
                     push(Tampering::Removed, &|node| on_object(node, |members| drop(members.remove(at))));
                     push(Tampering::Repeated, &|node| {
-                        on_object(node, |members| members.insert(at, members[at].clone()))
+                        on_object(node, |members| members.insert(at, members[at].clone()));
                     });
                     push(Tampering::Renamed, &|node| {
                         on_object(node, |members| {
                             members[at].0.push('x');
                             members.sort_by(|a, b| a.0.cmp(&b.0));
-                        })
+                        });
                     });
                 }
             }

@@ -1,0 +1,283 @@
+//! Writes the committed corpus anew: `seed_corpus corpus`. Valid examples, and broken ones that are worth keeping.
+//! Inputs that a fuzzer found stand beside them under other names and are left alone.
+
+use std::path::Path;
+
+use countersign_fuzz::run;
+use merkle::tile::{encode_bundle, encode_tile};
+use merkle::{Checkpoint, Cosigner as _, Ed25519Cosigner, Ed25519NoteSigner, Frontier, Hash, leaf_hash};
+use statement::example::{self, docs, passkey};
+use statement::{Digest, Kind, Scheme, stamp};
+
+fn main() {
+    let folder = std::env::args().nth(1).expect("usage: seed_corpus FOLDER");
+    let folder = Path::new(&folder);
+    let mut seeds = Vec::new();
+    statements(&mut seeds);
+    log(&mut seeds);
+    models(&mut seeds);
+    stored(&mut seeds);
+    recovery(&mut seeds);
+    for (target, name, bytes) in &seeds {
+        // A seed that breaks a promise is a finding, not a seed.
+        run(target, bytes);
+        std::fs::create_dir_all(folder.join(target)).expect("a folder");
+        std::fs::write(folder.join(target).join(name), bytes).expect("a file");
+    }
+    println!("{} files in `{}`", seeds.len(), folder.display());
+}
+
+/// A target, a name, the bytes.
+type Seeds = Vec<(&'static str, String, Vec<u8>)>;
+
+fn push(seeds: &mut Seeds, target: &'static str, name: &str, bytes: impl AsRef<[u8]>) {
+    seeds.push((target, name.to_owned(), bytes.as_ref().to_vec()));
+}
+
+fn statements(seeds: &mut Seeds) {
+    for (name, text) in [
+        (
+            "all",
+            r#"{"":[null,true,false,0,-1,9007199254740991],"a":"\u0000\b\t\n\f\r\"\\é😀","b":{"c":[[],{}]}}"#,
+        ),
+        (
+            "numbers",
+            "[1e30,4.50,2e-3,0.000000000000000000000000001,-0,-0.0,5e-324,1.7976931348623157e308,333333333.33333329]",
+        ),
+        ("utf16_order", "{\"\u{fb33}\":1,\"\u{1f600}\":2,\"\u{20ac}\":3,\"\\r\":4}"),
+        ("escapes", r#""\u0061\/\ud83d\ude00\u00e9""#),
+        ("lone_surrogate", r#""\ud800""#),
+        ("low_surrogate", r#""\udc00""#),
+        ("repeated", r#"{"a":1,"\u0061":2}"#),
+        ("leading_zero", "[01]"),
+        ("over_2_53", "9007199254740992"),
+        ("huge_number", "1e400"),
+        ("trailing", "{} {}"),
+        ("deep", &"[".repeat(200)),
+        ("depth_limit", &format!("{}{}", "[".repeat(64), "]".repeat(64))),
+        ("cut_escape", "\"\\u00"),
+    ] {
+        push(seeds, "json_parse", name, text);
+    }
+    push(seeds, "json_parse", "not_utf8", b"\"\xed\xa0\x80\"");
+    for kind in Kind::ALL {
+        let envelope = example::envelope(*kind).expect("an example");
+        push(seeds, "statement_parse", kind.name(), envelope.payload.as_slice());
+        if matches!(kind, Kind::Approval | Kind::Retirement | Kind::RollbackOrder) {
+            let bytes = envelope.to_bytes().expect("an example");
+            push(seeds, "envelope_parse", kind.name(), &bytes);
+            push(seeds, "leaf_parse", kind.name(), stamp(&bytes, 1_800_000_000_250));
+            push(seeds, "leaf_parse", &format!("{}_leading_zero", kind.name()), stamp_text(&bytes, "01"));
+            push(
+                seeds,
+                "leaf_parse",
+                &format!("{}_two_stamps", kind.name()),
+                stamp_text(&bytes, "1,\"stamp_ms\":2"),
+            );
+        }
+    }
+    let mut several = example::envelope(Kind::Hold).expect("an example");
+    for seed in 1..4_u8 {
+        let more = example::sign(&example::statement(Kind::Hold), &[seed; 32]).expect("an example");
+        several.add(more.signatures[0].clone()).expect("another key");
+    }
+    push(seeds, "envelope_parse", "several", several.to_bytes().expect("an example"));
+    several.signatures.reverse();
+    push(seeds, "envelope_parse", "unsorted", several.to_bytes().expect("an example"));
+    push(seeds, "envelope_parse", "array", b"[\"\",\"application/vnd.in-toto+json\",[]]");
+    let refused = &docs::files().expect("the documents")["vectors/refused.json"];
+    let refused: serde_json::Value = serde_json::from_str(refused).expect("JSON");
+    for case in refused["cases"].as_array().expect("cases") {
+        let name = format!("refused_{}", case["what"].as_str().expect("a name").replace([' ', '^'], "_"));
+        match case.get("payload") {
+            Some(payload) => push(seeds, "statement_parse", &name, payload.as_str().expect("a payload")),
+            None => push(seeds, "envelope_parse", &name, case["envelope"].as_str().expect("an envelope")),
+        }
+    }
+    push(
+        seeds,
+        "statement_parse",
+        "opaque",
+        format!(
+            "{{\"_type\":\"{}\",\"predicate\":{{\"body\":[null],\"header\":{{\"change\":\"realm\",\"critical\":false,\"kind\":\"weather\",\"realm\":\"example\",\"version\":1}},\"issued_ms\":5}},\"predicateType\":\"urn:countersign:weather:v1\",\"subject\":[]}}",
+            statement::STATEMENT_TYPE
+        ),
+    );
+    webauthn(seeds);
+}
+
+fn stamp_text(envelope: &[u8], digits: &str) -> Vec<u8> {
+    [b"{\"envelope\":", envelope, b",\"stamp_ms\":", digits.as_bytes(), b"}"].concat()
+}
+
+fn webauthn(seeds: &mut Seeds) {
+    const TARGET: &str = "webauthn_assertion";
+    let site = passkey::site();
+    for (name, scheme) in
+        [("ed25519", Scheme::WebauthnEd25519(site.clone())), ("es256", Scheme::WebauthnEs256(site.clone()))]
+    {
+        push(seeds, TARGET, name, passkey::sign(&scheme, b"message").expect("an assertion"));
+    }
+    let client_data = passkey::client_data(&site, &Digest::of(b"message"));
+    let parts = |client_data: &str, flags: u8| {
+        [client_data.as_bytes(), &[0], &passkey::authenticator_data(&site, flags)].concat()
+    };
+    push(seeds, TARGET, "parts", parts(&format!(" {client_data}"), 5));
+    push(seeds, TARGET, "parts_crossed", parts(&format!(" {}", client_data.replace("false", "true")), 5));
+    push(
+        seeds,
+        TARGET,
+        "parts_repeated",
+        parts(&format!(" {}", client_data.replacen('{', "{\"type\":\"x\",", 1)), 5),
+    );
+    push(seeds, TARGET, "parts_not_verified", parts(&format!(" {client_data}"), 1));
+    push(seeds, TARGET, "parts_extensions", [parts(&format!(" {client_data}"), 0x85), vec![0xa0]].concat());
+}
+
+fn log(seeds: &mut Seeds) {
+    let signer = Ed25519NoteSigner::from_seed("example.com/log", &[1; 32]).expect("a key");
+    let witness = Ed25519Cosigner::from_seed("witness.example", &[2; 32]).expect("a key");
+    let leaves: Vec<Hash> = (0..5_u8).map(|index| leaf_hash(&[index])).collect();
+    let mut frontier = Frontier::new();
+    let mut roots = Vec::new();
+    for leaf in &leaves {
+        frontier.push(*leaf);
+        roots.push(frontier.root());
+    }
+    let checkpoint = Checkpoint::new("example.com/log", 5, roots[4]).expect("a checkpoint");
+    let signed = checkpoint.sign(&[&signer]).expect("a signature");
+    let mut cosigned = signed.clone();
+    cosigned
+        .add(witness.cosign(&checkpoint.to_text(), 1_800_000_000).expect("a cosignature"))
+        .expect("another signer");
+    push(seeds, "checkpoint", "text", checkpoint.to_text());
+    push(seeds, "checkpoint", "signed", signed.to_bytes());
+    push(seeds, "checkpoint", "cosigned", cosigned.to_bytes());
+    push(seeds, "checkpoint", "leading_zero", checkpoint.to_text().replace("\n5\n", "\n05\n"));
+    push(seeds, "checkpoint", "no_newline", checkpoint.to_text().trim_end());
+    push(seeds, "signed_note", "one", signed.to_bytes());
+    push(seeds, "signed_note", "two", cosigned.to_bytes());
+    push(
+        seeds,
+        "signed_note",
+        "hyphen",
+        String::from_utf8(signed.to_bytes()).expect("text").replace('\u{2014}', "-"),
+    );
+    push(seeds, "signed_note", "unsigned", checkpoint.to_text() + "\n");
+    push(seeds, "verifier_key", "ed25519", signer.verifier().to_string());
+    push(seeds, "verifier_key", "cosigner", witness.verifier().to_string());
+    push(seeds, "verifier_key", "other_id", signer.verifier().to_string().replacen('+', "+0", 1));
+    let proof = "VGhpcyBpcyBub3QgYSBwcm9vZiBidXQgMzIgYnl0ZXM=";
+    let note = String::from_utf8(signed.to_bytes()).expect("text");
+    push(seeds, "witness_request", "first", format!("old 0\n\n{note}"));
+    push(seeds, "witness_request", "later", format!("old 3\n{proof}\n{proof}\n\n{note}"));
+    push(seeds, "witness_request", "too_long", format!("old 3\n{}\n{note}", format!("{proof}\n").repeat(64)));
+    push(seeds, "log_proof", "plain", format!("c2sp.org/tlog-proof@v1\nindex 4\n{proof}\n\n{note}"));
+    push(seeds, "log_proof", "extra", format!("c2sp.org/tlog-proof@v1\nextra AAEC\nindex 0\n\n{note}"));
+    push(
+        seeds,
+        "log_proof",
+        "bad_base64",
+        format!("c2sp.org/tlog-proof@v1\nindex 4\n{}\n\n{note}", proof.replace("M=", "N=")),
+    );
+    for (name, path) in [
+        ("hashes", "tile/0/000"),
+        ("partial", "tile/1/x001/x234/067.p/8"),
+        ("entries", "tile/entries/000.p/255"),
+        ("too_wide", "tile/0/000.p/256"),
+        ("leading_zero", "tile/00/000"),
+        ("up", "tile/../000"),
+    ] {
+        push(seeds, "tile_path", name, path);
+    }
+    let bundle = encode_bundle(&[b"a".as_slice(), b"", b"ccc"]).expect("a bundle");
+    push(seeds, "entry_bundle", "three", [b"tile/entries/000.p/3\n".as_slice(), &bundle].concat());
+    push(seeds, "entry_bundle", "short", [b"tile/entries/000.p/4\n".as_slice(), &bundle].concat());
+    push(seeds, "entry_bundle", "hashes", [b"tile/0/000.p/5\n".as_slice(), &encode_tile(&leaves)].concat());
+    let sizes = |first: u64, second: u64, hashes: &[Hash]| {
+        [first.to_le_bytes().as_slice(), &second.to_le_bytes(), &encode_tile(hashes)].concat()
+    };
+    // Leaf 4 of 5 is the right edge: its path is the root of the first four.
+    push(seeds, "tree_proof", "inclusion", sizes(4, 5, &[leaves[4], roots[4], roots[3]]));
+    push(seeds, "tree_proof", "consistency", sizes(4, 5, &[roots[3], roots[4], leaves[4]]));
+    push(seeds, "tree_proof", "same_size", sizes(5, 5, &[roots[4], roots[4]]));
+    push(seeds, "tree_proof", "largest", sizes(u64::MAX, u64::MAX, &leaves));
+}
+
+fn models(seeds: &mut Seeds) {
+    let config = tensor::sample::base_and_adapter(1).expect("a sample").config;
+    let config = config.as_bytes();
+    let header = r#"{"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]},"base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight":{"dtype":"F16","shape":[2,1],"data_offsets":[4,8]}}"#;
+    let weights = framed(header, &[0, 0x3c, 0, 0x3c, 0, 0x3c, 0, 0x38]);
+    push(seeds, "adapter", "sample", [config, &[0], &weights].concat());
+    push(seeds, "adapter", "no_tensors", [config, &[0], &framed("{}", &[])].concat());
+    push(seeds, "peft_config", "sample", config);
+    push(seeds, "peft_config", "patterns", br#"{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj","v_proj"],"rank_pattern":{"q_proj":4},"alpha_pattern":{"v_proj":32},"use_rslora":true,"bias":"none"}"#);
+    push(
+        seeds,
+        "peft_config",
+        "regex",
+        br#"{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":".*q_proj"}"#,
+    );
+    push(seeds, "peft_config", "zero_rank", br#"{"peft_type":"LORA","r":0,"lora_alpha":1e308}"#);
+    push(seeds, "peft_config", "repeated", br#"{"peft_type":"LORA","r":8,"r":9,"lora_alpha":16}"#);
+    let header = r#"{"a":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}"#;
+    push(seeds, "safetensors", "two", framed(header, &[0x3c, 0, 0, 0x7e, 0, 0, 0x80, 0x7f]));
+    push(seeds, "safetensors", "gap", framed(&header.replace("[4,8]", "[5,9]"), &[0; 9]));
+    push(seeds, "safetensors", "overlap", framed(&header.replace("[4,8]", "[3,7]"), &[0; 7]));
+    push(
+        seeds,
+        "safetensors",
+        "overflow",
+        framed(&header.replace("[1,2]", "[4294967296,4294967296,4]"), &[0; 8]),
+    );
+    push(seeds, "safetensors", "metadata", framed(r#"{"__metadata__":{"format":"pt"}}"#, &[]));
+    push(seeds, "safetensors", "announces_much", [u64::MAX.to_le_bytes().as_slice(), b"{}"].concat());
+    push(seeds, "safetensors_index", "two", br#"{"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}"#);
+    push(seeds, "safetensors_index", "up", br#"{"weight_map":{"a":"../model.safetensors"}}"#);
+    let scope = serde_json::to_vec(&tensor::scope::Scope::closed()).expect("a scope");
+    push(seeds, "scope", "closed", &scope);
+    push(seeds, "scope", "empty", b"{}");
+    push(seeds, "scope", "list", b"[[]]");
+    push(seeds, "scope_settings", "closed", [scope.as_slice(), b"\0{\"a\":1}\0{\"a\":2}"].concat());
+    push(seeds, "scope_settings", "prompts", [scope.as_slice(), b"\0# A\nold\n\0# A\nnew\n"].concat());
+}
+
+/// A safetensors file of this header and these bytes.
+fn framed(header: &str, data: &[u8]) -> Vec<u8> {
+    [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), data].concat()
+}
+
+fn stored(seeds: &mut Seeds) {
+    let digest = Digest::of(b"a");
+    let manifest = |path: &str| {
+        format!(
+            "{{\"entries\":[{{\"digest\":\"{digest}\",\"path\":\"{path}\",\"size\":1}}],\"type\":\"countersign/folder/v1\"}}"
+        )
+    };
+    push(seeds, "vault_manifest", "one", manifest("a/b.txt"));
+    push(seeds, "vault_manifest", "up", manifest("../b.txt"));
+    push(seeds, "vault_manifest", "absolute", manifest("/b.txt"));
+    push(seeds, "vault_manifest", "empty", b"{\"entries\":[],\"type\":\"countersign/folder/v1\"}");
+    let snapshot = vault::Snapshot {
+        kind: vault::SnapshotKind::First,
+        state: statement::StateId::from_digest(digest),
+        components: std::collections::BTreeMap::new(),
+        parents: Vec::new(),
+        change: None,
+    };
+    let bytes = snapshot.to_bytes().expect("a snapshot");
+    push(seeds, "vault_snapshot", "first", &bytes);
+    push(seeds, "vault_snapshot", "other_type", String::from_utf8(bytes).expect("text").replace("v1", "v2"));
+    push(seeds, "vault_attachment", "salted", [b"countersign-attachment-v1".as_slice(), &[7; 64]].concat());
+    push(seeds, "vault_attachment", "short", b"countersign-attachment-v1");
+}
+
+fn recovery(seeds: &mut Seeds) {
+    push(seeds, "log_recovery", "untouched", b"");
+    for file in 0..8_u8 {
+        push(seeds, "log_recovery", &format!("flip_{file}"), [file, 40, 0x80, 2, 1]);
+        push(seeds, "log_recovery", &format!("truncate_{file}"), [file, 64, 0x80, 0, 0]);
+    }
+    push(seeds, "log_recovery", "doubled_tail", [3, 0, 0x90, 3, 0, 4, 0, 0x90, 3, 0]);
+}

@@ -1,0 +1,55 @@
+//! What every parser promises about any bytes: it does not panic, does not hang, and what it takes it writes back
+//! as it was.
+//!
+//! Each target is a plain function over bytes. `fuzz_targets/` hands them to libFuzzer, `tests/corpus.rs` replays
+//! the committed corpus through them on every test run.
+
+mod log;
+mod models;
+mod recovery;
+mod statements;
+mod stored;
+
+/// What a target does with bytes. It panics where a promise is broken.
+type Target = fn(&[u8]);
+
+const TARGETS: &[(&str, Target)] = &[
+    ("adapter", models::adapter),
+    ("checkpoint", log::checkpoint),
+    ("entry_bundle", log::entry_bundle),
+    ("envelope_parse", statements::envelope),
+    ("json_parse", statements::json),
+    ("leaf_parse", statements::leaf),
+    ("log_proof", log::proof),
+    ("log_recovery", recovery::recovery),
+    ("peft_config", models::peft_config),
+    ("safetensors", models::safetensors),
+    ("safetensors_index", models::safetensors_index),
+    ("scope", models::scope),
+    ("scope_settings", models::scope_settings),
+    ("signed_note", log::note),
+    ("statement_parse", statements::statement),
+    ("tile_path", log::tile_path),
+    ("tree_proof", log::tree_proof),
+    ("vault_attachment", stored::attachment),
+    ("vault_manifest", stored::manifest),
+    ("vault_snapshot", stored::snapshot),
+    ("verifier_key", log::verifier_key),
+    ("webauthn_assertion", statements::webauthn_assertion),
+    ("witness_request", log::witness_request),
+];
+
+/// The names of all targets, sorted.
+pub fn targets() -> impl Iterator<Item = &'static str> {
+    TARGETS.iter().map(|(name, _)| *name)
+}
+
+/// Runs one input through a target.
+///
+/// # Panics
+/// Where the parser breaks a promise, or there is no such target.
+pub fn run(target: &str, data: &[u8]) {
+    let found = TARGETS.iter().find(|(name, _)| *name == target);
+    let (_, target) = found.unwrap_or_else(|| panic!("no target `{target}`"));
+    target(data);
+}
