@@ -167,5 +167,8 @@ fn is_what_the_duties_answer() {
         table(&duties),
         situations(&duties),
     );
+    for id in duties.controls().keys() {
+        assert!(text.contains(id.as_str()), "`{id}` decides nothing here");
+    }
     expect_file!["../../../../../policies/matrix.txt"].assert_eq(&text);
 }
