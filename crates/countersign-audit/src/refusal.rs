@@ -45,7 +45,7 @@ fn causes(error: &AuditError) -> Vec<String> {
     if let AuditError::Inconsistent(split) = error {
         return split.to_string().lines().take(1).map(str::to_owned).collect();
     }
-    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect()
+    std::iter::successors(error.source(), |cause| (*cause).source()).map(ToString::to_string).collect()
 }
 
 /// Control characters made visible: what stands in a file must not move the cursor.
