@@ -35,64 +35,97 @@ impl Inputs {
         Ok(bytes)
     }
 
-    fn text(&mut self, path: &Path) -> anyhow::Result<String> {
-        let bytes = self.read(path, TEXT_BYTES_MAX)?;
-        String::from_utf8(bytes).with_context(|| format!("`{}` is not UTF-8", path.display()))
+    /// Reads a file of the candidate. Its name alone is told: where it lies on this machine is nobody's matter.
+    fn candidate(&mut self, path: &Path, limit: u64) -> Result<Vec<u8>, Unfit> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match fs::metadata(path) {
+            Ok(file) if file.is_file() && file.len() <= limit => {}
+            Ok(file) if file.is_file() => {
+                let text = format!("`{name}` has {} bytes, more than {limit}", file.len());
+                return Err(Unfit::File("CS-WRK-003", text));
+            }
+            _ => return Err(Unfit::File("CS-WRK-001", format!("`{name}` is not there, or is no file"))),
+        }
+        self.read(path, limit)
+            .map_err(|error| Unfit::File("CS-WRK-001", format!("`{name}`: {}", error.root_cause())))
     }
 }
+
+/// Why a candidate is not what it says it is.
+enum Unfit {
+    /// A file of it cannot be had: missing, no file, or too large.
+    File(&'static str, String),
+    /// Its content is not in order.
+    Content(tensor::Error),
+}
+
+impl From<tensor::Error> for Unfit {
+    fn from(error: tensor::Error) -> Self {
+        Self::Content(error)
+    }
+}
+
+type Checked = Result<ScopeReport, Unfit>;
 
 /// Does a job. What is wrong with the candidate is an answer; what is wrong with the job is an error.
 pub(crate) fn measure(job: &Job) -> anyhow::Result<Answer> {
     let mut inputs = Inputs::default();
     let scope = Scope::read(&inputs.read(&job.scope, TEXT_BYTES_MAX)?)?;
-    let report = match job.subject {
-        Subject::Adapter => adapter(job, &scope, &mut inputs)?,
-        Subject::Weights => weights(job, &scope, &mut inputs)?,
-        Subject::Prompt => {
-            let old = old_text(job, &mut inputs)?;
-            Ok(check_prompt(&scope, &old, &inputs.text(&job.candidate)?))
-        }
-        Subject::Settings => {
-            let old = old_text(job, &mut inputs)?;
-            check_settings(&scope, &old, &inputs.text(&job.candidate)?)
-        }
-    };
+    let base = base(job, &mut inputs)?;
+    let report = check(job, &scope, base, &mut inputs);
     Ok(answer(inputs, report))
 }
 
-fn old_text(job: &Job, inputs: &mut Inputs) -> anyhow::Result<String> {
+/// What the candidate is to replace or to be applied to.
+fn base(job: &Job, inputs: &mut Inputs) -> anyhow::Result<Option<Vec<u8>>> {
+    let (limit, what) = match job.subject {
+        Subject::Adapter | Subject::Weights => {
+            (TENSORS_BYTES_MAX, "the weights it is to replace are missing")
+        }
+        Subject::Prompt | Subject::Settings => (TEXT_BYTES_MAX, "the text it is to replace is missing"),
+    };
     match &job.base {
-        Some(base) => inputs.text(base),
-        None => bail!("the text it is to replace is missing"),
+        Some(base) => inputs.read(base, limit).map(Some),
+        None if job.subject == Subject::Adapter => Ok(None),
+        None => bail!(what),
     }
 }
 
-type Checked = Result<ScopeReport, tensor::Error>;
-
-fn adapter(job: &Job, scope: &Scope, inputs: &mut Inputs) -> anyhow::Result<Checked> {
-    let config = inputs.read(&job.candidate.join("adapter_config.json"), TEXT_BYTES_MAX)?;
-    let tensors = inputs.read(&job.candidate.join("adapter_model.safetensors"), TENSORS_BYTES_MAX)?;
-    let base = match &job.base {
-        Some(path) => Some(inputs.read(path, TENSORS_BYTES_MAX)?),
-        None => None,
-    };
-    Ok(check_adapter_bytes(scope, &config, &tensors, base.as_deref()))
+fn check(job: &Job, scope: &Scope, base: Option<Vec<u8>>, inputs: &mut Inputs) -> Checked {
+    let candidate = &job.candidate;
+    let base = base.as_deref();
+    match job.subject {
+        Subject::Adapter => {
+            let config = inputs.candidate(&candidate.join("adapter_config.json"), TEXT_BYTES_MAX)?;
+            let tensors =
+                inputs.candidate(&candidate.join("adapter_model.safetensors"), TENSORS_BYTES_MAX)?;
+            let config = Config::read(&config)?;
+            let file = SafeTensors::read(&tensors)?;
+            let base = base.map(SafeTensors::read).transpose()?;
+            let adapter = Adapter::join(config, &file);
+            Ok(check_adapter(scope, &adapter, base.as_ref().map(|base| base as &dyn BaseWeights)))
+        }
+        Subject::Weights => {
+            let bytes = inputs.candidate(candidate, TENSORS_BYTES_MAX)?;
+            Ok(check_weights(
+                scope,
+                &SafeTensors::read(base.unwrap_or_default())?,
+                &SafeTensors::read(&bytes)?,
+            ))
+        }
+        Subject::Prompt => {
+            let bytes = inputs.candidate(candidate, TEXT_BYTES_MAX)?;
+            Ok(check_prompt(scope, text(base.unwrap_or_default())?, text(&bytes)?))
+        }
+        Subject::Settings => {
+            let bytes = inputs.candidate(candidate, TEXT_BYTES_MAX)?;
+            Ok(check_settings(scope, text(base.unwrap_or_default())?, text(&bytes)?)?)
+        }
+    }
 }
 
-fn check_adapter_bytes(scope: &Scope, config: &[u8], tensors: &[u8], base: Option<&[u8]>) -> Checked {
-    let config = Config::read(config)?;
-    let file = SafeTensors::read(tensors)?;
-    let base = base.map(SafeTensors::read).transpose()?;
-    let adapter = Adapter::join(config, &file);
-    Ok(check_adapter(scope, &adapter, base.as_ref().map(|base| base as &dyn BaseWeights)))
-}
-
-fn weights(job: &Job, scope: &Scope, inputs: &mut Inputs) -> anyhow::Result<Checked> {
-    let candidate = inputs.read(&job.candidate, TENSORS_BYTES_MAX)?;
-    let Some(base) = &job.base else { bail!("the weights it is to replace are missing") };
-    let base = inputs.read(base, TENSORS_BYTES_MAX)?;
-    let check = || Ok(check_weights(scope, &SafeTensors::read(&base)?, &SafeTensors::read(&candidate)?));
-    Ok(check())
+fn text(bytes: &[u8]) -> Result<&str, Unfit> {
+    std::str::from_utf8(bytes).map_err(|error| Unfit::File("CS-WRK-002", format!("not UTF-8: {error}")))
 }
 
 fn answer(inputs: Inputs, report: Checked) -> Answer {
@@ -121,10 +154,14 @@ fn answer(inputs: Inputs, report: Checked) -> Answer {
                 measures: report.measures,
             }
         }
-        Err(error) => {
+        Err(unfit) => {
             // A file that is not what it says it is: that is a finding, not a failure of the worker.
-            let place: String = error.to_string().chars().take(256).collect();
-            let violation = Violation { code: error.code().to_owned(), limit: 0, measured: 0, place };
+            let (code, text) = match unfit {
+                Unfit::File(code, text) => (code, text),
+                Unfit::Content(error) => (error.code(), error.to_string()),
+            };
+            let place = text.chars().take(256).collect();
+            let violation = Violation { code: code.to_owned(), limit: 0, measured: 0, place };
             Answer {
                 inputs: inputs.0,
                 measures: BTreeMap::new(),

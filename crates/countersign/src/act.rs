@@ -1,6 +1,7 @@
 //! What commands do, without what they print: each act makes statements, signs them and submits them.
 
 mod approve;
+mod destroy;
 mod examine;
 mod init;
 mod order;
@@ -13,12 +14,14 @@ use signer::{countersign, review};
 use statement::{Body, KeyId, StatementId, Tracking};
 
 pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
+pub(crate) use destroy::{hold, purge};
 pub(crate) use examine::{ReviewRequest, decide, examine, review as sign_review};
 pub(crate) use init::{Founding, found};
 pub(crate) use order::{admit, order, rollback};
 pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, propose};
 pub(crate) use realm_acts::{
-    Enrolment, GrantRequest, SlotRequest, define_slot, enrol, freeze, grant, replace_policy, revoke_key, set_level,
+    Enrolment, GrantRequest, SlotRequest, define_slot, enrol, freeze, grant, replace_policy, revoke_key,
+    set_level,
 };
 
 use crate::failure::{Done, Failure};

@@ -5,7 +5,9 @@ mod demo;
 mod export;
 mod log;
 mod realm;
+mod record;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -18,6 +20,7 @@ use crate::home::Home;
 use crate::keys::{Keys, PassphraseSource};
 use crate::realm::Realm;
 use crate::show;
+use crate::text::print;
 
 /// How commands answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub(crate) struct Setting {
     pub(crate) home: Home,
     pub(crate) output: Output,
     pub(crate) passphrase: PassphraseSource,
+    /// The worker program, where it is not the one beside this program.
+    pub(crate) worker: Option<PathBuf>,
 }
 
 impl Setting {
@@ -47,24 +52,29 @@ impl Setting {
     /// Acts on the realm, then publishes the log's head, also when the act was refused: the attempt is in the log.
     pub(crate) fn act<T>(&self, act: impl FnOnce(&mut Realm) -> Done<T>) -> Done<T> {
         let mut realm = self.open()?;
+        let before = realm.log().size();
         let done = act(&mut realm);
-        realm.publish()?;
-        done
+        let logged = realm.log().size().saturating_sub(before);
+        match (done, realm.publish()) {
+            (done, Ok(_)) => done,
+            (Err(failure), Err(unpublished)) => Err(failure.and(unpublished)),
+            (Ok(_), Err(unpublished)) => Err(unpublished.after(logged)),
+        }
     }
 
     /// Says that a statement is in the log.
     pub(crate) fn said(&self, what: &str, id: StatementId) {
         match self.output {
-            Output::Json => println!("{}", json!({ "statement": id, "what": what })),
-            Output::Text => println!("{what}: statement {id}"),
+            Output::Json => print(&format!("{}\n", json!({ "statement": id, "what": what }))),
+            Output::Text => print(&format!("{what}: statement {id}\n")),
         }
     }
 
     /// Prints a value for scripts, or a text for people.
     pub(crate) fn print(&self, value: &serde_json::Value, text: &str) {
         match self.output {
-            Output::Json => println!("{value}"),
-            Output::Text => print!("{text}"),
+            Output::Json => print(&format!("{value}\n")),
+            Output::Text => print(text),
         }
     }
 }
@@ -77,7 +87,7 @@ pub(crate) fn run(cli: Cli) -> Done {
         (None, Err(_)) => PassphraseSource::Terminal,
     };
     let output = if cli.json { Output::Json } else { Output::Text };
-    let setting = Setting { home: Home::new(&cli.home), output, passphrase };
+    let setting = Setting { home: Home::new(&cli.home), output, passphrase, worker: cli.worker };
     match cli.command {
         Command::Init(args) => realm::init(&setting, &args),
         Command::Key(command) => realm::key(&setting, command),
@@ -99,6 +109,8 @@ pub(crate) fn run(cli: Cli) -> Done {
         Command::Show(args) => show::show(&setting, &args.what),
         Command::Log(command) => log::run(&setting, command),
         Command::Witness(args) => crate::witness::run(&args),
+        Command::Hold(args) => record::hold(&setting, &args),
+        Command::Purge(args) => record::purge(&setting, &args),
         Command::Export(args) => export::run(&setting, &args),
         Command::Demo(args) => demo::run(&setting, &args),
     }

@@ -36,7 +36,11 @@ impl Failure {
 
     /// Something is not there.
     pub(crate) fn missing(what: &str, name: impl fmt::Display) -> Self {
-        Self::new("CS-CLI-002", format!("there is no {what} `{name}`"), "`countersign list` shows what there is")
+        Self::new(
+            "CS-CLI-002",
+            format!("there is no {what} `{name}`"),
+            "`countersign list` shows what there is",
+        )
     }
 
     /// A file cannot be read or written.
@@ -48,6 +52,37 @@ impl Failure {
     /// The outside world answers what it should not.
     pub(crate) fn outside(message: impl fmt::Display, hint: &str) -> Self {
         Self::new("CS-CLI-004", message, hint)
+    }
+
+    /// The log and a witness of it have seen different histories. `evidence` holds what both signed.
+    pub(crate) fn contradicted(message: impl fmt::Display, evidence: &str) -> Self {
+        let hint = "keep both as evidence, stop writing, and find out which copy of the log is the true one";
+        Self::new("CS-CLI-014", format!("{message}\n{}", evidence.trim_end()), hint)
+    }
+
+    /// A file is not what it is said to be.
+    pub(crate) fn not_a(what: &str, path: &Path, why: impl fmt::Display) -> Self {
+        let message = format!("`{}` is no {what}: {why}", path.display());
+        Self::new("CS-CLI-015", message, "this is not the file that was meant, or it is damaged")
+    }
+
+    /// This failure, and another that came after it.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.more.push(other);
+        self
+    }
+
+    /// A failure to publish what is in the log all the same: told, so that nobody says it twice.
+    pub(crate) fn after(mut self, logged: u64) -> Self {
+        if logged > 0 {
+            self.message = format!("{} (the {logged} new statements are in the log)", self.message);
+        }
+        self
+    }
+
+    /// Whether the command line is at fault, and not the world.
+    pub(crate) fn is_usage(&self) -> bool {
+        self.code == "CS-CLI-001"
     }
 
     /// Whether this code, and no other, is the reason.

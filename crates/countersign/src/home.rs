@@ -6,7 +6,7 @@
 //! vault/          artefacts, encrypted
 //! vault-keys/     the tenants' keys, sealed under vault.master
 //! keys/           key files: NAME.key
-//! witness/        the state of the witness on this machine
+//! witness/        the state of the witness on this machine; logs/ in it holds what it cosigned last
 //! ```
 
 use std::fs;
@@ -115,7 +115,11 @@ impl Home {
         let path = self.settings_path();
         if !path.exists() {
             let message = format!("no realm lives in `{}`", self.0.display());
-            return Err(Failure::new("CS-CLI-006", message, "`countersign init` makes one; --home names its folder"));
+            return Err(Failure::new(
+                "CS-CLI-006",
+                message,
+                "`countersign init` makes one; --home names its folder",
+            ));
         }
         let bytes = read_bounded(&path, SETTINGS_BYTES_MAX)?;
         let value = json::parse(&bytes, json::Limits::signed(SETTINGS_BYTES_MAX))?;
@@ -155,5 +159,6 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Done {
 
 fn restrict(folder: &Path) -> Done {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(|error| Failure::file(folder, &error))
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+        .map_err(|error| Failure::file(folder, &error))
 }

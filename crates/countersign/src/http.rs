@@ -11,7 +11,7 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// Posts bytes, and answers status and body, whatever the status.
 pub(crate) fn post(url: &str, body: &[u8]) -> Done<(u16, Vec<u8>)> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(20)))
+        .timeout_global(Some(Duration::from_secs(10)))
         .http_status_as_error(false)
         .max_redirects(0)
         .build()
@@ -35,7 +35,7 @@ pub(crate) fn serve(listen: SocketAddr, router: axum::Router) -> Done {
         let failed = |error: std::io::Error| Failure::outside(format!("`{listen}`: {error}"), hint);
         let listener = tokio::net::TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        println!("listening on http://{address}");
+        crate::text::print(&format!("listening on http://{address}\n"));
         axum::serve(listener, router).with_graceful_shutdown(interrupted()).await.map_err(failed)
     })
 }

@@ -50,7 +50,7 @@ impl Keys {
         let (file, key) = match assurance {
             Assurance::Unsealed => KeyFile::generate(scheme, Protection::Unsealed)?,
             Assurance::Sealed => {
-                let passphrase = self.passphrase(&format!("New passphrase for key `{name}`: "))?;
+                let passphrase = self.new_passphrase(name)?;
                 let stretching = Stretching::RFC_9106_SECOND;
                 KeyFile::generate(scheme, Protection::Sealed { passphrase: &passphrase, stretching })?
             }
@@ -69,7 +69,7 @@ impl Keys {
         }
         let path = self.path(name)?;
         if !path.exists() {
-            return Err(Failure::missing("key", name));
+            return Err(missing(name));
         }
         let file = KeyFile::read(&path)?;
         let key = match file.assurance() {
@@ -85,7 +85,7 @@ impl Keys {
     pub(crate) fn public(&self, name: &str) -> Done<(PublicKey, Assurance)> {
         let path = self.path(name)?;
         if !path.exists() {
-            return Err(Failure::missing("key", name));
+            return Err(missing(name));
         }
         let file = KeyFile::read(&path)?;
         Ok((file.public_key().clone(), file.assurance()))
@@ -106,6 +106,24 @@ impl Keys {
         Ok(names)
     }
 
+    /// A passphrase for a new key; at a terminal, where nobody sees what is typed, asked for twice.
+    fn new_passphrase(&self, name: &str) -> Done<Passphrase> {
+        if !matches!(self.source, PassphraseSource::Terminal) {
+            return self.passphrase("");
+        }
+        let first = Zeroizing::new(ask(&format!("New passphrase for key `{name}`: "))?);
+        let second = Zeroizing::new(ask("Once more: ")?);
+        if first == second {
+            Ok(Passphrase::new(first.as_str().to_owned()))
+        } else {
+            Err(Failure::new(
+                "CS-CLI-018",
+                "the two passphrases differ",
+                "nothing was made; type the same one twice",
+            ))
+        }
+    }
+
     fn passphrase(&self, prompt: &str) -> Done<Passphrase> {
         match &self.source {
             PassphraseSource::Known(text) => Ok(Passphrase::new(text.as_str().to_owned())),
@@ -115,12 +133,21 @@ impl Keys {
                     .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", path.display())))?;
                 Ok(Passphrase::new(text.trim_end_matches(['\r', '\n']).to_owned()))
             }
-            PassphraseSource::Terminal => rpassword::prompt_password(prompt).map(Passphrase::new).map_err(|error| {
-                let hint = "run it in a terminal, or give --passphrase-file or COUNTERSIGN_PASSPHRASE";
-                Failure::new("CS-CLI-008", format!("no passphrase: {error}"), hint)
-            }),
+            PassphraseSource::Terminal => ask(prompt).map(Passphrase::new),
         }
     }
+}
+
+fn ask(prompt: &str) -> Done<String> {
+    rpassword::prompt_password(prompt).map_err(|error| {
+        let hint = "run it in a terminal, or give --passphrase-file or COUNTERSIGN_PASSPHRASE";
+        Failure::new("CS-CLI-008", format!("no passphrase: {error}"), hint)
+    })
+}
+
+fn missing(name: &str) -> Failure {
+    let hint = "`countersign key list` shows the keys of this machine; `countersign key new` makes one";
+    Failure::new("CS-CLI-002", format!("there is no key `{name}`"), hint)
 }
 
 /// A scheme by its name.

@@ -1,6 +1,7 @@
 //! Change control for models that change themselves: the client commands, the log and its witness.
 
 mod act;
+mod busy;
 mod cli;
 mod command;
 mod failure;
@@ -9,12 +10,15 @@ mod http;
 mod keys;
 mod realm;
 mod show;
+mod text;
 mod witness;
 mod worker;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
+use failure::Failure;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -24,17 +28,41 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let cli = cli::Cli::parse();
-    let json = cli.json;
+    let (cli, json) = match cli::Cli::try_parse() {
+        Ok(cli) => {
+            let json = cli.json;
+            (cli, json)
+        }
+        // Help and version are answers; what is wrong with the line is told in the form that was asked for.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            return answer(&Failure::usage(first_line(&error.to_string())), Form::Json);
+        }
+        Err(error) => error.exit(),
+    };
+    let form = if json { Form::Json } else { Form::Text };
     match command::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if json {
-                println!("{}", serde_json::json!({ "error": failure }));
-            } else {
-                eprintln!("{failure}");
-            }
-            ExitCode::from(if failure.code == "CS-CLI-001" { 2 } else { 1 })
-        }
+        Err(failure) => answer(&failure, form),
     }
+}
+
+/// How failures are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+}
+
+fn answer(failure: &Failure, form: Form) -> ExitCode {
+    match form {
+        Form::Json => text::print(&format!("{}\n", serde_json::json!({ "error": failure }))),
+        Form::Text => eprintln!("{failure}"),
+    }
+    ExitCode::from(if failure.is_usage() { 2 } else { 1 })
+}
+
+/// What stands before the explanation of how a command is used.
+fn first_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }

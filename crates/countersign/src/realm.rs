@@ -1,6 +1,7 @@
 //! An open realm: its log, its vault, and what the log folds to.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::failure::{Done, Failure};
 use crate::home::{Home, Settings, read_bounded};
 use crate::keys::Keys;
+use crate::witness::Unwitnessed;
 
 /// The key that stamps the log.
 pub(crate) const LOG_KEY: &str = "log";
@@ -26,6 +28,16 @@ pub(crate) const LOG_KEY: &str = "log";
 pub(crate) const WITNESS_KEY: &str = "witness";
 /// The key that signs verdicts and attempts.
 pub(crate) const AUTOMATION_KEY: &str = "automation";
+
+/// What became of a text in the vault.
+pub(crate) enum Attached {
+    /// It is there.
+    Text(String),
+    /// It was destroyed on purpose.
+    Purged,
+    /// It should be there and cannot be read.
+    Unreadable(Failure),
+}
 
 /// A realm, opened for writing: one process at a time.
 pub(crate) struct Realm {
@@ -49,7 +61,8 @@ impl Realm {
         let vault = open_vault(&home)?;
         let tenant: Tenant = "realm".parse()?;
         vault.create_tenant(&tenant)?;
-        let log = Log::create(Arc::new(disk(&home.log())?), log_config(&settings, &keys, Arc::clone(&clock))?)?;
+        let log =
+            Log::create(Arc::new(disk(&home.log())?), log_config(&settings, &keys, Arc::clone(&clock))?)?;
         home.write_settings(&settings)?;
         let (book, bench) = (KeyBook::new(), Bench::new());
         let ledger = Ledger::new();
@@ -61,6 +74,7 @@ impl Realm {
         let settings = home.settings()?;
         let vault = open_vault(&home)?;
         let log = Log::open(Arc::new(disk(&home.log())?), log_config(&settings, &keys, Arc::clone(&clock))?)?;
+        crate::witness::compare(&home, &settings, log.size(), |size| log.root(size), &log.checkpoint())?;
         let mut book = KeyBook::new();
         let mut entries = Vec::new();
         for index in 0..log.size() {
@@ -113,7 +127,12 @@ impl Realm {
     }
 
     /// Signs with a key of this machine and submits.
-    pub(crate) fn say(&mut self, key: &FileKey, change: Tracking, body: impl Into<Body>) -> Done<StatementId> {
+    pub(crate) fn say(
+        &mut self,
+        key: &FileKey,
+        change: Tracking,
+        body: impl Into<Body>,
+    ) -> Done<StatementId> {
         let statement = self.statement(change, body);
         let envelope = sign_statement(key, &statement)?;
         self.submit(&envelope)
@@ -194,7 +213,12 @@ impl Realm {
         self.log.publish()?;
         self.witness_locally()?;
         for witness in &self.settings.witnesses {
-            crate::witness::ask(&self.log, witness, &self.settings.origin)?;
+            match crate::witness::ask(&self.log, witness, &self.settings.origin) {
+                Ok(()) => {}
+                // A stop or a rollback must not wait for a witness; gates count cosignatures themselves.
+                Err(Unwitnessed::Absent(failure)) => eprintln!("not cosigned by a witness: {failure}"),
+                Err(Unwitnessed::Refused(failure)) => return Err(failure),
+            }
         }
         Ok(self.log.checkpoint())
     }
@@ -203,7 +227,7 @@ impl Realm {
         let store = crate::witness::open_local(&self.home, &self.settings, &self.keys, &self.clock)?;
         let known = store.size(&self.settings.origin).unwrap_or(0);
         let response = store.add_checkpoint(&self.log.witness_request(known)?);
-        crate::witness::take(&self.log, &response, &self.settings.local_witness)
+        crate::witness::take(&self.home, &self.log, &response, &self.settings.local_witness)
     }
 
     /// Stores a text as a salted attachment; its digest goes into statements.
@@ -212,18 +236,27 @@ impl Realm {
         Ok(self.vault.block_on(self.vault.vault().put_attachment(&self.tenant, &attachment))?)
     }
 
-    /// Reads the text of an attachment, if it is still there.
-    pub(crate) fn attached(&self, digest: &Digest) -> Option<String> {
+    /// Reads the text of an attachment, or why there is none to read.
+    pub(crate) fn attached(&self, digest: &Digest) -> Attached {
+        if self.ledger.world().purged_at(digest).is_some() {
+            return Attached::Purged;
+        }
         let read = self.vault.vault().attachment(&self.tenant, digest, 1 << 20);
-        let attachment = self.vault.block_on(read).ok()?;
-        String::from_utf8(attachment.content().to_vec()).ok()
+        match self.vault.block_on(read) {
+            Ok(attachment) => Attached::Text(String::from_utf8_lossy(attachment.content()).into_owned()),
+            Err(vault::Error::Purged { .. }) => Attached::Purged,
+            Err(error) => Attached::Unreadable(error.into()),
+        }
     }
 
     /// A fresh tracking id.
     pub(crate) fn new_change() -> Done<ChangeId> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| {
-            Failure::outside(format!("the system gives no randomness: {error}"), "this machine cannot make ids")
+            Failure::outside(
+                format!("the system gives no randomness: {error}"),
+                "this machine cannot make ids",
+            )
         })?;
         Ok(ChangeId::from_random(bytes))
     }
@@ -270,16 +303,32 @@ fn write_master_key(home: &Home) -> Done {
     })?;
     let path = home.master_key();
     let failed = |error: std::io::Error| Failure::file(&path, &error);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
     file.write_all(bytes.as_ref()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 fn read_master_key(home: &Home) -> Done<MasterKey> {
     let path = home.master_key();
-    let bytes = Zeroizing::new(read_bounded(&path, 32)?);
-    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
-        let message = format!("`{}` is not 32 bytes", path.display());
+    let lost = |why: &str| {
+        let message = format!("`{}` {why}", path.display());
         Failure::new("CS-CLI-009", message, "restore the vault's master key from its backup")
-    })?;
+    };
+    let mode = match fs::metadata(&path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o777,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(lost("is missing")),
+        Err(error) => return Err(Failure::file(&path, &error)),
+    };
+    if mode & 0o077 != 0 {
+        let message =
+            format!("`{}` has mode `{mode:04o}`, which lets others than its owner at it", path.display());
+        return Err(Failure::new(
+            "CS-CLI-016",
+            message,
+            "set its mode to 0600 and find out who could read it",
+        ));
+    }
+    let bytes = Zeroizing::new(read_bounded(&path, 32)?);
+    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| lost("is not 32 bytes"))?;
     Ok(MasterKey::from_bytes(Zeroizing::new(key)))
 }

@@ -1,15 +1,18 @@
 //! What people read: lists, dossiers, what is about to be signed.
 
-use dossier::{Dossier, Recorded};
+use std::collections::BTreeSet;
+
+use dossier::{Dossier, Recorded, World};
 use policy::gate::Decision;
 use serde_json::{Value, json};
 use signer::Reviewed;
-use statement::kind::{Finding, Outcome, Score};
-use statement::{Body, ChangeId, SlotId};
+use statement::kind::{Finding, Score};
+use statement::{Body, ChangeId, Digest, SlotId};
 
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
-use crate::realm::Realm;
+use crate::realm::{Attached, Realm};
+use crate::text::{date, word};
 
 /// `countersign list`.
 pub(crate) fn list(setting: &Setting) -> Done {
@@ -45,12 +48,15 @@ pub(crate) fn list(setting: &Setting) -> Done {
         realm.ledger().noops().len()
     );
     for (target, by) in world.freezes() {
-        line(&mut text, &format!("FROZEN: {target:?} since leaf {}", by.index));
+        line(&mut text, &format!("FROZEN: {} since leaf {}", word(target), by.index));
     }
     text.push_str("\nslots\n");
     for slot in world.slots() {
         let by = slot.order.as_ref().map_or("its first state".to_owned(), |(change, _)| change.to_string());
-        line(&mut text, &format!("  {:<20} state {}  by {by}", slot.definition.body.slot, slot.state.short()));
+        line(
+            &mut text,
+            &format!("  {:<20} state {}  by {by}", slot.definition.body.slot.as_str(), slot.state.short()),
+        );
     }
     text.push_str("\nchanges\n");
     for dossier in realm.ledger().dossiers() {
@@ -60,17 +66,17 @@ pub(crate) fn list(setting: &Setting) -> Done {
             &format!(
                 "  {}  {:<12} {:<16} by {:<10} {}",
                 dossier.change.short(),
-                format!("{:?}", proposal.modification).to_lowercase(),
-                proposal.slot,
-                proposal.proposer.person(),
+                word(&proposal.modification),
+                proposal.slot.as_str(),
+                proposal.proposer.person().as_str(),
                 dossier.state.name()
             ),
         );
     }
     text.push_str("\npersons\n");
     for actor in world.actors() {
-        let roles: Vec<String> = actor.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
-        line(&mut text, &format!("  {:<16} {}", actor.person, roles.join(", ")));
+        let roles: Vec<String> = actor.roles.iter().map(word).collect();
+        line(&mut text, &format!("  {:<16} {}", actor.person.as_str(), roles.join(", ")));
     }
     let value = json!({ "realm": realm.settings.realm, "leaves": world.size(), "changes": changes, "slots": slots,
                         "persons": persons, "grants": grants });
@@ -111,13 +117,16 @@ pub(crate) fn show(setting: &Setting, what: &str) -> Done {
     {
         let value = json!({ "slot": record.definition.body, "state": record.state, "history": record.history,
                             "automatic_drift_ppm": record.automatic_drift_ppm });
-        let text = serde_json::to_string_pretty(&value).map_err(|error| Failure::outside(error, "report a defect"))?;
+        let text = serde_json::to_string_pretty(&value)
+            .map_err(|error| Failure::outside(error, "report a defect"))?;
         setting.print(&value, &format!("{text}\n{}", lineage(&realm, &slot)));
         return Ok(());
     }
-    let mut found = realm.entries().iter().filter_map(|entry| entry.leaf().ok()).filter(|leaf| {
-        what.len() >= 8 && leaf.id.to_string().starts_with(what)
-    });
+    let mut found = realm
+        .entries()
+        .iter()
+        .filter_map(|entry| entry.leaf().ok())
+        .filter(|leaf| what.len() >= 8 && leaf.id.to_string().starts_with(what));
     match (found.next(), found.next()) {
         (Some(leaf), None) => {
             let payload: Value = serde_json::from_slice(leaf.envelope.payload.as_slice())
@@ -125,8 +134,8 @@ pub(crate) fn show(setting: &Setting, what: &str) -> Done {
             let value = json!({ "index": leaf.index, "stamp_ms": leaf.stamp_ms, "statement": leaf.id,
                                 "effect": realm.ledger().noops().get(&leaf.index).map(ToString::to_string),
                                 "payload": payload });
-            let text =
-                serde_json::to_string_pretty(&value).map_err(|error| Failure::outside(error, "report a defect"))?;
+            let text = serde_json::to_string_pretty(&value)
+                .map_err(|error| Failure::outside(error, "report a defect"))?;
             setting.print(&value, &format!("{text}\n"));
             Ok(())
         }
@@ -140,7 +149,7 @@ fn lineage(realm: &Realm, slot: &SlotId) -> String {
     let world = realm.ledger().world();
     let mut text = String::from("lineage\n");
     let mut next = world.slot(slot).map(|record| record.state);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     while let Some(state) = next.filter(|state| seen.insert(*state)) {
         let Some(record) = world.state(&state) else { break };
         let by = record.body.made_by.as_ref().map_or("the first state".to_owned(), ToString::to_string);
@@ -164,7 +173,8 @@ fn full(realm: &Realm, dossier: &Dossier) -> Value {
             .map(|finding| json!({ "id": finding.id, "by": signers(&finding.signers), "body": finding.body }))
             .collect();
         members.insert("findings".to_owned(), json!(findings));
-        let verdict = dossier.verdict.as_ref().map(|verdict| json!({ "id": verdict.id, "body": verdict.body }));
+        let verdict =
+            dossier.verdict.as_ref().map(|verdict| json!({ "id": verdict.id, "body": verdict.body }));
         members.insert("verdict".to_owned(), json!(verdict));
         let approvals: Vec<_> = dossier
             .approvals
@@ -172,7 +182,27 @@ fn full(realm: &Realm, dossier: &Dossier) -> Value {
             .map(|approval| json!({ "id": approval.id, "by": signers(&approval.signers), "body": approval.body }))
             .collect();
         members.insert("approval_statements".to_owned(), json!(approvals));
-        members.insert("summary".to_owned(), json!(proposal.summary.and_then(|digest| realm.attached(&digest))));
+        let (summary, kept) = match proposal.summary.map(|digest| realm.attached(&digest)) {
+            None => (None, "none".to_owned()),
+            Some(Attached::Text(text)) => (Some(text), "present".to_owned()),
+            Some(Attached::Purged) => (None, "purged".to_owned()),
+            Some(Attached::Unreadable(failure)) => (None, failure.code),
+        };
+        members.insert("summary".to_owned(), json!(summary));
+        members.insert("summary_kept".to_owned(), json!(kept));
+        let world = realm.ledger().world();
+        let rests_on = dossier
+            .findings
+            .values()
+            .flat_map(|finding| finding.body.inputs.iter().chain(&finding.body.attachments));
+        let all = proposal
+            .artefacts
+            .iter()
+            .map(|artefact| &artefact.digest)
+            .chain(rests_on)
+            .chain(&proposal.summary);
+        let purged: BTreeSet<&Digest> = all.filter(|digest| world.purged_at(digest).is_some()).collect();
+        members.insert("purged".to_owned(), json!(purged));
         members.insert("leaves".to_owned(), json!(dossier.leaves));
     }
     value
@@ -181,33 +211,47 @@ fn full(realm: &Realm, dossier: &Dossier) -> Value {
 /// A change, for people.
 pub(crate) fn change(realm: &Realm, dossier: &Dossier) -> String {
     let proposal = &dossier.proposal.body;
+    let world = realm.ledger().world();
     let mut text = String::new();
     let mut put = |label: &str, value: &str| text.push_str(&format!("{label:<14}{value}\n"));
     put("change", dossier.change.as_str());
     put("state", dossier.state.name());
     put("slot", proposal.slot.as_str());
-    put("kind", &format!("{:?}, level {:?}", proposal.modification, proposal.level).to_lowercase());
+    put("kind", &format!("{}, level {}", word(&proposal.modification), word(&proposal.level)));
     put("proposed by", proposal.proposer.person().as_str());
-    if let Some(summary) = proposal.summary.and_then(|digest| realm.attached(&digest)) {
-        put("summary", &summary);
+    match proposal.summary.map(|digest| realm.attached(&digest)) {
+        None => {}
+        Some(Attached::Text(text)) => put("summary", &printable(&text)),
+        Some(Attached::Purged) => put("summary", "purged"),
+        Some(Attached::Unreadable(failure)) => {
+            put("summary", &format!("[{}] {}", failure.code, failure.message))
+        }
     }
     put("from state", &proposal.base_state.to_string());
     put("to state", &proposal.target_state.to_string());
     for artefact in &proposal.artefacts {
-        put("artefact", &format!("{} {} ({} bytes)", artefact.name, artefact.digest, artefact.bytes));
+        let gone = world
+            .purged_at(&artefact.digest)
+            .map_or(String::new(), |index| format!(", purged at leaf {index}"));
+        put("artefact", &format!("{} {} ({} bytes{gone})", artefact.name, artefact.digest, artefact.bytes));
     }
     for finding in dossier.findings.values() {
-        put("finding", &finding_line(finding));
+        put("finding", &finding_line(world, finding));
     }
     if let Some(verdict) = &dossier.verdict {
-        put("verdict", &format!("{:?}, {}", verdict.body.outcome, verdict.body.score.vector));
+        put("verdict", &format!("{}, {}", word(&verdict.body.outcome), verdict.body.score.vector));
     }
     for approval in dossier.approvals.values() {
         let by: Vec<&str> = approval.signers.iter().map(|signer| signer.person.as_str()).collect();
-        put("approved by", &format!("{} ({:?})", by.join(", "), approval.body.capacity).to_lowercase());
+        put("approved by", &format!("{} ({})", by.join(", "), word(&approval.body.capacity)));
+    }
+    if let Some(rejection) = &dossier.rejection {
+        let by: Vec<&str> = rejection.signers.iter().map(|signer| signer.person.as_str()).collect();
+        put("rejected by", &format!("{} ({})", by.join(", "), rejection.body.reason));
     }
     if let Some(order) = &dossier.order {
         put("order", &order.id.to_string());
+        put("may serve", &format!("until {}", date(order.body.serve_until_ms)));
     }
     if let Some(rollback) = &dossier.rollback {
         put("rolled back", &format!("{} ({})", rollback.body.to_state.short(), rollback.body.reason));
@@ -215,13 +259,21 @@ pub(crate) fn change(realm: &Realm, dossier: &Dossier) -> String {
     text
 }
 
-fn finding_line(finding: &Recorded<Finding>) -> String {
+fn finding_line(world: &World, finding: &Recorded<Finding>) -> String {
     let by: Vec<&str> = finding.signers.iter().map(|signer| signer.person.as_str()).collect();
     let body = &finding.body;
-    let mut text = format!("{:?}: {:?} by {} in box `{:?}`", body.evidence, body.outcome, by.join(", "), body.isolation);
+    let mut rests_on = body.inputs.iter().chain(&body.attachments);
+    let outcome = if rests_on.any(|digest| world.purged_at(digest).is_some()) {
+        format!("purged (it said {})", word(&body.outcome))
+    } else {
+        word(&body.outcome)
+    };
+    let mut text =
+        format!("{}: {outcome} by {} ({})", word(&body.evidence), by.join(", "), word(&body.isolation));
     for violation in &body.violations {
         let measured = violation.measured.zip(violation.limit);
-        let figures = measured.map_or(String::new(), |(measured, limit)| format!(": {measured} over {limit}"));
+        let figures =
+            measured.map_or(String::new(), |(measured, limit)| format!(": {measured} over {limit}"));
         text.push_str(&format!("\n                {} at `{}`{figures}", violation.code, violation.place));
     }
     text
@@ -229,7 +281,7 @@ fn finding_line(finding: &Recorded<Finding>) -> String {
 
 /// A decision, for people.
 pub(crate) fn decision(decision: &Decision) -> String {
-    let mut text = format!("decision: {:?}\n", decision.outcome).to_lowercase();
+    let mut text = format!("decision: {}\n", word(&decision.outcome));
     text.push_str(&score(&decision.score));
     for reason in &decision.reasons {
         line(&mut text, &format!("  {reason}\n    hint: {}", reason.code.hint()));
@@ -239,9 +291,13 @@ pub(crate) fn decision(decision: &Decision) -> String {
 
 /// The score as a waterfall.
 pub(crate) fn score(score: &Score) -> String {
-    let mut text = format!("  impact score {} -> tier {:?}  ({})\n", score.risk, score.tier, score.vector);
+    let mut text =
+        format!("  impact score {} -> tier {}  ({})\n", score.risk, word(&score.tier), score.vector);
     for term in &score.terms {
-        line(&mut text, &format!("    {:<18} input {:>5}  {:>+7}", term.factor.as_str(), term.input, term.points));
+        line(
+            &mut text,
+            &format!("    {:<18} input {:>5}  {:>+7}", term.factor.as_str(), term.input, term.points),
+        );
     }
     let reasons: Vec<&str> = score.tier_reasons.iter().map(statement::Name::as_str).collect();
     line(&mut text, &format!("    the tier is set by: {}", reasons.join(", ")));
@@ -267,21 +323,19 @@ pub(crate) fn approval(realm: &Realm, id: &ChangeId, reviewed: &Reviewed) -> Don
     }
     put("verdict", &approval.verdict.to_string());
     put("policy", &approval.policy.to_string());
-    put("tier", &format!("{:?}", approval.tier).to_lowercase());
+    put("tier", &word(&approval.tier));
     put("risk", &approval.risk.to_string());
-    put("capacity", &format!("{:?}", approval.capacity).to_lowercase());
-    put("expires", &format!("{} ms since 1970", approval.expires_ms));
+    put("capacity", &word(&approval.capacity));
+    put("expires", &date(approval.expires_ms));
     if let Some(verdict) = &dossier.verdict {
         text.push_str(&score(&verdict.body.score));
     }
     Ok(text)
 }
 
-/// Whether an outcome is a pass, as a word.
-pub(crate) const fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Inconclusive => "inconclusive",
-    }
+/// Words of persons, without what would move a terminal's cursor or hide a line.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| if letter.is_control() && letter != '\n' { '\u{fffd}' } else { letter })
+        .collect()
 }

@@ -53,7 +53,8 @@ impl Worker {
         let path = match given {
             Some(path) => path.to_owned(),
             None => {
-                let me = std::env::current_exe().map_err(|error| Failure::file(Path::new("/proc/self/exe"), &error))?;
+                let me = std::env::current_exe()
+                    .map_err(|error| Failure::file(Path::new("/proc/self/exe"), &error))?;
                 me.with_file_name(PROGRAM)
             }
         };
@@ -111,7 +112,10 @@ fn read_bounded(source: impl std::io::Read) -> std::io::Result<Vec<u8>> {
 }
 
 /// Waits for the child until the limit; then ends it.
-fn wait(child: &mut std::process::Child, limit: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
+fn wait(
+    child: &mut std::process::Child,
+    limit: Duration,
+) -> std::io::Result<Option<std::process::ExitStatus>> {
     let started = std::time::Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {

@@ -47,7 +47,12 @@ pub(crate) fn prepare_approval(realm: &Realm, request: &ApprovalRequest<'_>) -> 
 }
 
 /// Signs what was prepared and shown.
-pub(crate) fn approve(realm: &mut Realm, mut envelope: Envelope, reviewed: Reviewed, by: &str) -> Done<StatementId> {
+pub(crate) fn approve(
+    realm: &mut Realm,
+    mut envelope: Envelope,
+    reviewed: Reviewed,
+    by: &str,
+) -> Done<StatementId> {
     let key = realm.keys.open(by)?;
     countersign(key.as_ref(), reviewed, &mut envelope)?;
     realm.submit(&envelope)

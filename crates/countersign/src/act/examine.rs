@@ -8,8 +8,10 @@ use statement::kind::{EvidenceKind, Finding, Isolation, ModificationKind, Outcom
 use statement::{ChangeId, Digest, Name, StatementId, Tracking};
 
 use super::propose::{base_component, rebuild_artefact};
+use crate::busy::while_busy;
 use crate::failure::{Done, Failure};
 use crate::realm::{AUTOMATION_KEY, Realm};
+use crate::text::word;
 use crate::worker::{Answer, Worker};
 
 /// The examiner that checks bytes against the scope.
@@ -30,7 +32,9 @@ fn scope_finding(realm: &Realm, worker: &Worker, change: &ChangeId) -> Done<Find
         ModificationKind::Weights => "weights",
         ModificationKind::Prompt => "prompt",
         ModificationKind::Settings => "settings",
-        other => return Err(Failure::usage(format!("no examiner measures a change of kind {other:?}"))),
+        other => {
+            return Err(Failure::usage(format!("no examiner measures a change of kind `{}`", word(&other))));
+        }
     };
     let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
     let artefact = proposal.artefacts.first().ok_or_else(|| Failure::missing("artefact", change))?;
@@ -52,7 +56,7 @@ fn scope_finding(realm: &Realm, worker: &Worker, change: &ChangeId) -> Done<Find
         "scope": scope,
         "base": base_digest.map(|_| &base),
     });
-    let answer = worker.run(&job)?;
+    let answer = while_busy("measuring the change in a worker process", || worker.run(&job))?;
     check_inputs(&answer, &files, &proposal.scope, base_digest.as_ref())?;
     let mut inputs = answer.inputs.clone();
     inputs.insert(artefact.digest);
@@ -81,11 +85,15 @@ fn is_measurable(base: &Path, subject: &str) -> bool {
     read.is_ok() && head.last() == Some(&b'{')
 }
 
-/// What the worker says it read must be what was put before it, no more and no less than the change needs.
+/// What the worker says it read must be what was put before it, no more and no less than the change needs. A candidate
+/// that could not even be read whole can fail, and can never pass.
 fn check_inputs(answer: &Answer, files: &BTreeSet<Digest>, scope: &Digest, base: Option<&Digest>) -> Done {
     let allowed: BTreeSet<&Digest> = files.iter().chain([scope]).chain(base).collect();
     let foreign = answer.inputs.iter().any(|digest| !allowed.contains(digest));
-    if foreign || !answer.inputs.contains(scope) || answer.inputs.is_disjoint(files) {
+    if foreign
+        || !answer.inputs.contains(scope)
+        || (answer.outcome != Outcome::Fail && answer.inputs.is_disjoint(files))
+    {
         let hint = "the worker did not measure what was proposed; nothing was signed";
         return Err(Failure::outside("the worker read other files than it was given", hint));
     }
@@ -103,10 +111,12 @@ fn measures(answer: &Answer) -> Done<BTreeMap<Name, i64>> {
 fn violations(answer: &Answer) -> Done<BTreeSet<Violation>> {
     let mut violations = BTreeSet::new();
     for against in &answer.violations {
+        // What could not be read was not measured.
+        let is_measured = against.limit != 0 || against.measured != 0;
         violations.insert(Violation {
             code: against.code.parse()?,
-            limit: Some(signed(against.limit)),
-            measured: Some(signed(against.measured)),
+            limit: is_measured.then(|| signed(against.limit)),
+            measured: is_measured.then(|| signed(against.measured)),
             place: against.place.clone(),
         });
     }
@@ -155,16 +165,19 @@ pub(crate) fn review(realm: &mut Realm, request: &ReviewRequest<'_>) -> Done<Sta
 pub(crate) fn decide(realm: &mut Realm, change: &ChangeId) -> Done<(StatementId, Decision)> {
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let now_ms = realm.now_ms().max(realm.ledger().world().stamp_ms());
-    let (decision, policy) = realm.with_rules(|rules| {
-        Ok((gate::decide(realm.ledger().world(), dossier, rules, now_ms)?, rules.id))
-    })?;
+    let (decision, policy) = realm
+        .with_rules(|rules| Ok((gate::decide(realm.ledger().world(), dossier, rules, now_ms)?, rules.id)))?;
     let verdict = Verdict {
         decider: DECIDER.parse()?,
         findings: decision.findings.clone(),
         outcome: decision.outcome,
         policy,
         proposal: dossier.proposal.id,
-        reasons: decision.reasons.iter().map(|reason| reason.code.as_str().parse()).collect::<Result<_, _>>()?,
+        reasons: decision
+            .reasons
+            .iter()
+            .map(|reason| reason.code.as_str().parse())
+            .collect::<Result<_, _>>()?,
         score: decision.score.clone(),
         tree_size: realm.ledger().world().size(),
     };

@@ -30,7 +30,12 @@ pub(crate) struct Founding<'a> {
 }
 
 /// Makes keys, log, vault, trust root, policy and the automation's directory entry.
-pub(crate) fn found(home: &Home, source: PassphraseSource, founding: &Founding<'_>, clock: Clock) -> Done<Realm> {
+pub(crate) fn found(
+    home: &Home,
+    source: PassphraseSource,
+    founding: &Founding<'_>,
+    clock: Clock,
+) -> Done<Realm> {
     let worker = Worker::find(founding.worker)?;
     let officers: BTreeSet<PersonId> =
         founding.officers.iter().map(|officer| officer.parse()).collect::<Result<_, _>>()?;

@@ -27,7 +27,8 @@ pub(crate) fn order(
         Ok(approved) => approved,
         Err(failure) => {
             let requester = Some(crate::keys::id(&key));
-            let codes: Vec<String> = std::iter::once(&failure).chain(&failure.more).map(|f| f.code.clone()).collect();
+            let codes: Vec<String> =
+                std::iter::once(&failure).chain(&failure.more).map(|f| f.code.clone()).collect();
             let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
             realm.attempt("release-order", Tracking::Change(change.clone()), requester, &codes, None)?;
             return Err(failure);
@@ -35,7 +36,8 @@ pub(crate) fn order(
     };
     let proposal = &dossier.proposal.body;
     let slot = world.slot(&proposal.slot).ok_or_else(|| Failure::missing("slot", &proposal.slot))?;
-    let policy = world.policy().map(|policy| policy.id).ok_or_else(|| Failure::missing("policy", "in force"))?;
+    let policy =
+        world.policy().map(|policy| policy.id).ok_or_else(|| Failure::missing("policy", "in force"))?;
     let order = ReleaseOrder {
         admit_before_ms: now_ms.saturating_add(admit_ms),
         approvals: approved.approvals().clone(),
@@ -55,7 +57,12 @@ pub(crate) fn order(
 }
 
 /// Takes a released change back to the state before it.
-pub(crate) fn rollback(realm: &mut Realm, change: &ChangeId, reason: Name, by: &[String]) -> Done<StatementId> {
+pub(crate) fn rollback(
+    realm: &mut Realm,
+    change: &ChangeId,
+    reason: Name,
+    by: &[String],
+) -> Done<StatementId> {
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let Some(order) = &dossier.order else {
         return Err(dossier::Refusal::new(dossier::Code::OrderUnknown, change).into());

@@ -10,9 +10,14 @@ use statement::kind::{
 };
 use statement::{ChangeId, Digest, Name, SlotId, StatementId, Tracking};
 
+use crate::busy::while_busy;
 use crate::failure::{Done, Failure};
+use crate::home::read_bounded;
 use crate::keys::id;
 use crate::realm::Realm;
+
+/// The largest prompt or file of settings: what the worker reads.
+const TEXT_BYTES_MAX: usize = 4 << 20;
 
 /// What is proposed.
 pub(crate) struct ArtefactSource {
@@ -55,34 +60,69 @@ pub(crate) struct Stored {
 
 /// Stores a file or folder in the vault.
 pub(crate) fn store(realm: &Realm, path: &Path) -> Done<Stored> {
-    if path.is_dir() {
-        let (manifest, stored) = realm.vault.put_directory(&realm.tenant, path)?;
-        Ok(Stored { digest: stored.digest, bytes: manifest.total() })
-    } else {
-        let stored = realm.vault.put_file(&realm.tenant, path)?;
-        Ok(Stored { digest: stored.digest, bytes: stored.length })
+    while_busy(&format!("storing {}", path.display()), || {
+        if path.is_dir() {
+            let (manifest, stored) = realm.vault.put_directory(&realm.tenant, path)?;
+            Ok(Stored { digest: stored.digest, bytes: manifest.total() })
+        } else {
+            let stored = realm.vault.put_file(&realm.tenant, path)?;
+            Ok(Stored { digest: stored.digest, bytes: stored.length })
+        }
+    })
+}
+
+/// Looks whether a file is at all what it is proposed as, before it is stored for good. The examiner looks closely;
+/// this is for whoever mixed up two paths.
+fn look_at(source: &ArtefactSource) -> Done {
+    let path = &source.path;
+    let kind = std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?;
+    match source.modification {
+        ModificationKind::Adapter => {
+            for file in ["adapter_config.json", "adapter_model.safetensors"] {
+                if !path.join(file).is_file() {
+                    return Err(Failure::not_a("adapter's folder", path, format!("`{file}` is not in it")));
+                }
+            }
+            Ok(())
+        }
+        ModificationKind::Prompt => text(path, "prompt"),
+        ModificationKind::Settings => text(path, "file of settings"),
+        _ if !kind.is_file() => Err(Failure::not_a("file of weights", path, "it is no regular file")),
+        _ => Ok(()),
+    }
+}
+
+fn text(path: &Path, what: &str) -> Done {
+    if !path.is_file() {
+        return Err(Failure::not_a(what, path, "it is no regular file"));
+    }
+    let bytes = read_bounded(path, TEXT_BYTES_MAX)?;
+    match String::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::not_a(what, path, error.utf8_error())),
     }
 }
 
 /// Proposes a change: submits the state it leads to and the proposal.
 pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<ChangeId> {
-    let stored = store(realm, &request.source.path)?;
+    look_at(&request.source)?;
     let key = realm.keys.open(request.by)?;
     let world = realm.ledger().world();
     let slot = world.slot(&request.slot).ok_or_else(|| Failure::missing("slot", &request.slot))?;
     let definition = &slot.definition.body;
     let base_state = slot.state;
     let scope = definition.scopes.get(&request.level).copied().ok_or_else(|| {
-        Failure::from(dossier::Refusal::new(dossier::Code::KindNotOpen, format!("{:?}", request.level)))
+        Failure::from(dossier::Refusal::new(dossier::Code::KindNotOpen, crate::text::word(&request.level)))
     })?;
     let base = world.state(&base_state).ok_or_else(|| Failure::missing("state", base_state))?;
     let mut components = base.body.manifest.components.clone();
+    let stored = store(realm, &request.source.path)?;
     let name = place(&mut components, &request.source, stored.digest)?;
     let contexts =
         if request.contexts.is_empty() { definition.contexts.clone() } else { request.contexts.clone() };
-    let actor = world.actor(&id(&key)).ok_or_else(|| {
-        Failure::from(dossier::Refusal::new(dossier::Code::UnknownSigner, request.by))
-    })?;
+    let actor = world
+        .actor(&id(&key))
+        .ok_or_else(|| Failure::from(dossier::Refusal::new(dossier::Code::UnknownSigner, request.by)))?;
     let proposer = match request.as_model {
         AsModel::Person => Proposer::Person(actor.person),
         AsModel::Model => Proposer::Model { sponsor: actor.person, state: base_state },
@@ -90,8 +130,7 @@ pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<C
     let (change, replaces) = match &request.rebase {
         None => (Realm::new_change()?, None),
         Some(change) => {
-            let dossier =
-                realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+            let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
             (change.clone(), Some(dossier.proposal.id))
         }
     };
@@ -136,7 +175,7 @@ fn place(components: &mut Vec<Component>, source: &ArtefactSource, digest: Diges
     }
     let name = match &source.name {
         Some(name) => name.clone(),
-        None => super::word::<Name>("name", &format!("{:?}", source.role).to_lowercase())?,
+        None => super::word::<Name>("name", &crate::text::word(&source.role))?,
     };
     components.push(Component { digest, name: name.clone(), role: source.role });
     Ok(name)

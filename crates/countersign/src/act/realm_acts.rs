@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use statement::kind::{
-    CapabilityLevel, Capacity, Component, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant, GrantPurpose,
-    Level, Manifest, ModificationKind, Policy, Revocation, RevocationTarget, Role, ServedState, Slot, Tier,
+    CapabilityLevel, Capacity, Component, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant,
+    GrantPurpose, Level, Manifest, ModificationKind, Policy, Revocation, RevocationTarget, Role, ServedState,
+    Slot, Tier,
 };
 use statement::{Digest, KeyId, Name, PersonId, SlotId, StateId, StatementId, Tracking};
 

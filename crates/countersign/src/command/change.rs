@@ -1,6 +1,6 @@
 //! Commands on a change.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 
 use policy::gate::Decision;
 use serde_json::json;
@@ -16,6 +16,7 @@ use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::realm::Realm;
 use crate::show;
+use crate::text::{date, print};
 use crate::worker::Worker;
 
 /// `countersign propose`.
@@ -42,7 +43,11 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
             grant: args.grant.as_deref().map(|text| act::grant_id(realm, text)).transpose()?,
             contexts: words("context", &args.contexts)?,
             summary: args.summary.as_deref(),
-            rebase: args.rebase.as_deref().map(|text| realm.dossier(text).map(|dossier| dossier.change.clone())).transpose()?,
+            rebase: args
+                .rebase
+                .as_deref()
+                .map(|text| realm.dossier(text).map(|dossier| dossier.change.clone()))
+                .transpose()?,
         };
         act::propose(realm, request)
     })?;
@@ -53,7 +58,7 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
 
 /// `countersign examine`.
 pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
-    let worker = Worker::find(None)?;
+    let worker = Worker::find(setting.worker.as_deref())?;
     let (change, decision) = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();
         act::examine(realm, &worker, &change, &args.by)?;
@@ -97,8 +102,8 @@ pub(super) fn decide(setting: &Setting, args: &ChangeArg) -> Done {
 fn conclude(realm: &mut Realm, change: &ChangeId) -> Done<Decision> {
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let now_ms = realm.now_ms().max(realm.ledger().world().stamp_ms());
-    let decision =
-        realm.with_rules(|rules| Ok(policy::gate::decide(realm.ledger().world(), dossier, rules, now_ms)?))?;
+    let decision = realm
+        .with_rules(|rules| Ok(policy::gate::decide(realm.ledger().world(), dossier, rules, now_ms)?))?;
     match decision.outcome {
         Outcome::Inconclusive => Ok(decision),
         Outcome::Pass | Outcome::Fail => Ok(act::decide(realm, change)?.1),
@@ -114,14 +119,15 @@ fn report(setting: &Setting, change: &ChangeId, decision: &Decision) {
                     "hint": reason.code.hint() })
         })
         .collect();
-    let value = json!({ "change": change, "outcome": decision.outcome, "score": decision.score, "reasons": reasons });
+    let value =
+        json!({ "change": change, "outcome": decision.outcome, "score": decision.score, "reasons": reasons });
     setting.print(&value, &show::decision(decision));
 }
 
 /// `countersign approve`.
 pub(super) fn approve(setting: &Setting, args: &ApproveArgs) -> Done {
     let capacity: Capacity = word("capacity", &args.capacity)?;
-    let id = setting.act(|realm| {
+    let (id, signed) = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();
         let request = act::ApprovalRequest {
             change: &change,
@@ -132,27 +138,28 @@ pub(super) fn approve(setting: &Setting, args: &ApproveArgs) -> Done {
         };
         let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
         if setting.output == Output::Text {
-            print!("{}", show::approval(realm, &change, &reviewed)?);
+            print(&show::approval(realm, &change, &reviewed)?);
         }
         if !args.yes {
-            confirm()?;
+            confirm(setting.output)?;
         }
-        act::approve(realm, envelope, reviewed, &args.by)
+        let signed: serde_json::Value = serde_json::from_slice(envelope.payload.as_slice())
+            .map_err(|error| Failure::outside(error, "report this as a defect"))?;
+        Ok((act::approve(realm, envelope, reviewed, &args.by)?, signed))
     })?;
-    setting.said("approved", id);
+    setting.print(&json!({ "statement": id, "signed": signed }), &format!("approved: statement {id}\n"));
     Ok(())
 }
 
-/// Asks a person at a terminal; without one, `--yes` must have been given.
-fn confirm() -> Done {
+/// Asks a person who sees what is signed at a terminal; without one, `--yes` must have been given.
+fn confirm(output: Output) -> Done {
     let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
+    if output == Output::Json || !stdin.is_terminal() {
         let hint = "read what is shown above, then run it again with --yes";
         return Err(Failure::new("CS-CLI-011", "nobody is at the terminal to say yes", hint));
     }
-    print!("Sign exactly this? [y/N] ");
+    print("Sign exactly this? [y/N] ");
     let failed = |error: std::io::Error| Failure::outside(error, "run it in a terminal");
-    std::io::stdout().flush().map_err(failed)?;
     let mut line = String::new();
     stdin.lock().read_line(&mut line).map_err(failed)?;
     if matches!(line.trim(), "y" | "Y" | "yes") {
@@ -209,9 +216,10 @@ pub(super) fn admit(setting: &Setting, args: &ChangeArg) -> Done {
         "tree_size": admitted.tree_size(),
     });
     let text = format!(
-        "admitted: {} may serve state {}\n  by order {}\n  judged by the first {} leaves of the log\n",
+        "admitted: {} may serve state {}\n  until {}\n  by order {}\n  judged by the first {} leaves of the log\n",
         admitted.slot(),
         admitted.state(),
+        date(admitted.serve_until_ms()),
         admitted.order(),
         admitted.tree_size(),
     );

@@ -25,15 +25,28 @@ use crate::home::{Home, read_bounded};
 use crate::keys::PassphraseSource;
 use crate::realm::Realm;
 use crate::show;
+use crate::text::word;
 use crate::worker::Worker;
 use material::Material;
 use stage::Stage;
 
 /// The reports that the demo's reviewers sign.
 const REPORTS: [(EvidenceKind, &str, &str); 3] = [
-    (EvidenceKind::FormalVerification, "fiona", "Demo report: the bound on the largest element of the change was checked by hand."),
-    (EvidenceKind::SecurityReview, "sven", "Demo report: files, names and configuration were looked at; nothing stands out."),
-    (EvidenceKind::ComplianceReview, "clara", "Demo report: the change is within the purpose that was registered."),
+    (
+        EvidenceKind::FormalVerification,
+        "fiona",
+        "Demo report: the bound on the largest element of the change was checked by hand.",
+    ),
+    (
+        EvidenceKind::SecurityReview,
+        "sven",
+        "Demo report: files, names and configuration were looked at; nothing stands out.",
+    ),
+    (
+        EvidenceKind::ComplianceReview,
+        "clara",
+        "Demo report: the change is within the purpose that was registered.",
+    ),
 ];
 
 /// The persons who approve, and in which capacity.
@@ -46,18 +59,22 @@ pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
     let folder = args.keep.clone().unwrap_or_else(|| scratch.path().join("realm"));
     let home = Home::new(&folder);
     let mut stage = Stage::new(setting.output);
+    let worker = Worker::find(setting.worker.as_deref())?;
     let ahead_ms = Arc::new(AtomicU64::new(0));
     let clock = {
         let (system, ahead_ms) = (translog::system_clock(), Arc::clone(&ahead_ms));
-        let clock: translog::Clock = Arc::new(move || system().saturating_add(ahead_ms.load(Ordering::SeqCst)));
+        let clock: translog::Clock =
+            Arc::new(move || system().saturating_add(ahead_ms.load(Ordering::SeqCst)));
         clock
     };
 
-    stage.heading("Countersign: nothing a model changes about itself takes effect until it is countersigned.");
+    stage
+        .heading("Countersign: nothing a model changes about itself takes effect until it is countersigned.");
     stage.say("A company serves two models. A realm is made for it in a folder: keys, policy, log, vault.");
     let passphrase = PassphraseSource::Known(Arc::new(Zeroizing::new("only for the demo".to_owned())));
     let officers = ["ada".to_owned(), "ben".to_owned()];
-    let founding = act::Founding { name: "demo", officers: &officers, days: 365, worker: None };
+    let founding =
+        act::Founding { name: "demo", officers: &officers, days: 365, worker: setting.worker.as_deref() };
     stage.busy("making keys (each sealed with Argon2id)");
     let mut realm = act::found(&home, passphrase, &founding, clock)?;
     cast::enrol_all(&mut realm)?;
@@ -68,7 +85,10 @@ pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
     stage.fact("adapter", &material.described);
     let slots = cast::define_slots(&mut realm, &material)?;
     let grant = cast::grant_to_trainer(&mut realm, &slots)?;
-    stage.fact("slots", "bias-screen (real adapter's place), small-model (with its base weights), both take prompts");
+    stage.fact(
+        "slots",
+        "bias-screen (real adapter's place), small-model (with its base weights), both take prompts",
+    );
 
     stage.heading("1. A model proposes an adapter for itself. It is within its scope.");
     let adapter = ArtefactSource {
@@ -78,27 +98,29 @@ pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
         name: None,
     };
     let change = propose(&mut realm, &slots.large, adapter, grant, "a better bias detector")?;
-    examine_and_review(&mut realm, &mut stage, &change)?;
+    examine_and_review(&mut realm, &mut stage, &worker, &change)?;
     approve_all(&mut realm, &mut stage, &change)?;
     order_and_admit(&mut realm, &mut stage, &change)?;
 
     stage.heading("2. A person proposes another system prompt for the same model.");
     let prompt = material.prompt_source();
     let change = propose(&mut realm, &slots.large, prompt, grant, "answer in two sentences")?;
-    examine_and_review(&mut realm, &mut stage, &change)?;
+    examine_and_review(&mut realm, &mut stage, &worker, &change)?;
     approve_all(&mut realm, &mut stage, &change)?;
     order_and_admit(&mut realm, &mut stage, &change)?;
 
     stage.heading("3. What is refused, and why. Every attempt is in the log, with who asked.");
-    refusals::show_all(&mut realm, &mut stage, &refusals::Props {
-        material: &material,
-        slots: &slots,
-        grant,
-        ahead_ms: &ahead_ms,
-    })?;
+    refusals::show_all(
+        &mut realm,
+        &mut stage,
+        &refusals::Props { material: &material, slots: &slots, grant, ahead_ms: &ahead_ms, worker: &worker },
+    )?;
 
     stage.heading("4. The record leaves the house in one file, and an outsider checks it.");
-    let out = args.keep.as_ref().map_or_else(|| scratch.path().join("demo.export"), |keep| keep.join("demo.export"));
+    let out = args
+        .keep
+        .as_ref()
+        .map_or_else(|| scratch.path().join("demo.export"), |keep| keep.join("demo.export"));
     let (leaves, bytes) = super::export::write(&realm, &out, None)?;
     stage.fact("export", &format!("{leaves} leaves, {bytes} bytes: {}", out.display()));
     audit_export(&mut stage, &realm, &out)?;
@@ -119,34 +141,43 @@ fn propose(
     } else {
         act::AsModel::Person
     };
-    act::propose(realm, act::ProposalRequest {
-        slot: slot.clone(),
-        source,
-        by: "trainer",
-        as_model,
-        level: Level::Tuning,
-        grant: Some(grant),
-        contexts: std::collections::BTreeSet::new(),
-        summary: Some(summary),
-        rebase: None,
-    })
+    act::propose(
+        realm,
+        act::ProposalRequest {
+            slot: slot.clone(),
+            source,
+            by: "trainer",
+            as_model,
+            level: Level::Tuning,
+            grant: Some(grant),
+            contexts: std::collections::BTreeSet::new(),
+            summary: Some(summary),
+            rebase: None,
+        },
+    )
 }
 
 /// Has the worker measure the bytes, and the reviewers sign their reports; shows the decision.
-fn examine_and_review(realm: &mut Realm, stage: &mut Stage, change: &ChangeId) -> Done {
+fn examine_and_review(realm: &mut Realm, stage: &mut Stage, worker: &Worker, change: &ChangeId) -> Done {
     stage.fact("tracking id", change.as_str());
     stage.busy("measuring the bytes in a worker process");
-    act::examine(realm, &Worker::find(None)?, change, "erik")?;
+    act::examine(realm, worker, change, "erik")?;
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     for finding in dossier.findings.values() {
         let measured: Vec<String> =
             finding.body.measures.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        stage.fact("measured", &format!("{}: {}", show::outcome(finding.body.outcome), measured.join(", ")));
+        stage.fact("measured", &format!("{}: {}", word(&finding.body.outcome), measured.join(", ")));
     }
     for (evidence, by, report) in REPORTS {
-        act::sign_review(realm, &act::ReviewRequest { change, evidence, outcome: Outcome::Pass, report, by })?;
+        act::sign_review(
+            realm,
+            &act::ReviewRequest { change, evidence, outcome: Outcome::Pass, report, by },
+        )?;
     }
-    stage.fact("reviewed", "formal bound by fiona, security by sven, compliance by clara (signed by hand, report attached)");
+    stage.fact(
+        "reviewed",
+        "formal bound by fiona, security by sven, compliance by clara (signed by hand, report attached)",
+    );
     let (_, decision) = act::decide(realm, change)?;
     stage.block(&show::decision(&decision));
     Ok(())
@@ -157,7 +188,7 @@ fn approve_all(realm: &mut Realm, stage: &mut Stage, change: &ChangeId) -> Done 
         let request = act::ApprovalRequest { change, capacity, grant: None, note: None, days: 7 };
         let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
         let id = act::approve(realm, envelope, reviewed, by)?;
-        stage.fact("approved", &format!("by {by} ({capacity:?}): statement {}", id.short()).to_lowercase());
+        stage.fact("approved", &format!("by {by} ({}): statement {}", word(&capacity), id.short()));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use statement::{Body, Content, Digest};
 
 use super::Setting;
+use crate::busy::while_busy;
 use crate::cli::ExportArgs;
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
@@ -22,7 +23,8 @@ const ATTACHMENT_BYTES_MAX: u64 = 1 << 20;
 /// `countersign export`.
 pub(super) fn run(setting: &Setting, args: &ExportArgs) -> Done {
     let realm = setting.open()?;
-    let from = args.from_checkpoint.as_deref().map(|path| read_bounded(path, CHECKPOINT_BYTES_MAX)).transpose()?;
+    let from =
+        args.from_checkpoint.as_deref().map(|path| read_bounded(path, CHECKPOINT_BYTES_MAX)).transpose()?;
     let (leaves, bytes) = write(&realm, &args.out, from.as_deref())?;
     let value = json!({ "file": args.out, "leaves": leaves, "bytes": bytes, "root": realm.settings.root });
     let text = format!(
@@ -41,14 +43,18 @@ pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u6
     let log = realm.log();
     let size = log.size();
     let mut writer = Writer::new(realm.settings.realm.clone());
+    let bar = crate::busy::bar("reading the log", size);
     for index in 0..size {
         writer.entry(&log.entry(index)?)?;
+        bar.inc(1);
     }
-    for digest in scopes(realm) {
-        let content = realm.vault.read(&realm.tenant, &digest, ATTACHMENT_BYTES_MAX)?;
+    bar.finish_and_clear();
+    // What was purged is not there to be carried; the report says so by its digest.
+    for digest in scopes(realm).iter().filter(|digest| realm.ledger().world().purged_at(digest).is_none()) {
+        let content = realm.vault.read(&realm.tenant, digest, ATTACHMENT_BYTES_MAX)?;
         writer.attach(Attachment { salt: None, content: &content })?;
     }
-    let finished = writer.finish(&log.checkpoint(), from)?;
+    let finished = while_busy("proving each entry", || Ok(writer.finish(&log.checkpoint(), from)?))?;
     let failed = |error: std::io::Error| Failure::file(path, &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;

@@ -11,11 +11,12 @@ use serde_json::json;
 use statement::Leaf;
 use translog::{Disk, ReadLog, fsck};
 
-use super::Setting;
-use crate::cli::LogCommand;
+use super::{Output, Setting};
+use crate::cli::{LogCommand, LogWitnessCommand};
 use crate::failure::{Done, Failure};
-use crate::home::Settings;
+use crate::home::{RemoteWitness, Settings};
 use crate::http;
+use crate::witness::{Unwitnessed, ask, compare};
 
 /// `countersign log`.
 pub(super) fn run(setting: &Setting, command: LogCommand) -> Done {
@@ -39,7 +40,12 @@ pub(super) fn run(setting: &Setting, command: LogCommand) -> Done {
             Ok(())
         }
         LogCommand::Fsck => check(setting, &settings),
-        LogCommand::Serve { listen } => serve(setting, listen),
+        LogCommand::Serve { listen } => {
+            // Opened once, so that a folder that cannot be served is refused by name and not by silence.
+            read(setting, &settings)?;
+            serve(setting, listen)
+        }
+        LogCommand::Witness(command) => witness(setting, settings, command),
     }
 }
 
@@ -67,7 +73,8 @@ fn entry(setting: &Setting, settings: &Settings, index: u64) -> Done {
         "signed_by": leaf.envelope.signatures.iter().map(|signature| signature.keyid).collect::<Vec<_>>(),
         "payload": payload,
     });
-    let text = serde_json::to_string_pretty(&value).map_err(|error| Failure::outside(error, "report a defect"))?;
+    let text =
+        serde_json::to_string_pretty(&value).map_err(|error| Failure::outside(error, "report a defect"))?;
     setting.print(&value, &format!("{text}\n"));
     Ok(())
 }
@@ -75,11 +82,8 @@ fn entry(setting: &Setting, settings: &Settings, index: u64) -> Done {
 fn prove(setting: &Setting, settings: &Settings, index: u64) -> Done {
     let log = read(setting, settings)?;
     let bytes = log.checkpoint().to_bytes();
-    let proof = LogProof::new(
-        index,
-        log.inclusion_proof(index, log.size())?,
-        SignedCheckpoint::parse(&bytes)?,
-    )?;
+    let proof =
+        LogProof::new(index, log.inclusion_proof(index, log.size())?, SignedCheckpoint::parse(&bytes)?)?;
     let text = String::from_utf8_lossy(&proof.to_bytes()).into_owned();
     setting.print(&json!({ "index": index, "proof": text }), &text);
     Ok(())
@@ -99,16 +103,72 @@ fn check(setting: &Setting, settings: &Settings) -> Done {
         report.tiles,
         report.published.map_or("nothing".to_owned(), |size| size.to_string()),
     );
-    for finding in &report.findings {
-        text.push_str(&format!("  [{}] {finding}\n", finding.kind.code()));
+    for finding in report.findings.iter().filter(|finding| !finding.kind.is_error()) {
+        text.push_str(&format!("  {finding}\n"));
     }
     let value = json!({ "entries": report.entries, "tiles": report.tiles, "published": report.published,
                         "findings": findings, "unlisted": report.unlisted });
-    setting.print(&value, &text);
-    if report.is_clean() {
-        Ok(())
-    } else {
-        Err(Failure::new("CS-CLI-013", "the log has faults", "each is listed above, with what to do about it"))
+    if report.is_clean() || setting.output == Output::Text {
+        setting.print(&value, &text);
+    }
+    if !report.is_clean() {
+        let listed = report.findings.iter().filter(|finding| finding.kind.is_error());
+        let faults = listed.map(|finding| Failure::new(finding.kind.code(), finding, finding.kind.hint()));
+        let first =
+            Failure::new("CS-CLI-013", "the log has faults", "keep a copy of it before anything is mended");
+        return Err(faults.fold(first, Failure::and));
+    }
+    let log = read(setting, settings)?;
+    compare(&setting.home, settings, log.size(), |size| log.root(size), &log.checkpoint().to_bytes())
+}
+
+/// Whom this machine asks to cosign. The trust root decides whose cosignature counts.
+fn witness(setting: &Setting, mut settings: Settings, command: LogWitnessCommand) -> Done {
+    match command {
+        LogWitnessCommand::List => {
+            let lines =
+                settings.witnesses.iter().map(|witness| format!("{}  {}\n", witness.url, witness.key));
+            let text: String = lines.collect();
+            setting.print(&json!(settings.witnesses), &text);
+            Ok(())
+        }
+        LogWitnessCommand::Add { url, key } => {
+            let verifier: VerifierKey = key.parse()?;
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                return Err(Failure::usage(format!("`{url}` is no HTTP address")));
+            }
+            if settings.witnesses.iter().any(|witness| witness.url == url) {
+                return Err(Failure::usage(format!("`{url}` is asked already")));
+            }
+            let added = RemoteWitness { key, url };
+            let realm = setting.open()?;
+            ask(realm.log(), &added, &settings.origin).map_err(|unwitnessed| match unwitnessed {
+                Unwitnessed::Absent(failure) | Unwitnessed::Refused(failure) => failure,
+            })?;
+            let root = realm.ledger().world().root();
+            let counts =
+                root.is_some_and(|root| root.body.witnesses.keys.iter().any(|known| known.key == added.key));
+            let mut text = format!("witness {} is asked from now on, and has cosigned\n", verifier.name());
+            if !counts {
+                text.push_str(
+                    "  the trust root does not name it: its cosignature is kept, and does not count yet\n",
+                );
+            }
+            setting.print(&json!({ "witness": added, "in_trust_root": counts }), &text);
+            settings.witnesses.push(added);
+            setting.home.write_settings(&settings)
+        }
+        LogWitnessCommand::Remove { url } => {
+            let before = settings.witnesses.len();
+            settings.witnesses.retain(|witness| witness.url != url);
+            if settings.witnesses.len() == before {
+                let hint = "`countersign log witness list` shows which are asked";
+                return Err(Failure::new("CS-CLI-002", format!("there is no witness `{url}`"), hint));
+            }
+            setting.home.write_settings(&settings)?;
+            setting.print(&json!({ "removed": url }), &format!("witness {url} is asked no more\n"));
+            Ok(())
+        }
     }
 }
 

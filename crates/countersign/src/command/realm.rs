@@ -14,6 +14,7 @@ use crate::cli::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyC
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::keys::{Keys, scheme};
+use crate::text::{print, word as said};
 
 /// `countersign init`.
 pub(super) fn init(setting: &Setting, args: &InitArgs) -> Done {
@@ -25,7 +26,7 @@ pub(super) fn init(setting: &Setting, args: &InitArgs) -> Done {
         name: &args.name,
         officers: &args.officers,
         days: args.days,
-        worker: args.worker.as_deref(),
+        worker: setting.worker.as_deref(),
     };
     let realm = act::found(&setting.home, setting.passphrase.clone(), &founding, translog::system_clock())?;
     let settings = &realm.settings;
@@ -63,7 +64,7 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
             let mut text = String::new();
             for name in keys.names()? {
                 let (public, assurance) = keys.public(&name)?;
-                text.push_str(&format!("{name:<16} {} {assurance:?}\n", public.id()));
+                text.push_str(&format!("{name:<16} {} {}\n", public.id(), said(&assurance)));
                 rows.push(json!({ "name": name, "key": public.id(), "assurance": assurance }));
             }
             setting.print(&json!(rows), &text);
@@ -75,7 +76,7 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
             let (public, assurance) = keys.public(&name)?;
             let pem = public_pem(&public)?;
             let value = json!({ "name": name, "key": public.id(), "public": public, "pem": pem });
-            setting.print(&value, &format!("{name}: {} ({assurance:?})\n{pem}", public.id()));
+            setting.print(&value, &format!("{name}: {} ({})\n{pem}", public.id(), said(&assurance)));
             Ok(())
         }
         KeyCommand::Enrol(args) => {
@@ -160,7 +161,8 @@ pub(super) fn policy(setting: &Setting, command: PolicyCommand) -> Done {
                 ::policy::rules::validate(&rules_file(&rules)?)?;
             }
             let count = duties.controls().len();
-            setting.print(&json!({ "policies": count, "valid": true }), &format!("valid: {count} policies\n"));
+            setting
+                .print(&json!({ "policies": count, "valid": true }), &format!("valid: {count} policies\n"));
             Ok(())
         }
         PolicyCommand::Replace { file, rules, by } => {
@@ -240,7 +242,7 @@ pub(super) fn freeze(setting: &Setting, args: &FreezeArgs) -> Done {
     let what = if action == FreezeAction::Begin { "changes are frozen" } else { "the freeze has ended" };
     setting.said(what, id);
     if setting.output == Output::Text && action == FreezeAction::Begin {
-        println!("  going back stays open; the policy officers end it");
+        print("  going back stays open; the policy officers end it\n");
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use signer::FileScheme;
-use statement::kind::{Assurance, Capacity, ComponentRole, GrantPurpose, Level, ModificationKind, Role, Tier};
+use statement::kind::{
+    Assurance, Capacity, ComponentRole, GrantPurpose, Level, ModificationKind, Role, Tier,
+};
 use statement::{SlotId, StatementId};
 
 use super::material::Material;
@@ -52,15 +54,18 @@ pub(super) fn enrol_all(realm: &mut Realm) -> Done {
             // She may propose too, which is what makes her self-approval worth trying.
             roles.insert(Role::Proposer);
         }
-        act::enrol(realm, act::Enrolment {
-            key: name.to_owned(),
-            person: name.parse()?,
-            roles,
-            capacities: capacities.iter().copied().collect(),
-            clearance: Tier::High,
-            days: 365,
-            by: officers(),
-        })?;
+        act::enrol(
+            realm,
+            act::Enrolment {
+                key: name.to_owned(),
+                person: name.parse()?,
+                roles,
+                capacities: capacities.iter().copied().collect(),
+                clearance: Tier::High,
+                days: 365,
+                by: officers(),
+            },
+        )?;
     }
     Ok(())
 }
@@ -73,19 +78,22 @@ pub(super) fn define_slots(realm: &mut Realm, material: &Material) -> Done<Slots
         (&slots.large, &material.large_weights, &material.large_scope),
         (&slots.small, &material.small_weights, &material.small_scope),
     ] {
-        act::define_slot(realm, act::SlotRequest {
-            slot: slot.clone(),
-            components: vec![
-                (ComponentRole::Weights, "base".parse()?, weights.clone()),
-                (ComponentRole::Prompt, "system".parse()?, material.old_prompt.clone()),
-            ],
-            scopes: BTreeMap::from([(Level::Tuning, scope.clone())]),
-            modifications: modifications.clone(),
-            contexts: BTreeSet::from(["screening".parse()?]),
-            impact_milli: 4_000,
-            checkpoint_age_ms: 3_600_000,
-            by: officers(),
-        })?;
+        act::define_slot(
+            realm,
+            act::SlotRequest {
+                slot: slot.clone(),
+                components: vec![
+                    (ComponentRole::Weights, "base".parse()?, weights.clone()),
+                    (ComponentRole::Prompt, "system".parse()?, material.old_prompt.clone()),
+                ],
+                scopes: BTreeMap::from([(Level::Tuning, scope.clone())]),
+                modifications: modifications.clone(),
+                contexts: BTreeSet::from(["screening".parse()?]),
+                impact_milli: 4_000,
+                checkpoint_age_ms: 3_600_000,
+                by: officers(),
+            },
+        )?;
     }
     Ok(slots)
 }
@@ -98,17 +106,20 @@ pub(super) fn grant_to_trainer(realm: &mut Realm, slots: &Slots) -> Done<Stateme
 /// Gives a key a week to propose for both slots.
 pub(super) fn give_grant(realm: &mut Realm, slots: &Slots, to: &str) -> Done<StatementId> {
     let to = act::key_id(realm, to)?;
-    act::grant(realm, act::GrantRequest {
-        to,
-        purpose: GrantPurpose::Propose,
-        slots: BTreeSet::from([slots.large.clone(), slots.small.clone()]),
-        modifications: BTreeSet::from([ModificationKind::Adapter, ModificationKind::Prompt]),
-        contexts: BTreeSet::new(),
-        level: Level::Tuning,
-        tier: Tier::High,
-        changes: 10,
-        days: 7,
-        renews: None,
-        by: "otto".to_owned(),
-    })
+    act::grant(
+        realm,
+        act::GrantRequest {
+            to,
+            purpose: GrantPurpose::Propose,
+            slots: BTreeSet::from([slots.large.clone(), slots.small.clone()]),
+            modifications: BTreeSet::from([ModificationKind::Adapter, ModificationKind::Prompt]),
+            contexts: BTreeSet::new(),
+            level: Level::Tuning,
+            tier: Tier::High,
+            changes: 10,
+            days: 7,
+            renews: None,
+            by: "otto".to_owned(),
+        },
+    )
 }

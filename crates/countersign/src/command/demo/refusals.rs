@@ -10,7 +10,7 @@ use super::cast::{Slots, give_grant};
 use super::material::Material;
 use super::stage::Stage;
 use super::{REPORTS, approve_all};
-use crate::act::{self, AsModel, ArtefactSource, ProposalRequest};
+use crate::act::{self, ArtefactSource, AsModel, ProposalRequest};
 use crate::failure::{Done, Failure};
 use crate::realm::Realm;
 use crate::worker::Worker;
@@ -22,6 +22,8 @@ pub(super) struct Props<'a> {
     pub(super) grant: StatementId,
     /// By how much the demo's clock runs ahead.
     pub(super) ahead_ms: &'a AtomicU64,
+    /// What measures the bytes.
+    pub(super) worker: &'a Worker,
 }
 
 /// Shows each refusal. That something passes which must not is an error of the demo.
@@ -44,18 +46,27 @@ fn expect_refusal<T>(stage: &mut Stage, what: &str, code: &str, outcome: Done<T>
     }
 }
 
-fn propose(realm: &mut Realm, props: &Props<'_>, source: ArtefactSource, by: &str, grant: StatementId) -> Done<ChangeId> {
-    act::propose(realm, ProposalRequest {
-        slot: props.slots.small.clone(),
-        source,
-        by,
-        as_model: AsModel::Person,
-        level: Level::Tuning,
-        grant: Some(grant),
-        contexts: std::collections::BTreeSet::new(),
-        summary: None,
-        rebase: None,
-    })
+fn propose(
+    realm: &mut Realm,
+    props: &Props<'_>,
+    source: ArtefactSource,
+    by: &str,
+    grant: StatementId,
+) -> Done<ChangeId> {
+    act::propose(
+        realm,
+        ProposalRequest {
+            slot: props.slots.small.clone(),
+            source,
+            by,
+            as_model: AsModel::Person,
+            level: Level::Tuning,
+            grant: Some(grant),
+            contexts: std::collections::BTreeSet::new(),
+            summary: None,
+            rebase: None,
+        },
+    )
 }
 
 fn order(realm: &mut Realm, change: &ChangeId) -> Done<StatementId> {
@@ -66,12 +77,15 @@ fn order(realm: &mut Realm, change: &ChangeId) -> Done<StatementId> {
 fn out_of_scope(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Done {
     let source = Material::adapter_source(&props.material.outside);
     let change = propose(realm, props, source, "trainer", props.grant)?;
-    act::examine(realm, &Worker::find(None)?, &change, "erik")?;
+    act::examine(realm, props.worker, &change, "erik")?;
     act::decide(realm, &change)?;
     let dossier = realm.ledger().dossier(&change).ok_or_else(|| Failure::missing("change", &change))?;
     for violation in dossier.findings.values().flat_map(|finding| &finding.body.violations).take(2) {
         let (measured, limit) = (violation.measured.unwrap_or(0), violation.limit.unwrap_or(0));
-        stage.fact("measured", &format!("{} at {}: {measured}, allowed {limit}", violation.code, violation.place));
+        stage.fact(
+            "measured",
+            &format!("{} at {}: {measured}, allowed {limit}", violation.code, violation.place),
+        );
     }
     let outcome = order(realm, &change);
     expect_refusal(stage, "an adapter that moves the weights too far is ordered", "CS-GATE-009", outcome)
@@ -82,17 +96,22 @@ fn self_approval(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Don
     let grant = give_grant(realm, props.slots, "tina")?;
     let source = Material::adapter_source(&props.material.within);
     let change = propose(realm, props, source, "tina", grant)?;
-    examine_and_review(realm, &change)?;
+    examine_and_review(realm, props, &change)?;
     act::decide(realm, &change)?;
-    let request =
-        act::ApprovalRequest { change: &change, capacity: Capacity::Technical, grant: None, note: None, days: 7 };
+    let request = act::ApprovalRequest {
+        change: &change,
+        capacity: Capacity::Technical,
+        grant: None,
+        note: None,
+        days: 7,
+    };
     let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
     let outcome = act::approve(realm, envelope, reviewed, "tina");
     expect_refusal(stage, "tina approves what she proposed herself", "CS-GATE-027", outcome)
 }
 
-fn examine_and_review(realm: &mut Realm, change: &ChangeId) -> Done {
-    act::examine(realm, &Worker::find(None)?, change, "erik")?;
+fn examine_and_review(realm: &mut Realm, props: &Props<'_>, change: &ChangeId) -> Done {
+    act::examine(realm, props.worker, change, "erik")?;
     for (evidence, by, report) in REPORTS {
         let outcome = statement::kind::Outcome::Pass;
         act::sign_review(realm, &act::ReviewRequest { change, evidence, outcome, report, by })?;
@@ -118,7 +137,10 @@ fn tampered_artefact(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) ->
         std::fs::write(&path, &damaged).map_err(|error| Failure::file(&path, &error))?;
         let outcome = realm.vault.read(&realm.tenant, &digest, 1 << 20);
         if let Err(error) = outcome {
-            stage.refusal("an artefact whose bytes were altered on the disk is examined", &Failure::from(error));
+            stage.refusal(
+                "an artefact whose bytes were altered on the disk is examined",
+                &Failure::from(error),
+            );
             return std::fs::write(&path, &whole).map_err(|error| Failure::file(&path, &error));
         }
         std::fs::write(&path, &whole).map_err(|error| Failure::file(&path, &error))?;
@@ -148,20 +170,31 @@ fn contents(realm: &Realm) -> Done<Vec<std::path::PathBuf>> {
 fn forged_signature(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Done {
     let source = Material::adapter_source(&props.material.within);
     let change = propose(realm, props, source, "trainer", props.grant)?;
-    examine_and_review(realm, &change)?;
+    examine_and_review(realm, props, &change)?;
     act::decide(realm, &change)?;
-    let request =
-        act::ApprovalRequest { change: &change, capacity: Capacity::Technical, grant: None, note: None, days: 7 };
+    let request = act::ApprovalRequest {
+        change: &change,
+        capacity: Capacity::Technical,
+        grant: None,
+        note: None,
+        days: 7,
+    };
     let (mut envelope, _) = act::prepare_approval(realm, &request)?;
     let (approver, _) = realm.keys.public("tina")?;
     let sig = statement::Bytes::new(vec![7; 64]);
     envelope.add(statement::Signature { keyid: approver.id(), sig })?;
     match realm.submit_unasked(&envelope)? {
         Applied::NoOp(refusal) if refusal.has(dossier::Code::UnknownSigner) => {
-            stage.refusal("a forged approval in tina's name is written straight into the log", &refusal.into());
+            stage.refusal(
+                "a forged approval in tina's name is written straight into the log",
+                &refusal.into(),
+            );
             Ok(())
         }
-        other => Err(Failure::outside(format!("a forged signature had effect: {other:?}"), "this is a defect: report it")),
+        other => Err(Failure::outside(
+            format!("a forged signature had effect: {other:?}"),
+            "this is a defect: report it",
+        )),
     }
 }
 
@@ -169,7 +202,7 @@ fn forged_signature(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> 
 fn expired_grant(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Done {
     let source = Material::adapter_source(&props.material.within);
     let change = propose(realm, props, source, "trainer", props.grant)?;
-    examine_and_review(realm, &change)?;
+    examine_and_review(realm, props, &change)?;
     act::decide(realm, &change)?;
     approve_all(realm, stage, &change)?;
     props.ahead_ms.store(8 * act::DAY_MS, Ordering::SeqCst);

@@ -3,10 +3,11 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::command::Output;
 use crate::failure::Failure;
+use crate::text::print;
 
 /// Prints the demo's story as it happens, or one JSON object a line.
 pub(super) struct Stage {
@@ -24,16 +25,20 @@ impl Stage {
         if self.bold { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    pub(super) fn heading(&self, text: &str) {
+    fn put(&self, value: &Value, text: &str) {
         match self.output {
-            Output::Json => println!("{}", json!({ "heading": text })),
-            Output::Text => println!("\n{}", self.emphasis(text)),
+            Output::Json => print(&format!("{value}\n")),
+            Output::Text => print(&format!("{text}\n")),
         }
+    }
+
+    pub(super) fn heading(&self, text: &str) {
+        self.put(&json!({ "heading": text }), &format!("\n{}", self.emphasis(text)));
     }
 
     pub(super) fn say(&self, text: &str) {
         if self.output == Output::Text {
-            println!("{text}");
+            print(&format!("{text}\n"));
         }
     }
 
@@ -45,46 +50,33 @@ impl Stage {
     }
 
     pub(super) fn fact(&self, label: &str, text: &str) {
-        match self.output {
-            Output::Json => println!("{}", json!({ label: text })),
-            Output::Text => println!("  {label:<12} {text}"),
-        }
+        self.put(&json!({ label: text }), &format!("  {label:<12} {text}"));
     }
 
     pub(super) fn block(&self, text: &str) {
-        match self.output {
-            Output::Json => println!("{}", json!({ "text": text })),
-            Output::Text => {
-                for line in text.lines() {
-                    println!("    {line}");
-                }
-            }
-        }
+        self.put(&json!({ "text": text }), &indented(text));
     }
 
     /// Something that was refused, as it should be.
     pub(super) fn refusal(&mut self, what: &str, failure: &Failure) {
         self.refused += 1;
-        match self.output {
-            Output::Json => println!("{}", json!({ "attempt": what, "refused": failure })),
-            Output::Text => {
-                println!("  {}", self.emphasis(what));
-                for line in failure.to_string().lines() {
-                    println!("    {line}");
-                }
-            }
-        }
+        let text = format!("  {}\n{}", self.emphasis(what), indented(&failure.to_string()));
+        self.put(&json!({ "attempt": what, "refused": failure }), &text);
     }
 
     pub(super) fn finish(&self, kept: Option<&Path>) {
-        if self.output == Output::Json {
-            println!("{}", json!({ "refused": self.refused, "done": true }));
-            return;
-        }
-        println!("\n{} attempts were refused as they should be; two changes were countersigned and released.", self.refused);
-        match kept {
-            Some(folder) => println!("The realm is kept in {}.", folder.display()),
-            None => println!("Keep the realm to look around in it: countersign demo --keep FOLDER"),
-        }
+        let kept = kept.map_or_else(
+            || "Keep the realm to look around in it: countersign demo --keep FOLDER".to_owned(),
+            |folder| format!("The realm is kept in {}.", folder.display()),
+        );
+        let text = format!(
+            "\n{} attempts were refused as they should be; two changes were countersigned and released.\n{kept}",
+            self.refused
+        );
+        self.put(&json!({ "refused": self.refused, "done": true }), &text);
     }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -1,0 +1,154 @@
+//! Arguments of the commands on a change.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What is proposed.
+#[derive(Debug, Args)]
+pub(crate) struct ProposeArgs {
+    /// The slot.
+    pub(crate) slot: String,
+    /// A PEFT adapter's folder.
+    #[arg(long, group = "artefact")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// A safetensors file with whole weights.
+    #[arg(long, group = "artefact")]
+    pub(crate) weights: Option<PathBuf>,
+    /// A system prompt.
+    #[arg(long, group = "artefact")]
+    pub(crate) prompt: Option<PathBuf>,
+    /// Sampling settings: a flat JSON object.
+    #[arg(long, group = "artefact")]
+    pub(crate) settings: Option<PathBuf>,
+    /// The component's name; by default that of the slot's component of the same role.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The proposer's key.
+    #[arg(long)]
+    pub(crate) by: String,
+    /// The key is a model's: the proposer is the model that the slot serves, the key's person its sponsor.
+    #[arg(long)]
+    pub(crate) by_model: bool,
+    /// tuning, knowledge, architecture, mechanism.
+    #[arg(long, default_value = "tuning")]
+    pub(crate) level: String,
+    /// The grant it is made under, by id or its beginning.
+    #[arg(long)]
+    pub(crate) grant: Option<String>,
+    /// A context it is for; by default all of the slot's.
+    #[arg(long = "context")]
+    pub(crate) contexts: Vec<String>,
+    /// What it is for, in words.
+    #[arg(long)]
+    pub(crate) summary: Option<String>,
+    /// The change it proposes again, on the slot's present state.
+    #[arg(long)]
+    pub(crate) rebase: Option<String>,
+}
+
+/// A change.
+#[derive(Debug, Args)]
+pub(crate) struct ChangeArg {
+    /// The change's tracking id, or its beginning.
+    pub(crate) change: String,
+}
+
+/// What is examined.
+#[derive(Debug, Args)]
+pub(crate) struct ExamineArgs {
+    /// The change's tracking id, or its beginning.
+    pub(crate) change: String,
+    /// The examiner's key.
+    #[arg(long)]
+    pub(crate) by: String,
+}
+
+/// A person's finding.
+#[derive(Debug, Args)]
+pub(crate) struct ReviewArgs {
+    /// The change's tracking id, or its beginning.
+    pub(crate) change: String,
+    /// formal-verification, security-review, compliance-review, external-audit, red-team.
+    #[arg(long)]
+    pub(crate) evidence: String,
+    /// pass, fail, inconclusive.
+    #[arg(long, default_value = "pass")]
+    pub(crate) outcome: String,
+    /// The report.
+    #[arg(long)]
+    pub(crate) report: PathBuf,
+    /// The reviewer's key.
+    #[arg(long)]
+    pub(crate) by: String,
+}
+
+/// What is approved.
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// The change's tracking id, or its beginning.
+    pub(crate) change: String,
+    /// oversight, technical, ethics, security, business; automation for the automation key.
+    #[arg(long)]
+    pub(crate) capacity: String,
+    /// The approver's key.
+    #[arg(long)]
+    pub(crate) by: String,
+    /// For the automation key: the human's grant.
+    #[arg(long)]
+    pub(crate) grant: Option<String>,
+    /// Words for the record.
+    #[arg(long)]
+    pub(crate) note: Option<String>,
+    /// How long the approval counts, in days.
+    #[arg(long, default_value_t = 7)]
+    pub(crate) days: u64,
+    /// Sign without asking once more.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// What is refused.
+#[derive(Debug, Args)]
+pub(crate) struct RefuseArgs {
+    /// The change's tracking id, or its beginning.
+    pub(crate) change: String,
+    /// Why, as a code.
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// Words for the record.
+    #[arg(long)]
+    pub(crate) note: Option<String>,
+    /// The key of an approver or compliance officer.
+    #[arg(long)]
+    pub(crate) by: String,
+}
+
+/// What is ordered.
+#[derive(Debug, Args)]
+pub(crate) struct OrderArgs {
+    /// The change's tracking id, or its beginning.
+    pub(crate) change: String,
+    /// The operator's key.
+    #[arg(long)]
+    pub(crate) by: String,
+    /// Within how many hours a gateway must begin to serve it.
+    #[arg(long, default_value_t = 24)]
+    pub(crate) admit_hours: u64,
+    /// For how many days it may be served.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) serve_days: u64,
+}
+
+/// What is taken back.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The change's tracking id, or its beginning.
+    pub(crate) change: String,
+    /// Why, as a code.
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// The operator's key, or several monitors' keys.
+    #[arg(long, required = true)]
+    pub(crate) by: Vec<String>,
+}
