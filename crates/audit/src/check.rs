@@ -7,14 +7,14 @@ pub(crate) mod tests;
 
 use std::num::NonZeroUsize;
 
-use dossier::{Checked, KeyBook, Ledger, Parsed, replay};
+use dossier::{Applied, Checked, KeyBook, Ledger, Parsed, replay};
 use merkle::leaf_hash;
 use policy::gate::Bench;
 use statement::{Digest, RealmId, StatementId};
 
 use crate::error::AuditError;
 use crate::export::{self, Attachment, Export, Nodes, Section};
-use crate::parallel::in_runs;
+use crate::parallel::{in_order, in_runs};
 use crate::report::Report;
 
 /// What the auditor knows from elsewhere.
@@ -74,9 +74,7 @@ pub fn audit(file: &[u8], expectations: &Expectations) -> Result<Report, AuditEr
     for entry in &parsed {
         book.learn(entry);
     }
-    let check = |run: Vec<Parsed>| Ok(run.into_iter().map(|entry| Checked::new(entry, &book)).collect());
-    let leaves = in_runs(parsed, expectations.threads, check)?;
-    let ledger = replay(&leaves, &Bench::new()).map_err(AuditError::Stopped)?;
+    let (leaves, ledger) = fold(parsed, &book, expectations.threads)?;
 
     let realm = check_identity(&export, &ledger, expectations)?;
     let heads = heads::open(&export, head, &ledger, &leaves, &nodes)?;
@@ -120,6 +118,29 @@ fn leaves(export: &Export<'_>, size: u64, threads: NonZeroUsize) -> Result<(Vec<
         run.into_iter().map(parse).collect()
     })?;
     Ok((parsed, nodes))
+}
+
+/// The leaves with their signatures checked, and the fold of them. Leaves are folded in order while the signatures of
+/// later ones are still being checked.
+fn fold(parsed: Vec<Parsed>, book: &KeyBook, threads: NonZeroUsize) -> Result<(Vec<Checked>, Ledger), AuditError> {
+    let bench = Bench::new();
+    let mut leaves: Vec<Checked> = Vec::with_capacity(parsed.len());
+    let mut ledger = Ledger::new();
+    let mut is_final = true;
+    let check = |batch: Vec<Parsed>| batch.into_iter().map(|entry| Checked::new(entry, book)).collect();
+    in_order(parsed, threads, check, |batch: Vec<Checked>| {
+        for leaf in &batch {
+            let applied = ledger.apply(leaf, &bench).map_err(AuditError::Stopped)?;
+            is_final &= applied != Applied::Refold;
+        }
+        leaves.extend(batch);
+        Ok(())
+    })?;
+    if !is_final {
+        // A revocation reaches back: what it takes back, and what rests on that, is decided again.
+        ledger = replay(&leaves, &bench).map_err(AuditError::Stopped)?;
+    }
+    Ok((leaves, ledger))
 }
 
 /// Whether the log is the one asked for.

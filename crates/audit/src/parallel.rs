@@ -1,6 +1,8 @@
 //! Sharing out work over threads, with an answer that does not depend on how it was shared out.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use crate::error::AuditError;
 
@@ -33,3 +35,64 @@ pub(crate) fn in_runs<T: Send, U: Send>(
         Ok(answers)
     })
 }
+
+/// How many neighbouring items are worked on at a time.
+const BATCH: usize = 256;
+
+/// Applies `work` to batches of neighbouring items on several threads, and hands the answers to `take` on this one, in
+/// order, as soon as all before them were taken. Ends with the first error of `take`.
+pub(crate) fn in_order<T: Send, U: Send>(
+    items: Vec<T>,
+    threads: NonZeroUsize,
+    work: impl Fn(Vec<T>) -> Vec<U> + Sync,
+    mut take: impl FnMut(Vec<U>) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
+    let batches = items.len().div_ceil(BATCH);
+    let queue = Mutex::new((0..batches, items.into_iter()));
+    let next = || {
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let (numbers, items) = &mut *queue;
+        let number = numbers.next()?;
+        Some((number, items.by_ref().take(BATCH).collect::<Vec<T>>()))
+    };
+    std::thread::scope(|scope| {
+        let (done, wait) = mpsc::channel();
+        let mut handles = Vec::new();
+        for _ in 0..threads.get().min(batches) {
+            let (done, next, work) = (done.clone(), &next, &work);
+            handles.push(scope.spawn(move || {
+                while let Some((number, batch)) = next() {
+                    // Nobody waits any more once `take` has failed.
+                    if done.send((number, work(batch))).is_err() {
+                        break;
+                    }
+                }
+            }));
+        }
+        drop(done);
+        let outcome = take_in_order(batches, &wait, &mut take);
+        drop(wait);
+        // Every thread is waited for, or one that ended early would end this one too.
+        let ended = handles.into_iter().fold(true, |ended, handle| handle.join().is_ok() && ended);
+        outcome.and(if ended { Ok(()) } else { Err(AuditError::Worker) })
+    })
+}
+
+fn take_in_order<U>(
+    batches: usize,
+    wait: &mpsc::Receiver<(usize, Vec<U>)>,
+    take: &mut impl FnMut(Vec<U>) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
+    let mut early = BTreeMap::new();
+    for number in 0..batches {
+        while !early.contains_key(&number) {
+            let (ready, answer) = wait.recv().map_err(|_| AuditError::Worker)?;
+            early.insert(ready, answer);
+        }
+        take(early.remove(&number).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

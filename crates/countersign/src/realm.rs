@@ -82,6 +82,10 @@ impl Realm {
         }
         let bench = Bench::new();
         let ledger = replay(&entries, &bench)?;
+        if log.size() > 0 && ledger.world().roots().first() != Some(&settings.root) {
+            let message = format!("the log does not begin with trust root `{}`", settings.root);
+            return Err(Failure::new("CS-CLI-020", message, "this is another log, or it was tampered with"));
+        }
         let tenant: Tenant = "realm".parse()?;
         Ok(Self { home, settings, keys, vault, tenant, log, clock, book, entries, ledger, bench })
     }

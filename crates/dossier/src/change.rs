@@ -1,11 +1,11 @@
 //! The dossier of a change: everything in the record about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use statement::kind::{
-    Approval, EngineBinding, EvidenceKind, Finding, Incident, Proposal, Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
+    Approval, EngineBinding, EvidenceKind, Finding, Incident, ModificationKind, Proposal, Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
 };
-use statement::{ChangeId, StatementId};
+use statement::{ChangeId, Digest, StatementId};
 
 use crate::actor::Actor;
 use crate::lifecycle::State;
@@ -62,17 +62,50 @@ pub struct Dossier {
 /// of a module, in parts per million.
 const DRIFT_MEASURE: &str = "relative_frobenius_ppm_max";
 
+/// Whether changes of the kind move weights, so that their scope is measured in them.
+const fn brings_weights(modification: ModificationKind) -> bool {
+    match modification {
+        ModificationKind::Adapter
+        | ModificationKind::Weights
+        | ModificationKind::Merge
+        | ModificationKind::Quantisation
+        | ModificationKind::Distillation
+        | ModificationKind::ContinuousLearning
+        | ModificationKind::Architecture
+        | ModificationKind::Mechanism => true,
+        ModificationKind::Prompt | ModificationKind::Retrieval | ModificationKind::Settings => false,
+    }
+}
+
 impl Dossier {
-    /// The largest value of a measure among the scope findings on the present proposal.
-    pub fn scope_measure(&self, name: &str) -> Option<u64> {
-        let scope = self.findings.values().filter(|finding| finding.body.evidence == EvidenceKind::Scope);
+    /// The scope findings on the present proposal that come from listed workers: only their measures count.
+    pub fn scope_findings<'a>(
+        &'a self,
+        workers: &'a BTreeSet<Digest>,
+    ) -> impl Iterator<Item = &'a Recorded<Finding>> + 'a {
+        self.findings.values().filter(|finding| {
+            let listed = finding.body.worker.is_some_and(|worker| workers.contains(&worker));
+            finding.body.evidence == EvidenceKind::Scope && listed
+        })
+    }
+
+    /// The largest value of a measure among the scope findings that count.
+    pub fn scope_measure(&self, name: &str, workers: &BTreeSet<Digest>) -> Option<u64> {
+        let scope = self.scope_findings(workers);
         let named = scope.flat_map(|finding| finding.body.measures.iter()).filter(|(key, _)| key.as_str() == name);
         named.filter_map(|(_, value)| u64::try_from(*value).ok()).max()
     }
 
-    /// How far the change moves the weights, in parts per million; what was not measured counts as everything.
-    pub fn drift_ppm(&self) -> u64 {
-        self.scope_measure(DRIFT_MEASURE).unwrap_or(1_000_000)
+    /// How far the change moves the weights, in parts per million, what was not measured as everything; none for kinds of
+    /// modification that bring no weights.
+    pub fn weights_moved_ppm(&self, workers: &BTreeSet<Digest>) -> Option<u64> {
+        let brings = brings_weights(self.proposal.body.modification);
+        brings.then(|| self.scope_measure(DRIFT_MEASURE, workers).unwrap_or(1_000_000))
+    }
+
+    /// What an automatic release of the change takes from the slot's drift budget, in parts per million.
+    pub fn drift_ppm(&self, workers: &BTreeSet<Digest>) -> u64 {
+        self.weights_moved_ppm(workers).unwrap_or(0)
     }
 
     /// The dossier that a first proposal opens.

@@ -275,14 +275,18 @@ impl Act<'_> {
     }
 }
 
-/// Folds all the leaves, from the first, again whenever a revocation reaches back.
+/// Folds all the leaves, from the first; again from the first, at once, whenever a revocation reaches back. What the
+/// rest of the log says is then judged by what is left of the world, as by a reader who takes leaf after leaf.
 pub fn replay(entries: &[Checked], judge: &dyn Judge) -> Result<Ledger, Stop> {
     let mut compromised = BTreeMap::new();
     loop {
         let mut ledger = Ledger { compromised: compromised.clone(), ..Ledger::default() };
         let mut again = false;
         for entry in entries {
-            again |= ledger.apply(entry, judge)? == Applied::Refold;
+            again = ledger.apply(entry, judge)? == Applied::Refold;
+            if again {
+                break;
+            }
         }
         if !again {
             return Ok(ledger);

@@ -137,10 +137,8 @@ pub fn step(state: State, event: &Event) -> Result<(State, Vec<Effect>), Refusal
         (State::Serving { order }, Event::RolledBack { to }) => {
             Ok((State::RolledBack { order }, vec![Effect::MoveSlot { to }, Effect::CountFailure]))
         }
-        (State::Ordered { order, .. }, Event::Replaced) => {
-            Ok((State::Succeeded { order }, vec![Effect::CountSuccess]))
-        }
-        (State::Serving { order }, Event::Replaced) => Ok((State::Succeeded { order }, none)),
+        // A change that was replaced before it reached all traffic has shown nothing: only what was served counts.
+        (State::Ordered { order, .. } | State::Serving { order }, Event::Replaced) => Ok((State::Succeeded { order }, none)),
         (State::Ordered { order, .. } | State::Serving { order }, Event::Retired { to }) => {
             Ok((State::Retired { order }, vec![Effect::MoveSlot { to }]))
         }

@@ -102,6 +102,10 @@ codes! {
         "submit the served-state statement first",
     OpaqueKind "CS-FLD-031" "the kind is unknown to this version and not critical"
         "read the log with a later version to see what it says",
+    ManifestInvalid "CS-FLD-033" "the manifest is not in order"
+        "list each component once, by its own place and digest, and name the change that makes the state",
+    InForce "CS-FLD-034" "a slot rests on the content now"
+        "change the slot first; what is in force is not purged",
     EvidenceRole "CS-FLD-032" "the signer's role cannot give this evidence"
         "compliance reviews come from compliance, all else from examiners",
 

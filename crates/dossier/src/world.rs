@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use statement::kind::{
     FreezeTarget, Grant, Level, ModificationKind, Policy, Role, ServedState, Slot, Tier, TrustRoot,
 };
-use statement::{ChangeId, Digest, KeyId, PersonId, SlotId, StateId, StatementId};
+use statement::{ChangeId, Digest, KeyId, Name, PersonId, SlotId, StateId, StatementId};
 
 use crate::actor::Actor;
 use crate::change::Recorded;
@@ -50,7 +50,7 @@ pub struct GrantRecord {
 /// How releases of one kind of modification went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClassHistory {
-    /// Releases that went well: they reached all traffic or were replaced in order.
+    /// Releases that went well: they reached all traffic.
     pub successes: u64,
     /// Releases that went wrong: rolled back.
     pub failures: u64,
@@ -78,7 +78,8 @@ pub struct World {
     pub(crate) grants: BTreeMap<StatementId, GrantRecord>,
     pub(crate) levels: BTreeMap<(KeyId, SlotId), Level>,
     pub(crate) frozen: BTreeMap<FreezeTarget, FrozenBy>,
-    pub(crate) held: BTreeMap<Digest, StatementId>,
+    /// For each digest the matters it is held for.
+    pub(crate) held: BTreeMap<Digest, BTreeSet<Name>>,
     pub(crate) purged: BTreeMap<Digest, u64>,
     pub(crate) revoked_orders: BTreeMap<StatementId, u64>,
     pub(crate) classes: BTreeMap<ModificationKind, ClassHistory>,

@@ -207,7 +207,7 @@ impl Decision {
 /// Duties that were read, validated against the schema, and are ready to decide.
 pub struct Duties {
     authorizer: Authorizer,
-    policies: PolicySet,
+    by_action: BTreeMap<Action, PolicySet>,
     controls: BTreeMap<Name, BTreeSet<Name>>,
     schema: Schema,
     vocabulary: Vocabulary,
@@ -249,7 +249,10 @@ impl Duties {
         else {
             return deny([reserved::NOT_EVALUATED], BTreeSet::new());
         };
-        let response = self.authorizer.is_authorized(&request, &self.policies, &entities);
+        let Some(policies) = self.by_action.get(&action) else {
+            return deny([reserved::NOT_EVALUATED], BTreeSet::new());
+        };
+        let response = self.authorizer.is_authorized(&request, policies, &entities);
         // A forbid that cannot be evaluated would be left out by Cedar; here it refuses, with its name.
         let mut broken = response.diagnostics().errors().map(policy_of).peekable();
         if broken.peek().is_some() {

@@ -25,6 +25,7 @@ mod scoring;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use dossier::{Code, Reason, Refusal, World};
@@ -37,7 +38,7 @@ pub use bench::Bench;
 pub use evidence::{decide, examined};
 pub use order::ordered;
 
-use crate::duties::Duties;
+use crate::duties::{self, Duties};
 
 /// Name and version of the code that decides, recorded in verdicts.
 pub const DECIDER: &str = concat!("countersign-policy/", env!("CARGO_PKG_VERSION"));
@@ -51,6 +52,21 @@ pub struct Rules<'a> {
     pub policy: &'a Policy,
     /// Its duties, parsed and validated.
     pub duties: &'a Duties,
+    /// What the duties were asked so far and said: gates ask the same of the same facts more than once.
+    asked: RefCell<Vec<Asked>>,
+}
+
+/// How many answers are kept: more than one gate asks for about one change.
+const ASKED_MAX: usize = 64;
+
+/// A question to the duties and their answer.
+#[derive(Debug)]
+struct Asked {
+    actor: duties::Actor,
+    action: duties::Action,
+    facts: duties::Facts,
+    now_ms: u64,
+    answer: duties::Decision,
 }
 
 impl<'a> Rules<'a> {
@@ -60,7 +76,30 @@ impl<'a> Rules<'a> {
         if let Err(error) = crate::rules::validate(&policy.body.rules) {
             return Err(Refusal::new(Code::PolicyInvalid, error.code()));
         }
-        Ok(Self { id: policy.id, policy: &policy.body, duties })
+        Ok(Self { id: policy.id, policy: &policy.body, duties, asked: RefCell::default() })
+    }
+
+    /// What the duties say. The same question is evaluated once.
+    fn ask(
+        &self,
+        actor: duties::Actor,
+        action: duties::Action,
+        facts: &duties::Facts,
+        now_ms: u64,
+    ) -> duties::Decision {
+        let mut asked = self.asked.borrow_mut();
+        let is_same = |one: &&Asked| {
+            one.now_ms == now_ms && one.action == action && one.actor == actor && one.facts == *facts
+        };
+        if let Some(known) = asked.iter().find(is_same) {
+            return known.answer.clone();
+        }
+        if asked.len() >= ASKED_MAX {
+            asked.clear();
+        }
+        let answer = self.duties.decide(&actor, action, facts, now_ms);
+        asked.push(Asked { actor, action, facts: facts.clone(), now_ms, answer: answer.clone() });
+        answer
     }
 
     fn tier(&self, tier: Tier) -> Result<&TierRule, Refusal> {

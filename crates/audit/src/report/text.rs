@@ -73,7 +73,7 @@ pub(super) fn table(out: &mut String, heading: &[(&str, Fit)], rows: &[Vec<Strin
     }
     let room = width.saturating_sub(2 + 2 * widths.len().saturating_sub(1));
     while widths.iter().map(|(_, width)| width).sum::<usize>() > room {
-        let mut cut = widths.iter_mut().filter(|(fit, width)| *fit == Fit::Cut && *width > 6);
+        let mut cut = widths.iter_mut().filter(|(fit, width)| *fit == Fit::Cut && *width > 4);
         let widest = match cut.by_ref().max_by_key(|(_, width)| *width) {
             Some((_, widest)) => Some(widest),
             None => widths.iter_mut().map(|(_, width)| width).max(),

@@ -85,17 +85,19 @@ fn is_measurable(base: &Path, subject: &str) -> bool {
     read.is_ok() && head.last() == Some(&b'{')
 }
 
-/// What the worker says it read must be what was put before it, no more and no less than the change needs. A candidate
-/// that could not even be read whole can fail, and can never pass.
+/// What the worker says it read must be what was put before it. A change passes only if every file of it was read: a
+/// folder may hold nothing that no examiner looks at.
 fn check_inputs(answer: &Answer, files: &BTreeSet<Digest>, scope: &Digest, base: Option<&Digest>) -> Done {
     let allowed: BTreeSet<&Digest> = files.iter().chain([scope]).chain(base).collect();
     let foreign = answer.inputs.iter().any(|digest| !allowed.contains(digest));
-    if foreign
-        || !answer.inputs.contains(scope)
-        || (answer.outcome != Outcome::Fail && answer.inputs.is_disjoint(files))
-    {
+    if foreign || !answer.inputs.contains(scope) {
         let hint = "the worker did not measure what was proposed; nothing was signed";
         return Err(Failure::outside("the worker read other files than it was given", hint));
+    }
+    let unread = files.difference(&answer.inputs).count();
+    if answer.outcome != Outcome::Fail && unread > 0 {
+        let hint = "propose a folder with nothing but adapter_config.json and adapter_model.safetensors";
+        return Err(Failure::outside(format!("{unread} files of the artefact are read by no examiner"), hint));
     }
     Ok(())
 }

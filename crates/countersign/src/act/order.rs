@@ -101,7 +101,10 @@ fn checkpoint_view(realm: &Realm) -> Done<CheckpointView> {
     let threshold = usize::try_from(witnesses.threshold).unwrap_or(usize::MAX);
     let policy = WitnessPolicy::new(keys, threshold)?;
     let seen = policy.seen(&verified)?;
-    let witnessed_ms = seen.iter().map(|witness| witness.latest().saturating_mul(1000)).max().unwrap_or(0);
+    // The time by which enough of them had seen it: of the latest times the threshold-th, counted from the newest.
+    let mut times: Vec<u64> = seen.iter().map(|witness| witness.latest().saturating_mul(1000)).collect();
+    times.sort_unstable_by(|a, b| b.cmp(a));
+    let witnessed_ms = times.get(threshold.saturating_sub(1)).copied().unwrap_or(0);
     Ok(CheckpointView {
         size: verified.size(),
         witnessed_ms,

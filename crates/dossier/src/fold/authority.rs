@@ -48,7 +48,10 @@ impl Ledger {
             let actor = if entry.good().contains(&key) { self.world.actor(&key) } else { None };
             match actor {
                 None => reasons.push(Reason::new(Code::UnknownSigner, key)),
-                Some(_) if !self.counts(&key, at.index) => reasons.push(Reason::new(Code::KeyCompromised, key)),
+                // What was stopped stays stopped: a revocation that reaches back resurrects nothing.
+                Some(_) if !self.counts(&key, at.index) && !stops(body) => {
+                    reasons.push(Reason::new(Code::KeyCompromised, key));
+                }
                 Some(actor) if at.stamp_ms >= actor.not_after_ms && !stops(body) => {
                     reasons.push(Reason::new(Code::KeyExpired, key));
                 }
@@ -92,9 +95,10 @@ impl Ledger {
         if at.stamp_ms >= root.expires_ms {
             return Err(Refusal::new(Code::RootExpired, at.id));
         }
-        self.check_quorum(entry, at, root)?;
+        Self::check_quorum(entry, root)?;
         match &self.world.root {
-            None if root.epoch == 1 && root.previous.is_none() => Ok(()),
+            // Only the first leaf founds a realm: a trust root that was planted later never becomes the first.
+            None if root.epoch == 1 && root.previous.is_none() && at.index == 0 => Ok(()),
             None => Err(Refusal::new(Code::RootRotation, format!("epoch {}", root.epoch))),
             Some(old) => {
                 if root.previous != Some(old.id) || Some(root.epoch) != old.body.epoch.checked_add(1) {
@@ -103,20 +107,21 @@ impl Ledger {
                 if root.log.origin != old.body.log.origin {
                     return Err(Refusal::new(Code::RootRotation, &root.log.origin));
                 }
-                self.check_quorum(entry, at, &old.body)
+                Self::check_quorum(entry, &old.body)
             }
         }
     }
 
-    /// Whether the root role's threshold of distinct persons of `root` signed.
-    fn check_quorum(&self, entry: &Checked, at: At, root: &TrustRoot) -> Result<(), Refusal> {
+    /// Whether the root role's threshold of distinct persons of `root` signed. Keys of a trust root end with its
+    /// rotation, never by a revocation, so what they founded stands.
+    fn check_quorum(entry: &Checked, root: &TrustRoot) -> Result<(), Refusal> {
         let Some(rule) = root.roles.get(&Role::Root) else {
             return Err(Refusal::new(Code::RootInvalid, "root"));
         };
         let persons: BTreeSet<&PersonId> = entry
             .good()
             .iter()
-            .filter(|key| rule.keys.contains(*key) && self.counts(key, at.index))
+            .filter(|key| rule.keys.contains(*key))
             .filter_map(|key| root.keys.get(key))
             .map(|key| &key.person)
             .collect();

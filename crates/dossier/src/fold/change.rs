@@ -1,5 +1,7 @@
 //! Statements about a change: they go into its dossier and move its lifecycle.
 
+use std::collections::BTreeSet;
+
 use statement::kind::{
     Approval, Capacity, EngineBinding, EvidenceKind, Finding, Incident, Proposal, Rejection, ReleaseOrder, Retirement,
     Role, RollbackOrder, ServedState, StageReport, Verdict,
@@ -23,7 +25,7 @@ impl Ledger {
             Body::Revocation(body) => self.revocation(&act, body)?,
             Body::CapabilityLevel(body) => self.capability_level(body)?,
             Body::Freeze(body) => self.freeze(&act, body)?,
-            Body::Hold(body) => self.hold(&act, body),
+            Body::Hold(body) => self.hold(body),
             Body::Purge(body) => self.purge(&act, body)?,
             Body::ServedState(body) => self.served_state(&act, body)?,
             Body::Proposal(body) => self.proposal(&act, body)?,
@@ -50,6 +52,16 @@ impl Ledger {
         }
         if self.world.states.contains_key(&id) {
             return Err(Refusal::new(Code::Repeated, id));
+        }
+        let components = &body.manifest.components;
+        let digests: BTreeSet<_> = components.iter().map(|component| component.digest).collect();
+        let places: BTreeSet<_> = components.iter().map(|component| (component.role, &component.name)).collect();
+        // Components apply in order, so the same one twice is another model than the one that was measured.
+        if components.is_empty() || digests.len() != components.len() || places.len() != components.len() {
+            return Err(Refusal::new(Code::ManifestInvalid, id));
+        }
+        if body.made_by.as_ref() != act.statement.header.change.change() {
+            return Err(Refusal::new(Code::ManifestInvalid, id));
         }
         self.world.states.insert(id, act.record(body.clone()));
         Ok(())
@@ -194,7 +206,8 @@ impl Ledger {
             .approvals
             .iter()
             .any(|(id, approval)| order.approvals.contains(id) && approval.body.capacity == Capacity::Automation);
-        let moved = dossier.drift_ppm();
+        let workers = self.world.policy.as_ref().map(|policy| &policy.body.rules.workers);
+        let moved = workers.map_or(1_000_000, |workers| dossier.drift_ppm(workers));
         if let Some(slot) = self.world.slots.get_mut(&order.slot) {
             slot.automatic_drift_ppm = if automatic { slot.automatic_drift_ppm.saturating_add(moved) } else { 0 };
         }

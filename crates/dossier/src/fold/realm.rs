@@ -8,6 +8,8 @@ use statement::kind::{
 };
 
 use super::{Act, Ledger};
+use statement::Digest;
+
 use crate::actor::Actor;
 use crate::refusal::{Code, Reason, Refusal};
 use crate::world::{Current, FrozenBy, GrantRecord, SlotRecord};
@@ -134,7 +136,9 @@ impl Ledger {
     pub(super) fn revocation(&mut self, act: &Act<'_>, body: &Revocation) -> Result<(), Refusal> {
         match &body.target {
             RevocationTarget::Key { key, compromised_since } => {
-                if self.world.actor(key).is_none() || *compromised_since > act.at.index {
+                // A trust root's own keys end by its rotation: else two officers could undo the founding.
+                let in_root = self.world.root.as_ref().is_some_and(|root| root.body.keys.contains_key(key));
+                if in_root || !self.world.directory.contains_key(key) || *compromised_since > act.at.index {
                     return Err(Refusal::new(Code::RevocationInvalid, key));
                 }
                 let since = self.compromised.entry(*key).or_insert(*compromised_since);
@@ -185,12 +189,17 @@ impl Ledger {
         }
     }
 
-    pub(super) fn hold(&mut self, act: &Act<'_>, body: &Hold) {
+    /// A digest is held until every matter that holds it has let go.
+    pub(super) fn hold(&mut self, body: &Hold) {
         for target in &body.targets {
+            let matters = self.world.held.entry(*target).or_default();
             match body.action {
-                HoldAction::Place => self.world.held.insert(*target, act.at.id),
-                HoldAction::Lift => self.world.held.remove(target),
+                HoldAction::Place => matters.insert(body.matter.clone()),
+                HoldAction::Lift => matters.remove(&body.matter),
             };
+            if matters.is_empty() {
+                self.world.held.remove(target);
+            }
         }
     }
 
@@ -198,10 +207,28 @@ impl Ledger {
         if let Some(held) = body.targets.iter().find(|target| self.world.held.contains_key(*target)) {
             return Err(Refusal::new(Code::Held, held));
         }
+        if let Some(used) = body.targets.iter().find(|target| self.is_in_force(target)) {
+            return Err(Refusal::new(Code::InForce, used));
+        }
         for target in &body.targets {
             self.world.purged.entry(*target).or_insert(act.at.index);
         }
         Ok(())
+    }
+}
+
+impl Ledger {
+    /// Whether a slot rests on the content now: its scope files, its state, its fallback.
+    fn is_in_force(&self, digest: &Digest) -> bool {
+        self.world.slots.values().any(|slot| {
+            let definition = &slot.definition.body;
+            let states = [slot.state, definition.baseline, definition.fallback];
+            let manifests = states.iter().filter_map(|state| self.world.states.get(state));
+            definition.scopes.values().any(|scope| scope == digest)
+                || manifests
+                    .flat_map(|state| state.body.manifest.components.iter())
+                    .any(|component| component.digest == *digest)
+        })
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{Authorizer, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{ActionConstraint, Authorizer, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use statement::{Digest, Name};
 
 use super::request::Vocabulary;
-use super::{Duties, POLICIES_MAX, SCHEMA_TEXT, TEXT_MAX_BYTES, reserved, schema_digest, shape};
+use super::{Action, Duties, POLICIES_MAX, SCHEMA_TEXT, TEXT_MAX_BYTES, reserved, schema_digest, shape};
 use crate::error::{Place, PolicyError};
 
 /// Characters of a parser's or validator's message that are repeated.
@@ -32,7 +32,29 @@ pub(super) fn load(text: &str, wanted: &Digest) -> Result<Duties, PolicyError> {
         policies.add(named.policy).map_err(|_| PolicyError::RepeatedId(named.id.clone()))?;
         controls.insert(named.id, named.controls);
     }
-    Ok(Duties { authorizer: Authorizer::new(), policies, controls, schema, vocabulary })
+    let by_action = by_action(&vocabulary, &policies)?;
+    Ok(Duties { authorizer: Authorizer::new(), by_action, controls, schema, vocabulary })
+}
+
+/// For each action the policies whose scope does not rule it out. The others are false for it, whatever the facts, and
+/// need not be asked.
+fn by_action(
+    vocabulary: &Vocabulary,
+    policies: &PolicySet,
+) -> Result<BTreeMap<Action, PolicySet>, PolicyError> {
+    let mut by_action = BTreeMap::new();
+    for (action, uid) in vocabulary.actions() {
+        let may_apply = |policy: &&Policy| match policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(named) => named == *uid,
+            // What is no action of ours may be a group that ours is in.
+            ActionConstraint::In(named) => named.iter().any(|named| named == uid || !vocabulary.is_action(named)),
+        };
+        let set = PolicySet::from_policies(policies.policies().filter(may_apply).cloned())
+            .map_err(|error| PolicyError::Schema(detail(&error)))?;
+        by_action.insert(action, set);
+    }
+    Ok(by_action)
 }
 
 fn schema() -> Result<Schema, PolicyError> {

@@ -59,6 +59,16 @@ impl Vocabulary {
         })
     }
 
+    /// The actions and their Cedar names.
+    pub(super) fn actions(&self) -> impl Iterator<Item = (Action, &EntityUid)> {
+        self.actions.iter().map(|(action, uid)| (*action, uid))
+    }
+
+    /// Whether this names one of the actions.
+    pub(super) fn is_action(&self, uid: &EntityUid) -> bool {
+        self.actions.values().any(|action| action == uid)
+    }
+
     /// Whether the schema opens the action to that kind of key.
     pub(super) fn open_to(&self, action: Action, kind: ActorKind) -> bool {
         self.open.contains(&(action, kind))

@@ -6,6 +6,9 @@ use statement::kind::ReleaseOrder;
 
 use super::Admitted;
 
+/// How far witnesses' clocks may be ahead of the gateway's: a cosignature from further in the future keeps nothing fresh.
+const CLOCK_AHEAD_MAX_MS: u64 = 5 * 60 * 1000;
+
 /// The checkpoint a gateway judges by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointView {
@@ -98,7 +101,8 @@ fn standing(
     if checkpoint.size != world.size() {
         wrong(Code::CheckpointStale, format!("{} leaves, not {}", world.size(), checkpoint.size));
     }
-    if now_ms.saturating_sub(checkpoint.witnessed_ms) > body.checkpoint_age_max_ms {
+    let ahead = checkpoint.witnessed_ms.saturating_sub(now_ms) > CLOCK_AHEAD_MAX_MS;
+    if ahead || now_ms.saturating_sub(checkpoint.witnessed_ms) > body.checkpoint_age_max_ms {
         wrong(Code::CheckpointStale, format!("witnessed at {}", checkpoint.witnessed_ms));
     }
     match world.root() {

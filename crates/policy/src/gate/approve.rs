@@ -84,9 +84,28 @@ impl Tally {
             tally.capacities.entry(approval.body.capacity).or_default().extend(persons.clone());
             tally.persons.extend(persons);
         }
+        tally.leave_out(world, dossier);
         let persons = quorum::count(&tally.persons, &world.enrolments());
         tally.signatures = persons.saturating_add(u32::from(tally.automation.is_some()));
         tally
+    }
+
+    /// Nobody fills a capacity beside a person they enrolled, and nobody watches over the machine they answer for.
+    fn leave_out(&mut self, world: &World, dossier: &Dossier) {
+        let approval = self.automation.and_then(|id| dossier.approvals.get(&id));
+        let answers_for: BTreeSet<PersonId> =
+            approval.into_iter().flat_map(|approval| approval.signers.iter().map(|signer| signer.person.clone())).collect();
+        self.persons.retain(|person| !answers_for.contains(person));
+        let enrolments = world.enrolments();
+        let persons = self.persons.clone();
+        let fills = |person: &PersonId| {
+            let enrolled = enrolments.get(person);
+            persons.contains(person)
+                && enrolled.is_none_or(|others| !others.iter().any(|other| other != person && persons.contains(other)))
+        };
+        for holders in self.capacities.values_mut() {
+            holders.retain(fills);
+        }
     }
 
     fn against(&self, rule: &TierRule) -> Vec<Reason> {
@@ -219,8 +238,7 @@ fn automation(
 /// Automatic steps together stay within what persons allowed since they last approved.
 fn drift_budget(world: &World, dossier: &Dossier, rules: &Rules<'_>) -> Option<Reason> {
     let slot = world.slot(&dossier.proposal.body.slot)?;
-    let moves_weights = dossier.scope_measure("relative_frobenius_ppm_max").is_some();
-    let total = slot.automatic_drift_ppm.saturating_add(if moves_weights { dossier.drift_ppm() } else { 0 });
+    let total = slot.automatic_drift_ppm.saturating_add(dossier.drift_ppm(&rules.policy.rules.workers));
     let budget = rules.policy.rules.automatic_drift_ppm_max;
     (total > budget).then(|| Reason::new(Code::DriftBudget, format!("{total} of {budget} ppm")))
 }

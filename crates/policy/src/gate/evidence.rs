@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dossier::{ActorKind, Code, Dossier, Reason, Recorded, Refusal, SlotRecord, State, World};
 use statement::kind::{
-    Component, ComponentRole, EvidenceKind, Finding, GrantPurpose, Isolation, Level, ModificationKind, Outcome,
-    Proposal, Role, ServedState,
+    Component, ComponentRole, EvidenceKind, Finding, GrantPurpose, Isolation, Level, ModificationKind,
+    Outcome, Proposal, Role, ServedState,
 };
 use statement::{Digest, PersonId};
 
 use super::{Decision, Examined, Rules, facts, grant, scoring};
 use crate::duties::Action;
+use crate::quorum;
 
 /// What follows from the change's findings under the policy at `now_ms`: pass only if nothing is missing or against it.
 pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) -> Result<Decision, Refusal> {
@@ -26,10 +27,10 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
     let required: BTreeSet<EvidenceKind> =
         tier.evidence.iter().chain(of_kind.into_iter().flatten()).copied().collect();
     reasons.extend(evidence.against(&required));
-    if evidence.failed.is_empty()
-        && evidence.examiners.len() < usize::try_from(tier.examiners).unwrap_or(usize::MAX)
-    {
-        let text = format!("{} of {}", evidence.examiners.len(), tier.examiners);
+    // Examiners who enrolled one another are not independent.
+    let examiners = quorum::count(&evidence.examiners, &world.enrolments());
+    if evidence.failed.is_empty() && examiners < tier.examiners {
+        let text = format!("{examiners} of {}", tier.examiners);
         reasons.push(Reason::new(Code::ExaminersTooFew, text));
     }
     reasons.sort();
@@ -248,7 +249,8 @@ fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u6
 /// decides which examiners look, so a prompt change cannot bring an adapter.
 fn places_fit(target: &ServedState, proposal: &Proposal) -> bool {
     proposal.artefacts.iter().all(|artefact| {
-        let mut places = target.manifest.components.iter().filter(|component| component.digest == artefact.digest);
+        let mut places =
+            target.manifest.components.iter().filter(|component| component.digest == artefact.digest);
         places.all(|component| fits(proposal.modification, component.role) && component.name == artefact.name)
     })
 }
@@ -278,7 +280,9 @@ const fn fits(modification: ModificationKind, role: ComponentRole) -> bool {
             matches!(role, ComponentRole::Weights)
         }
         ModificationKind::Merge => matches!(role, ComponentRole::Weights | ComponentRole::Adapter),
-        ModificationKind::Quantisation => matches!(role, ComponentRole::Weights | ComponentRole::Quantisation),
+        ModificationKind::Quantisation => {
+            matches!(role, ComponentRole::Weights | ComponentRole::Quantisation)
+        }
         ModificationKind::Prompt => matches!(role, ComponentRole::Prompt),
         ModificationKind::Retrieval => matches!(role, ComponentRole::Index),
         ModificationKind::Settings => matches!(role, ComponentRole::Sampling),
@@ -293,7 +297,8 @@ const fn fits(modification: ModificationKind, role: ComponentRole) -> bool {
 /// Whether a target state that says it was made by this change also says that it comes from the base state. The same
 /// state may have been made by another change before; then its descent is that change's, and only what differs counts.
 fn descends(target: &ServedState, dossier: &Dossier) -> bool {
-    target.made_by.as_ref() != Some(&dossier.change) || target.parents.contains(&dossier.proposal.body.base_state)
+    target.made_by.as_ref() != Some(&dossier.change)
+        || target.parents.contains(&dossier.proposal.body.base_state)
 }
 
 /// Whether every component that differs is an artefact of the proposal, and every artefact makes a difference. The

@@ -81,7 +81,7 @@ pub(super) fn ask(
     facts: &Facts,
     now_ms: u64,
 ) -> Result<(), Reason> {
-    match rules.duties.decide(&duty_actor(actor), action, facts, now_ms) {
+    match rules.ask(duty_actor(actor), action, facts, now_ms) {
         Decision::Permit { .. } => Ok(()),
         Decision::Deny { policies, .. } => {
             let named: Vec<String> = policies.iter().map(ToString::to_string).collect();

@@ -34,7 +34,9 @@ pub(super) fn against(
         && grant.modifications.contains(&proposal.modification)
         && grant.slots.contains(&proposal.slot)
         && proposal.contexts.is_subset(&grant.contexts);
-    if !fits {
+    // Nobody authorises their own change, nor the machine that would approve it.
+    let own = record.grant.signers.iter().any(|signer| signer.person == *proposal.proposer.person());
+    if !fits || own {
         reasons.push(Reason::new(Code::NotAuthorised, id));
     }
     reasons

@@ -22,7 +22,7 @@ pub(super) fn score(
     let reliability =
         reliability::failure_upper_bound(class.failures, trials).map_err(|_| wrong("reliability"))?;
     let input = ImpactInput {
-        scope: scope(dossier, slot, tables.automatic_drift_ppm_max),
+        scope: scope(dossier, slot, rules),
         depth: tables.impact.depth.get(&proposal.modification).copied().unwrap_or(1_000),
         reliability: reliability.number(),
         undetectability: tables.impact.undetectability.get(&proposal.modification).copied().unwrap_or(1_000),
@@ -34,15 +34,21 @@ pub(super) fn score(
 
 /// How much of what may be moved is moved, 0 to 1000: for weights cumulatively since persons last approved, so that many
 /// small steps count like one large one; for prompts and settings the share of sections or keys.
-fn scope(dossier: &Dossier, slot: &SlotRecord, budget_ppm: u64) -> i64 {
-    let weights = dossier
-        .scope_measure("relative_frobenius_ppm_max")
-        .map(|moved| per_mille(slot.automatic_drift_ppm.saturating_add(moved), budget_ppm));
-    let share = |part: &str, whole: &str| {
-        Some(per_mille(dossier.scope_measure(part)?, dossier.scope_measure(whole)?))
-    };
-    let parts = [weights, share("sections_changed", "sections"), share("keys_changed", "keys")];
-    parts.into_iter().flatten().max().unwrap_or(1_000)
+fn scope(dossier: &Dossier, slot: &SlotRecord, rules: &Rules<'_>) -> i64 {
+    let tables = &rules.policy.rules;
+    if let Some(moved) = dossier.weights_moved_ppm(&tables.workers) {
+        return per_mille(slot.automatic_drift_ppm.saturating_add(moved), tables.automatic_drift_ppm_max);
+    }
+    let shares = dossier.scope_findings(&tables.workers).map(|finding| {
+        let measure = |name: &str| {
+            let named = finding.body.measures.iter().find(|(key, _)| key.as_str() == name);
+            named.and_then(|(_, value)| u64::try_from(*value).ok())
+        };
+        // Part and whole come from one finding, so that no other can make the whole larger.
+        let share = |part: &str, whole: &str| Some(per_mille(measure(part)?, measure(whole)?));
+        share("sections_changed", "sections").or(share("keys_changed", "keys")).unwrap_or(1_000)
+    });
+    shares.max().unwrap_or(1_000)
 }
 
 /// `part` of `whole` in thousandths, rounded up, 1000 at most; of nothing, everything.

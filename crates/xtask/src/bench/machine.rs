@@ -44,7 +44,7 @@ impl Machine {
         let Self { cpu, cores, kernel, file_system, sync_ms, load, date } = self;
         let sync = super::report::figure(*sync_ms, 2);
         format!(
-            "{date}. {cpu}, {cores} cores, Linux {kernel}, {file_system}, one `fdatasync` {sync} ms (median), load {load}."
+            "{date}. {cpu}, {cores} cores, Linux {kernel}, {file_system}, one `fdatasync` {sync} ms (median), load {load} before the run."
         )
     }
 }
@@ -55,11 +55,16 @@ pub(super) fn is_memory(folder: &Path) -> bool {
 }
 
 fn kind(folder: &Path) -> String {
-    said(Command::new("stat").args(["-f", "-c", "%T"]).arg(folder))
+    column("fstype", folder)
+}
+
+fn column(name: &str, folder: &Path) -> String {
+    let table = said(Command::new("df").arg(format!("--output={name}")).arg(folder));
+    table.lines().last().unwrap_or_default().trim().to_owned()
 }
 
 fn file_system(folder: &Path) -> String {
-    let device = said(Command::new("sh").args(["-c", "df --output=source \"$0\" | tail -n 1"]).arg(folder));
+    let device = column("source", folder);
     let name = device.trim_start_matches("/dev/").trim_end_matches(|c: char| c.is_ascii_digit());
     let rotational = fs::read_to_string(format!("/sys/block/{name}/queue/rotational"));
     let disk = match rotational.as_deref().map(str::trim) {

@@ -1,7 +1,5 @@
 //! Tables: printed, and put into their section of `docs/benchmarks.md`.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 
 use super::machine::Machine;
@@ -18,9 +16,9 @@ pub(super) struct Table {
     pub(super) absent: Vec<(String, String)>,
 }
 
-/// Prints the table and replaces its section.
-pub(super) fn publish(section: &str, table: &Table, folder: &Path) -> Result<()> {
-    let text = format!("{}\n{}", Machine::here(folder)?.line(), render(table));
+/// Prints the table, measured on this machine, and replaces its section.
+pub(super) fn publish(section: &str, machine: &Machine, table: &Table) -> Result<()> {
+    let text = format!("{}\n{}", machine.line(), render(table));
     println!("{text}");
     let path = root().join("docs/benchmarks.md");
     write(&path, &replace_section(&read(&path)?, section, &text)?)
