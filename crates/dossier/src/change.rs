@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use statement::kind::{
-    Approval, EngineBinding, EvidenceKind, Finding, Incident, ModificationKind, Proposal, Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
+    Approval, EngineBinding, EvidenceKind, Finding, Incident, ModificationKind, Proposal, Rejection,
+    ReleaseOrder, RollbackOrder, StageReport, Verdict,
 };
 use statement::{ChangeId, Digest, StatementId};
 
@@ -92,7 +93,8 @@ impl Dossier {
     /// The largest value of a measure among the scope findings that count.
     pub fn scope_measure(&self, name: &str, workers: &BTreeSet<Digest>) -> Option<u64> {
         let scope = self.scope_findings(workers);
-        let named = scope.flat_map(|finding| finding.body.measures.iter()).filter(|(key, _)| key.as_str() == name);
+        let named =
+            scope.flat_map(|finding| finding.body.measures.iter()).filter(|(key, _)| key.as_str() == name);
         named.filter_map(|(_, value)| u64::try_from(*value).ok()).max()
     }
 

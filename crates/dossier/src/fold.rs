@@ -31,7 +31,12 @@ pub trait Judge {
     /// Whether the verdict follows from the record.
     fn verdict(&self, world: &World, dossier: &Dossier, verdict: &Recorded<Verdict>) -> Result<(), Refusal>;
     /// Whether the approver may approve, and approves what stands there.
-    fn approval(&self, world: &World, dossier: &Dossier, approval: &Recorded<Approval>) -> Result<(), Refusal>;
+    fn approval(
+        &self,
+        world: &World,
+        dossier: &Dossier,
+        approval: &Recorded<Approval>,
+    ) -> Result<(), Refusal>;
     /// Whether the order may be given.
     fn order(&self, world: &World, dossier: &Dossier, order: &Recorded<ReleaseOrder>) -> Result<(), Refusal>;
 }
@@ -88,7 +93,9 @@ impl Stop {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::UnknownCritical { .. } => "read this log with a later version of Countersign",
-            Self::OutOfOrder { .. } | Self::StampDecreases { .. } => "the log is damaged; run `countersign log fsck`",
+            Self::OutOfOrder { .. } | Self::StampDecreases { .. } => {
+                "the log is damaged; run `countersign log fsck`"
+            }
         }
     }
 }
@@ -101,6 +108,8 @@ pub struct Ledger {
     pub(crate) dossiers: BTreeMap<ChangeId, Dossier>,
     /// Keys whose signatures do not count from a leaf on: known beforehand in a replay.
     pub(crate) compromised: BTreeMap<KeyId, u64>,
+    /// The leaf that first revoked each of them.
+    pub(crate) revoked: BTreeMap<KeyId, u64>,
     /// The last leaf at which each key's signature had effect.
     spoke: BTreeMap<KeyId, u64>,
     applied: BTreeSet<StatementId>,
@@ -178,24 +187,22 @@ impl Ledger {
             Content::Opaque(opaque) => Err(Refusal::new(Code::OpaqueKind, opaque.header.predicate_type())),
             Content::Known(statement) => self.take(entry, leaf.stamp_ms, leaf.id, statement),
         };
-        let outcome = outcome.and_then(|act| self.perform(act, judge));
+        let outcome = outcome.and_then(|act| self.perform(&act, judge));
         self.world.size = index + 1;
         self.world.stamp_ms = leaf.stamp_ms;
-        match outcome {
-            Err(refusal) => Ok(self.note(index, refusal)),
-            Ok(()) => {
-                self.applied.insert(leaf.id);
-                self.effective += 1;
-                let reaches_back = self.compromised.iter().any(|(key, since)| {
-                    before.get(key).is_none_or(|old| since < old)
-                        && self.spoke.get(key).is_some_and(|spoke| spoke >= since)
-                });
-                for key in entry.good() {
-                    self.spoke.insert(*key, index);
-                }
-                Ok(if reaches_back { Applied::Refold } else { Applied::Effective })
-            }
+        if let Err(refusal) = outcome {
+            return Ok(self.note(index, refusal));
         }
+        self.applied.insert(leaf.id);
+        self.effective += 1;
+        let reaches_back = self.compromised.iter().any(|(key, since)| {
+            before.get(key).is_none_or(|old| since < old)
+                && self.spoke.get(key).is_some_and(|spoke| spoke >= since)
+        });
+        for key in entry.good() {
+            self.spoke.insert(*key, index);
+        }
+        Ok(if reaches_back { Applied::Refold } else { Applied::Effective })
     }
 
     fn note(&mut self, index: u64, refusal: Refusal) -> Applied {
@@ -278,9 +285,9 @@ impl Act<'_> {
 /// Folds all the leaves, from the first; again from the first, at once, whenever a revocation reaches back. What the
 /// rest of the log says is then judged by what is left of the world, as by a reader who takes leaf after leaf.
 pub fn replay(entries: &[Checked], judge: &dyn Judge) -> Result<Ledger, Stop> {
-    let mut compromised = BTreeMap::new();
+    let (mut compromised, mut revoked) = (BTreeMap::new(), BTreeMap::new());
     loop {
-        let mut ledger = Ledger { compromised: compromised.clone(), ..Ledger::default() };
+        let mut ledger = Ledger { compromised, revoked, ..Ledger::default() };
         let mut again = false;
         for entry in entries {
             again = ledger.apply(entry, judge)? == Applied::Refold;
@@ -292,6 +299,6 @@ pub fn replay(entries: &[Checked], judge: &dyn Judge) -> Result<Ledger, Stop> {
             return Ok(ledger);
         }
         // Revocations only ever add keys or move their beginning back, so this ends.
-        compromised = ledger.compromised;
+        (compromised, revoked) = (ledger.compromised, ledger.revoked);
     }
 }

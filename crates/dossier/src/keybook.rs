@@ -41,7 +41,8 @@ impl KeyBook {
     fn good(&self, envelope: &Envelope) -> BTreeSet<KeyId> {
         let message = envelope.message();
         let is_good = |signature: &&statement::Signature| {
-            self.key(&signature.keyid).is_some_and(|key| key.verify(&message, signature.sig.as_slice()).is_ok())
+            self.key(&signature.keyid)
+                .is_some_and(|key| key.verify(&message, signature.sig.as_slice()).is_ok())
         };
         envelope.signatures.iter().filter(is_good).map(|signature| signature.keyid).collect()
     }

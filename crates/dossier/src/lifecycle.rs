@@ -114,7 +114,9 @@ pub enum Effect {
 pub fn step(state: State, event: &Event) -> Result<(State, Vec<Effect>), Refusal> {
     let none = Vec::new();
     match (state, *event) {
-        (State::Proposed | State::Examined { .. }, Event::Rebased | Event::Found) => Ok((State::Proposed, none)),
+        (State::Proposed | State::Examined { .. }, Event::Rebased | Event::Found) => {
+            Ok((State::Proposed, none))
+        }
         (State::Proposed | State::Examined { .. }, Event::Decided { verdict, outcome }) => {
             Ok((State::Examined { verdict, outcome }, none))
         }
@@ -130,15 +132,14 @@ pub fn step(state: State, event: &Event) -> Result<(State, Vec<Effect>), Refusal
                 Ok((State::Ordered { order, stage: Some(stage) }, none))
             }
         }
-        (State::Ordered { order, .. }, Event::RolledBack { to }) => {
-            Ok((State::RolledBack { order }, vec![Effect::MoveSlot { to }, Effect::CountFailure]))
-        }
-        // Its success was counted when it reached all traffic; the failure now counts beside it.
-        (State::Serving { order }, Event::RolledBack { to }) => {
+        // A success that was counted when it reached all traffic stays; the failure counts beside it.
+        (State::Ordered { order, .. } | State::Serving { order }, Event::RolledBack { to }) => {
             Ok((State::RolledBack { order }, vec![Effect::MoveSlot { to }, Effect::CountFailure]))
         }
         // A change that was replaced before it reached all traffic has shown nothing: only what was served counts.
-        (State::Ordered { order, .. } | State::Serving { order }, Event::Replaced) => Ok((State::Succeeded { order }, none)),
+        (State::Ordered { order, .. } | State::Serving { order }, Event::Replaced) => {
+            Ok((State::Succeeded { order }, none))
+        }
         (State::Ordered { order, .. } | State::Serving { order }, Event::Retired { to }) => {
             Ok((State::Retired { order }, vec![Effect::MoveSlot { to }]))
         }

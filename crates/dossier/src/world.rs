@@ -196,8 +196,12 @@ impl World {
     pub fn actor(&self, key: &KeyId) -> Option<Actor> {
         let root = &self.root.as_ref()?.body;
         if let Some(root_key) = root.keys.get(key) {
-            let roles: BTreeSet<Role> =
-                root.roles.iter().filter(|(_, rule)| rule.keys.contains(key)).map(|(role, _)| *role).collect();
+            let roles: BTreeSet<Role> = root
+                .roles
+                .iter()
+                .filter(|(_, rule)| rule.keys.contains(key))
+                .map(|(role, _)| *role)
+                .collect();
             return Some(Actor {
                 key: *key,
                 person: root_key.person.clone(),

@@ -14,9 +14,11 @@ use crate::refusal::{Code, Reason, Refusal};
 pub(crate) fn stops(body: &Body) -> bool {
     match body {
         Body::Freeze(freeze) => freeze.action == FreezeAction::Begin,
-        Body::Revocation(_) | Body::Rejection(_) | Body::RollbackOrder(_) | Body::Attempt(_) | Body::Incident(_) => {
-            true
-        }
+        Body::Revocation(_)
+        | Body::Rejection(_)
+        | Body::RollbackOrder(_)
+        | Body::Attempt(_)
+        | Body::Incident(_) => true,
         _ => false,
     }
 }
@@ -29,6 +31,13 @@ impl Ledger {
 
     fn counts(&self, key: &KeyId, index: u64) -> bool {
         self.compromised.get(key).is_none_or(|since| index < *since)
+    }
+
+    /// Whether a key that may be revoked counts at a leaf. What was stopped stays stopped: a revocation that reaches
+    /// back resurrects nothing. From the revocation's own leaf on the key says nothing at all.
+    fn still_counts(&self, key: &KeyId, index: u64, body: &Body) -> bool {
+        let before_revocation = || self.revoked.get(key).is_none_or(|leaf| index < *leaf);
+        self.counts(key, index) || (stops(body) && before_revocation())
     }
 
     /// The signers who have a role that this kind takes, or why there are none or too few.
@@ -48,8 +57,7 @@ impl Ledger {
             let actor = if entry.good().contains(&key) { self.world.actor(&key) } else { None };
             match actor {
                 None => reasons.push(Reason::new(Code::UnknownSigner, key)),
-                // What was stopped stays stopped: a revocation that reaches back resurrects nothing.
-                Some(_) if !self.counts(&key, at.index) && !stops(body) => {
+                Some(_) if !self.still_counts(&key, at.index, body) => {
                     reasons.push(Reason::new(Code::KeyCompromised, key));
                 }
                 Some(actor) if at.stamp_ms >= actor.not_after_ms && !stops(body) => {
@@ -65,14 +73,15 @@ impl Ledger {
             }
             Refusal::from_reasons(reasons)?;
         }
-        self.check_threshold(body, signers)
+        self.check_threshold(body, &signers)
     }
 
     /// Keeps the signers of a role whose threshold of distinct persons is reached.
-    fn check_threshold(&self, body: &Body, signers: Vec<Actor>) -> Result<Vec<Actor>, Refusal> {
+    fn check_threshold(&self, body: &Body, signers: &[Actor]) -> Result<Vec<Actor>, Refusal> {
         let mut short = Vec::new();
         for role in roles_for(body) {
-            let of_role: Vec<Actor> = signers.iter().filter(|actor| actor.roles.contains(role)).cloned().collect();
+            let of_role: Vec<Actor> =
+                signers.iter().filter(|actor| actor.roles.contains(role)).cloned().collect();
             let persons: BTreeSet<&PersonId> = of_role.iter().map(|actor| &actor.person).collect();
             let threshold = self.world.threshold(*role);
             if persons.is_empty() {
@@ -86,7 +95,9 @@ impl Ledger {
         if short.is_empty() {
             short.push(Reason::new(Code::WrongRole, body.kind().name()));
         }
-        Err(Refusal::from_reasons(short).err().unwrap_or_else(|| Refusal::new(Code::Threshold, body.kind().name())))
+        Err(Refusal::from_reasons(short)
+            .err()
+            .unwrap_or_else(|| Refusal::new(Code::Threshold, body.kind().name())))
     }
 
     /// Whether a trust root stands on its own feet and follows from the one before.
@@ -164,7 +175,8 @@ fn check_consistent(root: &TrustRoot) -> Result<(), Refusal> {
             rule.keys.iter().filter_map(|key| root.keys.get(key)).map(|key| &key.person).collect();
         let reachable = role.delegable() || persons.len() >= threshold_of(rule);
         // Approvals, proposals and the automation's statements have one signer each.
-        let single = matches!(role, Role::Approver | Role::Automation | Role::Proposer) && rule.threshold != 1;
+        let single =
+            matches!(role, Role::Approver | Role::Automation | Role::Proposer) && rule.threshold != 1;
         if !known || rule.threshold == 0 || !reachable || single {
             reasons.push(Reason::new(Code::RootInvalid, format!("{role:?}")));
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use statement::kind::{
-    Approval, Capacity, EngineBinding, EvidenceKind, Finding, Incident, Proposal, Rejection, ReleaseOrder, Retirement,
-    Role, RollbackOrder, ServedState, StageReport, Verdict,
+    Approval, Capacity, EngineBinding, EvidenceKind, Finding, Incident, Proposal, Rejection, ReleaseOrder,
+    Retirement, Role, RollbackOrder, ServedState, StageReport, Verdict,
 };
 use statement::{Body, ChangeId, SlotId, StatementId};
 
@@ -15,30 +15,30 @@ use crate::refusal::{Code, Refusal};
 
 impl Ledger {
     /// Carries out a statement that its signers may make.
-    pub(super) fn perform(&mut self, act: Act<'_>, judge: &dyn Judge) -> Result<(), Refusal> {
+    pub(super) fn perform(&mut self, act: &Act<'_>, judge: &dyn Judge) -> Result<(), Refusal> {
         match &act.statement.body {
-            Body::TrustRoot(body) => self.trust_root(&act, body),
-            Body::DirectoryEntry(body) => self.directory_entry(&act, body)?,
-            Body::Policy(body) => self.policy(&act, body)?,
-            Body::Slot(body) => self.slot(&act, body)?,
-            Body::Grant(body) => self.grant(&act, body)?,
-            Body::Revocation(body) => self.revocation(&act, body)?,
+            Body::TrustRoot(body) => self.trust_root(act, body),
+            Body::DirectoryEntry(body) => self.directory_entry(act, body)?,
+            Body::Policy(body) => self.policy(act, body)?,
+            Body::Slot(body) => self.slot(act, body)?,
+            Body::Grant(body) => self.grant(act, body)?,
+            Body::Revocation(body) => self.revocation(act, body)?,
             Body::CapabilityLevel(body) => self.capability_level(body)?,
-            Body::Freeze(body) => self.freeze(&act, body)?,
+            Body::Freeze(body) => self.freeze(act, body)?,
             Body::Hold(body) => self.hold(body),
-            Body::Purge(body) => self.purge(&act, body)?,
-            Body::ServedState(body) => self.served_state(&act, body)?,
-            Body::Proposal(body) => self.proposal(&act, body)?,
-            Body::Finding(body) => self.finding(&act, body)?,
-            Body::Verdict(body) => self.verdict(&act, body, judge)?,
-            Body::Approval(body) => self.approval(&act, body, judge)?,
-            Body::Rejection(body) => self.rejection(&act, body)?,
-            Body::ReleaseOrder(body) => self.release_order(&act, body, judge)?,
-            Body::EngineBinding(body) => self.engine_binding(&act, body)?,
-            Body::StageReport(body) => self.stage_report(&act, body)?,
-            Body::Incident(body) => self.incident(&act, body)?,
-            Body::RollbackOrder(body) => self.rollback(&act, body)?,
-            Body::Retirement(body) => self.retirement(&act, body)?,
+            Body::Purge(body) => self.purge(act, body)?,
+            Body::ServedState(body) => self.served_state(act, body)?,
+            Body::Proposal(body) => self.proposal(act, body)?,
+            Body::Finding(body) => self.finding(act, body)?,
+            Body::Verdict(body) => self.verdict(act, body, judge)?,
+            Body::Approval(body) => self.approval(act, body, judge)?,
+            Body::Rejection(body) => self.rejection(act, body)?,
+            Body::ReleaseOrder(body) => self.release_order(act, body, judge)?,
+            Body::EngineBinding(body) => self.engine_binding(act, body)?,
+            Body::StageReport(body) => self.stage_report(act, body)?,
+            Body::Incident(body) => self.incident(act, body)?,
+            Body::RollbackOrder(body) => self.rollback(act, body)?,
+            Body::Retirement(body) => self.retirement(act, body)?,
             // Facts without effect on what may happen next.
             Body::Observation(_) | Body::BreakGlass(_) | Body::Attempt(_) => {}
         }
@@ -55,7 +55,8 @@ impl Ledger {
         }
         let components = &body.manifest.components;
         let digests: BTreeSet<_> = components.iter().map(|component| component.digest).collect();
-        let places: BTreeSet<_> = components.iter().map(|component| (component.role, &component.name)).collect();
+        let places: BTreeSet<_> =
+            components.iter().map(|component| (component.role, &component.name)).collect();
         // Components apply in order, so the same one twice is another model than the one that was measured.
         if components.is_empty() || digests.len() != components.len() || places.len() != components.len() {
             return Err(Refusal::new(Code::ManifestInvalid, id));
@@ -153,7 +154,12 @@ impl Ledger {
         Ok(())
     }
 
-    fn release_order(&mut self, act: &Act<'_>, body: &ReleaseOrder, judge: &dyn Judge) -> Result<(), Refusal> {
+    fn release_order(
+        &mut self,
+        act: &Act<'_>,
+        body: &ReleaseOrder,
+        judge: &dyn Judge,
+    ) -> Result<(), Refusal> {
         let record = act.record(body.clone());
         let change = change_of(act)?;
         let dossier = self.about(act, body.proposal)?;
@@ -191,7 +197,8 @@ impl Ledger {
     fn use_grants(&mut self, change: &ChangeId, order: &ReleaseOrder) {
         let Some(dossier) = self.dossiers.get(change) else { return };
         let approvals = dossier.approvals.iter().filter(|(id, _)| order.approvals.contains(*id));
-        let grants = approvals.filter_map(|(_, approval)| approval.body.grant).chain(dossier.proposal.body.grant);
+        let grants =
+            approvals.filter_map(|(_, approval)| approval.body.grant).chain(dossier.proposal.body.grant);
         for grant in grants.collect::<Vec<_>>() {
             if let Some(record) = self.world.grants.get_mut(&grant) {
                 record.used_by.insert(change.clone());
@@ -202,14 +209,14 @@ impl Ledger {
     /// Sums what automatic releases change; persons' approval sets a new baseline.
     fn count_drift(&mut self, change: &ChangeId, order: &ReleaseOrder) {
         let Some(dossier) = self.dossiers.get(change) else { return };
-        let automatic = dossier
-            .approvals
-            .iter()
-            .any(|(id, approval)| order.approvals.contains(id) && approval.body.capacity == Capacity::Automation);
+        let automatic = dossier.approvals.iter().any(|(id, approval)| {
+            order.approvals.contains(id) && approval.body.capacity == Capacity::Automation
+        });
         let workers = self.world.policy.as_ref().map(|policy| &policy.body.rules.workers);
         let moved = workers.map_or(1_000_000, |workers| dossier.drift_ppm(workers));
         if let Some(slot) = self.world.slots.get_mut(&order.slot) {
-            slot.automatic_drift_ppm = if automatic { slot.automatic_drift_ppm.saturating_add(moved) } else { 0 };
+            slot.automatic_drift_ppm =
+                if automatic { slot.automatic_drift_ppm.saturating_add(moved) } else { 0 };
         }
     }
 
@@ -267,7 +274,8 @@ impl Ledger {
 
     fn rollback(&mut self, act: &Act<'_>, body: &RollbackOrder) -> Result<(), Refusal> {
         let change = change_of(act)?;
-        let slot = self.world.slots.get(&body.slot).ok_or_else(|| Refusal::new(Code::UnknownSlot, &body.slot))?;
+        let slot =
+            self.world.slots.get(&body.slot).ok_or_else(|| Refusal::new(Code::UnknownSlot, &body.slot))?;
         if slot.state != body.from_state || slot.order != Some((change.clone(), body.order)) {
             return Err(Refusal::new(Code::OrderUnknown, body.order));
         }
@@ -288,7 +296,8 @@ impl Ledger {
 
     fn retirement(&mut self, act: &Act<'_>, body: &Retirement) -> Result<(), Refusal> {
         let change = change_of(act)?;
-        let slot = self.world.slots.get(&body.slot).ok_or_else(|| Refusal::new(Code::UnknownSlot, &body.slot))?;
+        let slot =
+            self.world.slots.get(&body.slot).ok_or_else(|| Refusal::new(Code::UnknownSlot, &body.slot))?;
         let in_slot = slot.order.as_ref().is_some_and(|(present, _)| *present == change);
         if slot.state != body.state || !in_slot {
             return Err(Refusal::new(Code::SlotMoved, &body.slot));

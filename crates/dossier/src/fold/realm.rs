@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use statement::kind::{
-    CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, Grant, Hold, HoldAction, Policy, Purge, Revocation,
-    RevocationTarget, Role, Slot, TrustRoot,
+    CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, Grant, Hold, HoldAction, Policy, Purge,
+    Revocation, RevocationTarget, Role, Slot, TrustRoot,
 };
 
 use super::{Act, Ledger};
@@ -128,7 +128,8 @@ impl Ledger {
             }
         }
         Refusal::from_reasons(reasons)?;
-        let record = GrantRecord { grant: act.record(body.clone()), used_by: BTreeSet::new(), revoked_at: None };
+        let record =
+            GrantRecord { grant: act.record(body.clone()), used_by: BTreeSet::new(), revoked_at: None };
         self.world.grants.insert(act.at.id, record);
         Ok(())
     }
@@ -143,6 +144,7 @@ impl Ledger {
                 }
                 let since = self.compromised.entry(*key).or_insert(*compromised_since);
                 *since = (*since).min(*compromised_since);
+                self.revoked.entry(*key).or_insert(act.at.index);
                 Ok(())
             }
             RevocationTarget::Grant(id) => match self.world.grants.get_mut(id) {
@@ -153,7 +155,8 @@ impl Ledger {
                 _ => Err(Refusal::new(Code::RevocationInvalid, id)),
             },
             RevocationTarget::Order(id) => {
-                let known = self.dossiers.values().any(|dossier| dossier.order.as_ref().is_some_and(|o| o.id == *id));
+                let known =
+                    self.dossiers.values().any(|dossier| dossier.order.as_ref().is_some_and(|o| o.id == *id));
                 if !known || self.world.revoked_orders.contains_key(id) {
                     return Err(Refusal::new(Code::RevocationInvalid, id));
                 }

@@ -77,16 +77,10 @@ fn expected(state: State, event: Event) -> Option<(State, Vec<Effect>)> {
         Event::Staged { stage, .. } => {
             live.filter(|_| rolling).map(|order| (State::Ordered { order, stage: Some(stage) }, vec![]))
         }
-        Event::RolledBack { to } => live.map(|order| {
-            (State::RolledBack { order }, vec![Effect::MoveSlot { to }, Effect::CountFailure])
-        }),
-        Event::Retired { to } => {
-            live.map(|order| (State::Retired { order }, vec![Effect::MoveSlot { to }]))
-        }
-        Event::Replaced => live.map(|order| {
-            let effects = if rolling { vec![Effect::CountSuccess] } else { vec![] };
-            (State::Succeeded { order }, effects)
-        }),
+        Event::RolledBack { to } => live
+            .map(|order| (State::RolledBack { order }, vec![Effect::MoveSlot { to }, Effect::CountFailure])),
+        Event::Retired { to } => live.map(|order| (State::Retired { order }, vec![Effect::MoveSlot { to }])),
+        Event::Replaced => live.map(|order| (State::Succeeded { order }, vec![])),
     }
 }
 
@@ -116,7 +110,7 @@ fn every_state_and_event() {
 
 #[test]
 fn every_state_has_a_name_of_its_own() {
-    let mut names: Vec<&str> = states().into_iter().map(State::name).collect();
+    let mut names: Vec<&str> = states().iter().map(State::name).collect();
     names.dedup();
     assert_eq!(names.len(), 10);
 }

@@ -6,7 +6,8 @@ use audit::fixture::{Plan, Realm, SLOT, Who};
 use dossier::{ClassHistory, State};
 use statement::kind::{
     Capacity, EvidenceKind, Freeze, FreezeAction, FreezeTarget, GateDecision, Incident, ModificationKind,
-    Proposal, Proposer, Rejection, Response, Retirement, Role, RollbackOrder, Severity, Slot, Stage, StageReport,
+    Proposal, Proposer, Rejection, Response, Retirement, Role, RollbackOrder, Severity, Slot, Stage,
+    StageReport,
 };
 use statement::{ChangeId, Digest, StateId, StatementId, Tracking, example};
 
@@ -84,8 +85,7 @@ fn a_rebase_clears_all_evidence_and_belongs_to_the_same_person() {
     realm.approve(&change, Who::Fay, Capacity::Technical);
     let old = realm.dossier(&change).proposal.id;
     let finding = realm.finding(&change, EvidenceKind::Probe);
-    let rebased =
-        Proposal { replaces: Some(old), summary: Some(Digest::of(b"again")), ..realm.proposal(X) };
+    let rebased = Proposal { replaces: Some(old), summary: Some(Digest::of(b"again")), ..realm.proposal(X) };
     let others = Proposal { proposer: Proposer::Person(Who::Abe.person()), ..rebased.clone() };
     refuses(&mut realm, &about(&change), others, &[Who::Abe], &["CS-FLD-021"]);
     let elsewhere = Proposal { slot: "eu/other".parse().unwrap(), ..rebased.clone() };
@@ -256,9 +256,11 @@ fn releases_are_counted_once_each() {
     let second = realm.release(Plan::tuning("y"));
     assert!(matches!(realm.dossier(&first).state, State::Succeeded { .. }));
     assert_eq!(class(&realm), ClassHistory { successes: 1, failures: 0 });
+    // What gave way before it served all traffic proves nothing.
     realm.release(Plan::tuning("z"));
-    assert_eq!(class(&realm), ClassHistory { successes: 2, failures: 0 });
+    assert_eq!(class(&realm), ClassHistory { successes: 1, failures: 0 });
     let third = Plan::tuning("z").change();
+    realm.serve(&third);
     realm.roll_back(&third);
     assert_eq!(class(&realm), ClassHistory { successes: 2, failures: 1 });
     assert!(matches!(realm.dossier(&second).state, State::Succeeded { .. }));

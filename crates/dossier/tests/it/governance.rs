@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use audit::fixture::{DAY_MS, Plan, Realm, SLOT, Who};
 use statement::kind::{
-    CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant, GrantPurpose, Hold, HoldAction,
-    Level, ModificationKind, Policy, Purge, Revocation, RevocationTarget, Role, ServedState, Slot, Tier,
+    CapabilityLevel, Component, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant, GrantPurpose,
+    Hold, HoldAction, Level, ModificationKind, Policy, Purge, Revocation, RevocationTarget, Role,
+    ServedState, Slot, Tier,
 };
 use statement::{Bytes, Digest, PublicKey, Scheme, StateId, StatementId, Tracking};
 
@@ -38,13 +39,65 @@ fn the_directory_gives_what_it_may_and_no_more() {
     }
     refuses(&mut realm, &R, key.entry("n", &[]), &OFFICERS, &["CS-FLD-014"]);
     refuses(&mut realm, &R, key.entry("other", &[Role::Proposer]), &OFFICERS, &["CS-FLD-016"]);
-    let in_root = DirectoryEntry { key: Who::OfficerOne.public_key(), ..key.entry("o-one", &[Role::Approver]) };
+    let in_root =
+        DirectoryEntry { key: Who::OfficerOne.public_key(), ..key.entry("o-one", &[Role::Approver]) };
     refuses(&mut realm, &R, in_root, &OFFICERS, &["CS-FLD-014"]);
     for bytes in [vec![0; 32], vec![1; 31], vec![]] {
         let bad = PublicKey { public: Bytes::new(bytes), scheme: Scheme::Ed25519 };
         let entry = DirectoryEntry { key: bad, ..key.entry("n", &[Role::Proposer]) };
         refuses(&mut realm, &R, entry, &OFFICERS, &["CS-FLD-015"]);
     }
+}
+
+#[test]
+fn a_manifest_lists_each_component_once_and_says_who_made_it() {
+    let mut realm = Realm::new();
+    let about = Tracking::Change(Plan::tuning("x").change());
+    let sound = realm.target_state(Plan::tuning("x"));
+    let with = |alter: &dyn Fn(&mut ServedState)| {
+        let mut state = sound.clone();
+        alter(&mut state);
+        state
+    };
+    let wrong = [
+        with(&|state| state.manifest.components.clear()),
+        // The same adapter twice is another model than the one that was measured.
+        with(&|state| state.manifest.components.push(state.manifest.components[1].clone())),
+        with(&|state| {
+            let twice = state.manifest.components[1].clone();
+            state.manifest.components.push(Component { name: "other".parse().unwrap(), ..twice });
+        }),
+        with(&|state| {
+            let place = state.manifest.components[1].clone();
+            state.manifest.components.push(Component { digest: Digest::of(b"other"), ..place });
+        }),
+        with(&|state| state.made_by = None),
+        with(&|state| state.made_by = Some(Plan::tuning("y").change())),
+    ];
+    for state in wrong {
+        refuses(&mut realm, &about, state, &[Who::Ada], &["CS-FLD-033"]);
+    }
+    refuses(&mut realm, &Tracking::Realm, sound.clone(), &[Who::Ada], &["CS-FLD-033"]);
+    realm.establish(&about, sound, &[Who::Ada]);
+}
+
+#[test]
+fn what_is_in_force_is_not_purged() {
+    let mut realm = Realm::new();
+    let purge = |target| Purge { basis: "gdpr-17".parse().unwrap(), targets: BTreeSet::from([target]) };
+    let x = Plan::tuning("x");
+    let change = realm.release(x);
+    let scope = Digest::of(audit::fixture::SCOPE_FILE);
+    let world = realm.ledger().world();
+    let base = world.slot(&SLOT.parse().unwrap()).unwrap().definition.body.baseline;
+    let components = world.state(&base).unwrap().body.manifest.components.clone();
+    let needed = components.iter().map(|component| component.digest).chain([scope, x.adapter()]);
+    for digest in needed {
+        refuses(&mut realm, &R, purge(digest), &[Who::Eve], &["CS-FLD-034"]);
+    }
+    realm.roll_back(&change);
+    realm.advance_ms(1);
+    realm.establish(&R, purge(x.adapter()), &[Who::Eve]);
 }
 
 #[test]
@@ -116,8 +169,7 @@ fn a_redefined_slot_keeps_its_state() {
     realm.release(Plan::tuning("x"));
     let slot = SLOT.parse().unwrap();
     let record = realm.ledger().world().slot(&slot).unwrap();
-    let (state, baseline, definition) =
-        (record.state, record.definition.body.baseline, record.definition.id);
+    let (state, baseline, definition) = (record.state, record.definition.body.baseline, record.definition.id);
     realm.establish(&R, Slot { supersedes: Some(definition), ..Realm::slot(SLOT, baseline) }, &POLICY);
     assert_eq!(realm.ledger().world().slot(&slot).unwrap().state, state);
 }

@@ -6,7 +6,9 @@ use audit::fixture::{BEGIN_MS, DAY_MS, Realm, Who};
 use dossier::Refusal;
 use ed25519_dalek::{Signer as _, SigningKey};
 use statement::kind::{Assurance, Body, Capacity, DirectoryEntry, Role, Tier};
-use statement::{Bytes, Digest, Envelope, KeyId, PublicKey, Scheme, Signature, Statement, StatementId, Tracking};
+use statement::{
+    Bytes, Digest, Envelope, KeyId, PublicKey, Scheme, Signature, Statement, StatementId, Tracking,
+};
 
 pub(crate) const OFFICERS: [Who; 2] = [Who::OfficerOne, Who::OfficerTwo];
 pub(crate) const POLICY: [Who; 2] = [Who::PolicyOne, Who::PolicyTwo];

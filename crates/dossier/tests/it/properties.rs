@@ -47,14 +47,15 @@ enum Move {
 const LABELS: [&str; 3] = ["one", "two", "three"];
 
 fn plan(label: u8) -> Plan<'static> {
-    let proposer = if label % 2 == 0 { Who::Ada } else { Who::Abe };
+    let proposer = if label.is_multiple_of(2) { Who::Ada } else { Who::Abe };
     Plan { proposer, ..Plan::tuning(LABELS[usize::from(label) % LABELS.len()]) }
 }
 
 fn make(realm: &mut Realm, step: Move) {
     let known = |realm: &Realm, label: u8| realm.ledger().dossier(&plan(label).change()).is_some();
-    let decided =
-        |realm: &Realm, label: u8| realm.ledger().dossier(&plan(label).change()).is_some_and(|d| d.verdict.is_some());
+    let decided = |realm: &Realm, label: u8| {
+        realm.ledger().dossier(&plan(label).change()).is_some_and(|d| d.verdict.is_some())
+    };
     let about = |label: u8| Tracking::Change(plan(label).change());
     match step {
         Move::Propose(label) => {
@@ -117,7 +118,8 @@ fn make(realm: &mut Realm, step: Move) {
         }
         Move::Again(which) => {
             let entries = realm.entries();
-            let bytes = leaf::split(&entries[usize::from(which) % entries.len()]).map(|(bytes, _)| bytes.to_vec());
+            let bytes =
+                leaf::split(&entries[usize::from(which) % entries.len()]).map(|(bytes, _)| bytes.to_vec());
             if let Ok(bytes) = bytes {
                 realm.log(leaf::stamp(&bytes, realm.now_ms()));
             }

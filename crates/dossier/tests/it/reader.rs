@@ -37,7 +37,7 @@ fn malformed_leaves_are_passed_over() {
     let mut realm = Realm::new();
     let before = realm.ledger().clone();
     let whole = entry(&realm, &realm.sign(&Tracking::Realm, Realm::policy(), &[Who::PolicyOne]));
-    let bad: [&[u8]; 5] = [b"", b"nonsense", b"{}", &whole[..whole.len() - 1], &[0xff; 70_000]];
+    let bad: [&[u8]; 5] = [b"", b"nonsense", b"{}", &whole[..whole.len() - 1], &vec![0xff; 70_000]];
     for bytes in bad {
         let index = realm.log(bytes.to_vec());
         assert_eq!(codes(&realm.ledger().noops()[&index]), ["CS-FLD-001"]);

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use audit::fixture::{BEGIN_MS, DAY_MS, Plan, Realm, SLOT, Who};
-use statement::kind::{
-    Assurance, Freeze, FreezeAction, FreezeTarget, Role, RoleRule, RootKey, TrustRoot,
-};
+use statement::kind::{Assurance, Freeze, FreezeAction, FreezeTarget, Role, RoleRule, RootKey, TrustRoot};
 use statement::{Bytes, PublicKey, Scheme, Statement, Tracking};
 
 use crate::keys::{Key, OFFICERS, POLICY, ROOTS, applies, is_refused, issued, refuses};
@@ -40,21 +38,26 @@ pub(crate) fn add(root: &mut TrustRoot, role: Role, key: &Key, person: &str) {
 }
 
 #[test]
-fn nothing_is_said_before_the_first_root() {
-    let mut realm = Realm::found("example");
-    refuses(&mut realm, &Tracking::Realm, Who::Ada.entry(), &OFFICERS, &["CS-FLD-004"]);
-    let root = realm.trust_root();
+fn a_realm_begins_with_its_trust_root_or_never() {
+    let sound = Realm::found("example").trust_root();
+    let check = |root: TrustRoot, by: &[Who], code: &str| {
+        let mut realm = Realm::found("example");
+        refuses(&mut realm, &Tracking::Realm, root, by, &[code]);
+        refuses(&mut realm, &Tracking::Realm, Who::Ada.entry(), &OFFICERS, &["CS-FLD-004"]);
+        // A sound root that comes later founds nothing: it might have been planted.
+        refuses(&mut realm, &Tracking::Realm, sound.clone(), &ROOTS, &["CS-FLD-009"]);
+        assert!(realm.ledger().realm().is_none());
+    };
     for one in ROOTS {
-        refuses(&mut realm, &Tracking::Realm, root.clone(), &[one], &["CS-FLD-007"]);
+        check(sound.clone(), &[one], "CS-FLD-007");
     }
-    refuses(&mut realm, &Tracking::Realm, root.clone(), &OFFICERS, &["CS-FLD-007"]);
-    let later = TrustRoot { epoch: 2, ..root.clone() };
-    refuses(&mut realm, &Tracking::Realm, later, &ROOTS, &["CS-FLD-009"]);
-    let expired = TrustRoot { expires_ms: realm.now_ms(), ..root.clone() };
-    refuses(&mut realm, &Tracking::Realm, expired, &ROOTS, &["CS-FLD-008"]);
-    assert!(realm.ledger().realm().is_none());
-    realm.establish(&Tracking::Realm, root, &ROOTS);
+    check(sound.clone(), &OFFICERS, "CS-FLD-007");
+    check(TrustRoot { epoch: 2, ..sound.clone() }, &ROOTS, "CS-FLD-009");
+    check(TrustRoot { expires_ms: BEGIN_MS, ..sound.clone() }, &ROOTS, "CS-FLD-008");
+    let mut realm = Realm::found("example");
+    realm.establish(&Tracking::Realm, sound.clone(), &ROOTS);
     assert_eq!(realm.ledger().realm(), Some(realm.id()));
+    refuses(&mut realm, &Tracking::Realm, sound, &ROOTS, &["CS-FLD-003"]);
 }
 
 #[test]

@@ -66,9 +66,14 @@ fn every_kind_is_refused_from_every_role_that_may_not_say_it() {
             }
             let envelope = match kind {
                 // An approval has one signer, whoever it is.
-                Kind::Approval if who.len() > 1 => {
-                    issued(&realm, &statement.header.change, statement.body.clone(), realm.now_ms(), &who[..1], &[])
-                }
+                Kind::Approval if who.len() > 1 => issued(
+                    &realm,
+                    &statement.header.change,
+                    statement.body.clone(),
+                    realm.now_ms(),
+                    &who[..1],
+                    &[],
+                ),
                 _ => envelope,
             };
             is_refused(&mut realm, &envelope, &["CS-FLD-006"]);
@@ -244,7 +249,8 @@ fn an_expired_key_still_stops_and_does_nothing_else() {
     let mut realm = Realm::new();
     let end_ms = BEGIN_MS + DAY_MS;
     for (label, role) in [("p", Role::Proposer), ("o", Role::Operator)] {
-        let entry = statement::kind::DirectoryEntry { not_after_ms: end_ms, ..Key::new(label).entry(label, &[role]) };
+        let entry =
+            statement::kind::DirectoryEntry { not_after_ms: end_ms, ..Key::new(label).entry(label, &[role]) };
         realm.establish(&Tracking::Realm, entry, &OFFICERS);
     }
     let about = Tracking::Change(Plan::tuning("x").change());
@@ -262,8 +268,8 @@ fn an_expired_key_still_stops_and_does_nothing_else() {
 fn clocks_may_differ_by_as_much_as_the_policy_says() {
     let mut realm = Realm::new();
     let limits = Realm::policy().rules.limits;
-    let about = Tracking::Change(Plan::tuning("x").change());
     let at = |realm: &Realm, label: &'static str, issued_ms| {
+        let about = Tracking::Change(Plan::tuning(label).change());
         issued(realm, &about, realm.target_state(Plan::tuning(label)), issued_ms, &[Who::Ada], &[])
     };
     let (ahead, behind) = (limits.clock_ahead_max_ms, limits.clock_behind_max_ms);
