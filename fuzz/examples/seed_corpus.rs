@@ -52,6 +52,7 @@ fn statements(seeds: &mut Seeds) {
         ("leading_zero", "[01]"),
         ("over_2_53", "9007199254740992"),
         ("huge_number", "1e400"),
+        ("largest_double", "[1.7976931348623158e308]"),
         ("trailing", "{} {}"),
         ("deep", &"[".repeat(200)),
         ("depth_limit", &format!("{}{}", "[".repeat(64), "]".repeat(64))),
