@@ -37,6 +37,10 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
             return answer(&Failure::usage(first_line(&error.to_string())), Form::Json);
         }
+        Err(error) if error.use_stderr() => {
+            eprintln!("{}", refused(&error.to_string()));
+            return ExitCode::from(2);
+        }
         Err(error) => error.exit(),
     };
     let form = if json { Form::Json } else { Form::Text };
@@ -59,6 +63,14 @@ fn answer(failure: &Failure, form: Form) -> ExitCode {
         Form::Text => eprintln!("{failure}"),
     }
     ExitCode::from(if failure.is_usage() { 2 } else { 1 })
+}
+
+/// The parser's words, tips and usage and all, with the code that every refusal has.
+fn refused(text: &str) -> String {
+    let words = text.trim_start_matches("error: ").trim_end();
+    let words = words.trim_end_matches("For more information, try '--help'.").trim_end();
+    let failure = Failure::usage(words);
+    failure.to_string()
 }
 
 /// What stands before the explanation of how a command is used.

@@ -55,6 +55,9 @@ pub(crate) fn purge(realm: &mut Realm, digests: &[Digest], basis: Name, by: &[St
         ));
     }
     let targets = doomed(realm, digests);
+    if let Some(served) = served_files(realm).intersection(&targets).next() {
+        return Err(dossier::Refusal::new(dossier::Code::InForce, served).into());
+    }
     let statement = say_together(realm, by, Tracking::Realm, Purge { basis, targets: targets.clone() })?;
     // Folders last: they say which files are theirs, should this have to be done again.
     let (folders, files): (Vec<&Digest>, Vec<&Digest>) =
@@ -91,6 +94,19 @@ fn files(realm: &Realm, digest: &Digest) -> Vec<Digest> {
     let manifest = realm.vault.block_on(realm.vault.vault().manifest(&realm.tenant, digest));
     manifest
         .map_or_else(|_| Vec::new(), |manifest| manifest.entries().iter().map(|entry| entry.digest).collect())
+}
+
+/// The files of folders that a slot rests on now. The fold knows the folders by their digests, and not what is in them.
+fn served_files(realm: &Realm) -> BTreeSet<Digest> {
+    let world = realm.ledger().world();
+    let mut states = BTreeSet::new();
+    for slot in world.slots() {
+        let definition = &slot.definition.body;
+        states.extend([slot.state, definition.baseline, definition.fallback]);
+    }
+    let manifests = states.iter().filter_map(|state| world.state(state));
+    let components = manifests.flat_map(|state| state.body.manifest.components.iter());
+    components.flat_map(|component| files(realm, &component.digest)).collect()
 }
 
 /// Every content that a state, a proposal or a slot of the record names.

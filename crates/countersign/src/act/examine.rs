@@ -97,7 +97,10 @@ fn check_inputs(answer: &Answer, files: &BTreeSet<Digest>, scope: &Digest, base:
     let unread = files.difference(&answer.inputs).count();
     if answer.outcome != Outcome::Fail && unread > 0 {
         let hint = "propose a folder with nothing but adapter_config.json and adapter_model.safetensors";
-        return Err(Failure::outside(format!("{unread} files of the artefact are read by no examiner"), hint));
+        return Err(Failure::outside(
+            format!("{unread} files of the artefact are read by no examiner"),
+            hint,
+        ));
     }
     Ok(())
 }

@@ -205,7 +205,8 @@ pub(crate) fn base_component(realm: &Realm, dossier: &Dossier) -> Option<Digest>
     let base = realm.ledger().world().state(&proposal.base_state)?;
     let of_role = base.body.manifest.components.iter().filter(|component| component.role == role);
     // What the artefact replaces has its name; an adapter applies to the weights, where those are one component.
-    let replaces = |component: &&Component| proposal.artefacts.iter().any(|artefact| artefact.name == component.name);
+    let replaces =
+        |component: &&Component| proposal.artefacts.iter().any(|artefact| artefact.name == component.name);
     let mut fitting: Vec<&Component> = match proposal.modification {
         ModificationKind::Adapter => of_role.collect(),
         _ => of_role.filter(replaces).collect(),

@@ -1,1 +1,71 @@
-//! x
+//! What scripts read.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::house::House;
+
+#[track_caller]
+fn check_members(value: &Value, expected: &[&str]) {
+    let found: BTreeSet<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(found, expected.iter().copied().collect());
+}
+
+#[test]
+fn answers_have_their_documented_members() {
+    let house = House::staffed();
+    let change = house.examined("--prompt new.md --summary Shorter");
+    let list = house.json("list");
+    check_members(&list, &["changes", "grants", "leaves", "persons", "realm", "slots"]);
+    let summary =
+        ["approvals", "change", "level", "modification", "order", "proposer", "slot", "state", "tier"]
+            .as_slice();
+    check_members(&list["changes"][0], summary);
+    check_members(&list["slots"][0], &["change", "slot", "state"]);
+    check_members(&list["persons"][0], &["clearance", "key", "person", "roles"]);
+    let grant = ["changes_max", "expires_ms", "grant", "purpose", "revoked", "to", "used"];
+    check_members(&list["grants"][0], &grant);
+    let more = [
+        "approval_statements",
+        "findings",
+        "leaves",
+        "proposal",
+        "purged",
+        "summary",
+        "summary_kept",
+        "verdict",
+    ];
+    let shown = house.json(&format!("show {change}"));
+    check_members(&shown, &[summary, &more].concat());
+    assert_eq!(shown["summary"], "Shorter");
+    check_members(&house.json("log fsck"), &["entries", "findings", "published", "tiles", "unlisted"]);
+    check_members(&house.json("export --out x.export"), &["bytes", "file", "leaves", "root"]);
+    let entry = ["index", "leaf_hash", "payload", "signed_by", "stamp_ms", "statement"];
+    check_members(&house.json("log entry 0"), &entry);
+}
+
+#[test]
+fn refusals_are_json_too() {
+    let house = House::founded();
+    for (line, code, status) in [
+        ("show 3f0c", "CS-CLI-002", 1),
+        ("show", "CS-CLI-001", 2),
+        ("fly", "CS-CLI-001", 2),
+        ("log entry many", "CS-CLI-001", 2),
+        ("log entry 99", "CS-LOG-011", 1),
+        ("purge xyz --basis a --by root-ada", "CS-CLI-001", 2),
+        ("key enrol nobody --person x --role examiner --by root-ada", "CS-CLI-002", 1),
+    ] {
+        let run = house.run(&format!("--json {line}"));
+        let answer: Value =
+            serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("`{line}`: {}", run.out));
+        assert_eq!(answer["error"]["code"], code, "`{line}`: {answer}");
+        assert_eq!(run.code, status, "`{line}`");
+        check_members(&answer["error"], &["code", "hint", "message"]);
+        assert_eq!(run.err, "", "`{line}`");
+    }
+    let help = house.run("--json list --help");
+    assert_eq!(help.code, 0);
+    assert!(help.out.contains("Example: "), "{}", help.out);
+}

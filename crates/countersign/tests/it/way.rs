@@ -163,13 +163,17 @@ fn purged_evidence_never_counts_again() {
     let summary = shown["proposal"]["body"]["summary"].as_str().unwrap();
     let artefact = shown["proposal"]["body"]["artefacts"][0]["digest"].as_str().unwrap();
 
-    // Only compliance destroys, only what is there, and nothing that is held.
+    // Only compliance destroys, only what is there, and nothing that is held or in force.
     house.refused(&format!("purge {summary} --basis erasure --by tina"), "CS-FLD-006");
     house.refused(&format!("purge {} --basis erasure --by clara", "0".repeat(64)), "CS-CLI-002");
     house.refused("purge abc --basis erasure --by clara", "CS-CLI-001");
+    house.refused(&format!("purge {artefact} --basis erasure --by clara"), "CS-FLD-034");
+    let config = statement::Digest::of(&std::fs::read(house.path("within/adapter_config.json")).unwrap());
+    house.refused(&format!("purge {config} --basis erasure --by clara"), "CS-FLD-034");
+    house.ok(&format!("rollback {change} --reason drift --by olga"));
     house.ok(&format!("hold place {artefact} --matter case-12 --by clara"));
     house.refused(&format!("purge {artefact} --basis erasure --by clara"), "CS-FLD-029");
-    house.ok(&format!("admit {change}"));
+    house.refused(&format!("purge {config} --basis erasure --by clara"), "CS-FLD-029");
 
     house.ok(&format!("purge {summary} --basis erasure --by clara"));
     assert!(house.ok(&format!("show {change}")).contains("summary       purged\n"));
@@ -181,15 +185,20 @@ fn purged_evidence_never_counts_again() {
     assert_eq!(purged["purged"].as_array().unwrap().len(), 3, "the folder and its two files: {purged}");
     let text = house.ok(&format!("show {change}"));
     assert!(text.contains("purged at leaf") && text.contains("scope: purged (it said pass)"), "{text}");
-    house.refused(&format!("admit {change}"), "CS-GATE-012");
-    house.refused(&format!("examine {change} --by erik"), "CS-VLT-002");
-    house.refused(
-        &format!("propose support --adapter within --by trainer --grant {}", house.grant()),
-        "CS-VLT-002",
-    );
+    let grant = house.grant();
+    house.refused(&format!("propose support --adapter within --by trainer --grant {grant}"), "CS-VLT-002");
+
+    // A report that is destroyed after the approvals takes its finding with it.
+    let change = house.approved("--prompt new.md");
+    let shown = house.json(&format!("show {change}"));
+    let findings = shown["findings"].as_array().unwrap();
+    let review = findings.iter().find(|finding| finding["body"]["evidence"] == "security-review").unwrap();
+    let report = review["body"]["attachments"][0].as_str().unwrap();
+    house.ok(&format!("purge {report} --basis erasure --by clara"));
+    house.refused(&format!("order {change} --by olga"), "CS-GATE-012");
 
     let report = house.audited();
-    assert_eq!(report.purged.len(), 4);
+    assert_eq!(report.purged.len(), 5);
     let findings = &report.changes[0].findings;
     assert!(findings.iter().any(|finding| finding.outcome == audit::report::Audited::Purged), "{findings:?}");
 }
