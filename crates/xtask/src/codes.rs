@@ -32,7 +32,8 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-SGN", "signer", "Keys and signing"),
     Family::new("CS-CLI", "countersign", "The command line"),
     Family::new("CS-ACL", "countersign-audit", "The auditor's command line"),
-    Family::new("CS-WRK", "countersign-worker", "The worker"),
+    Family::new("CS-WRK", "countersign-worker", "Files that the worker cannot measure")
+        .with_hint("propose a file that can be read as what it says it is"),
 ];
 
 /// Codes with one beginning.
@@ -44,11 +45,18 @@ pub struct Family {
     pub owner: &'static str,
     /// What they are about.
     pub title: &'static str,
+    /// What to do about those that have no hint of their own in the sources.
+    pub hint: Option<&'static str>,
 }
 
 impl Family {
     const fn new(prefix: &'static str, owner: &'static str, title: &'static str) -> Self {
-        Self { prefix, owner, title }
+        Self { prefix, owner, title, hint: None }
+    }
+
+    const fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
     }
 
     fn of(code: &str) -> Option<&'static Self> {
@@ -64,14 +72,26 @@ pub struct Entry {
     pub code: String,
     /// What happened; several where a code stands for variants of one thing.
     pub meanings: Vec<String>,
-    /// What to do about it.
-    pub hint: String,
+    /// What to do about it; several where that depends on the thing.
+    pub hints: Vec<String>,
+}
+
+/// How a code stands in the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// In a match arm or a table: once.
+    Defined,
+    /// As the argument of a call that makes an error.
+    Called,
+    /// In any other way.
+    Mentioned,
 }
 
 /// A place in the sources where a code stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Site {
     code: String,
+    manner: Manner,
     meanings: Vec<String>,
     hint: Option<String>,
 }
@@ -80,7 +100,6 @@ struct Site {
 pub fn all() -> Result<BTreeMap<String, Entry>> {
     let mut entries = BTreeMap::new();
     let mut named = BTreeSet::new();
-    let owners: BTreeSet<&str> = FAMILIES.iter().map(|family| family.owner).collect();
     let folders = std::fs::read_dir(root().join("crates")).context("`crates`")?;
     for folder in folders {
         let folder = folder?;
@@ -91,8 +110,9 @@ pub fn all() -> Result<BTreeMap<String, Entry>> {
         for site in scan::folder(&folder.path().join("src")).with_context(|| format!("crate `{name}`"))? {
             let family =
                 Family::of(&site.code).with_context(|| format!("`{}` is of no known family", site.code))?;
-            if family.owner == name && owners.contains(name.as_str()) {
-                add(&mut entries, site)?;
+            if family.owner == name {
+                let hint = site.hint.clone().or_else(|| family.hint.map(str::to_owned));
+                add(&mut entries, Site { hint, ..site })?;
             } else {
                 named.insert((name.clone(), site.code));
             }
@@ -108,24 +128,31 @@ pub fn all() -> Result<BTreeMap<String, Entry>> {
 }
 
 fn add(entries: &mut BTreeMap<String, Entry>, site: Site) -> Result<()> {
-    let Site { code, meanings, hint } = site;
-    // A bare mention, such as a comparison with a code.
-    if meanings.is_empty() && hint.is_none() {
-        return Ok(());
-    }
-    let hint = hint.unwrap_or_default();
-    if let Some(entry) = entries.get_mut(&code) {
-        // What is helped in the same way may be said in several.
-        if entry.hint != hint {
-            bail!("`{code}` means two things: {:?} and {meanings:?}", entry.meanings);
+    let Site { code, manner, meanings, hint } = site;
+    let hints: Vec<String> = hint.into_iter().collect();
+    match (manner, entries.get_mut(&code)) {
+        // Such as a comparison with a code.
+        (Manner::Mentioned, _) => {}
+        (Manner::Defined | Manner::Called, None) => {
+            entries.insert(code.clone(), Entry { code, meanings, hints });
         }
-        entry.meanings.extend(meanings);
-        entry.meanings.sort();
-        entry.meanings.dedup();
-        return Ok(());
+        // A call may say the same thing of several things; a table says it once.
+        (Manner::Called, Some(entry)) => {
+            join(&mut entry.meanings, meanings);
+            join(&mut entry.hints, hints);
+        }
+        (Manner::Defined, Some(entry)) if entry.meanings == meanings && entry.hints == hints => {}
+        (Manner::Defined, Some(entry)) => {
+            bail!("`{code}` means two things: {:?} and {meanings:?}", entry.meanings)
+        }
     }
-    entries.insert(code.clone(), Entry { code, meanings, hint });
     Ok(())
+}
+
+fn join(texts: &mut Vec<String>, more: Vec<String>) {
+    texts.extend(more);
+    texts.sort();
+    texts.dedup();
 }
 
 /// Every code has a meaning and a hint.
@@ -134,7 +161,7 @@ fn complete(entries: &BTreeMap<String, Entry>) -> Result<()> {
         if entry.meanings.is_empty() || entry.meanings.iter().any(String::is_empty) {
             bail!("`{}` has no meaning beside it that `xtask` can read", entry.code);
         }
-        if entry.hint.is_empty() {
+        if entry.hints.is_empty() || entry.hints.iter().any(String::is_empty) {
             bail!("`{}` has no hint beside it that `xtask` can read", entry.code);
         }
     }

@@ -20,7 +20,16 @@ pub fn fuzz(target: Option<&str>, seconds: u32) -> Result<()> {
     }
     for name in chosen {
         let limit = format!("-max_total_time={seconds}");
-        run(cargo().env_remove("RUSTUP_TOOLCHAIN").args(["+nightly", "fuzz", "run", name, "--", &limit]))?;
+        run(cargo().env_remove("RUSTUP_TOOLCHAIN").args([
+            "+nightly",
+            "fuzz",
+            "run",
+            "--features",
+            "fuzzing",
+            name,
+            "--",
+            &limit,
+        ]))?;
     }
     Ok(())
 }

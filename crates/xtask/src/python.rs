@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::process::{run_quietly, succeeds};
-use crate::workspace::{read, target, write};
+use crate::workspace::{read, root, write};
 
 /// Installing is given up after this.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -19,7 +19,7 @@ pub struct Venv(PathBuf);
 impl Venv {
     /// Makes the environment `target/<name>`, unless it is there with just these packages.
     pub fn provide(name: &str, packages: &[&str]) -> Result<Self> {
-        let folder = target().join(name);
+        let folder = root().join("target").join(name);
         let venv = Self(folder.clone());
         let stamp = folder.join("countersign-packages");
         let wanted = packages.join("\n");

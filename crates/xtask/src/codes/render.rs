@@ -23,19 +23,22 @@ pub fn document(entries: &BTreeMap<String, Entry>) -> String {
             continue;
         }
         text.push_str(&head(family));
-        for Entry { code, meanings, hint } in of_family {
-            let meanings: Vec<String> = meanings.iter().map(|meaning| cell(meaning)).collect();
-            text.extend(["| ", code, " | ", &meanings.join("; or: "), " | ", &cell(hint), " |\n"]);
+        for Entry { code, meanings, hints } in of_family {
+            text.extend(["| ", code, " | ", &cells(meanings), " | ", &cells(hints), " |\n"]);
         }
     }
     text
 }
 
 fn head(family: &Family) -> String {
-    let Family { prefix, owner, title } = family;
+    let Family { prefix, owner, title, .. } = family;
     format!(
         "\n## {title} ({prefix})\n\nCrate `{owner}`.\n\n| code | what | what to do |\n| --- | --- | --- |\n"
     )
+}
+
+fn cells(texts: &[String]) -> String {
+    texts.iter().map(|text| cell(text)).collect::<Vec<_>>().join("; or: ")
 }
 
 /// A text as it can stand in a table: what is filled in at run time as `…`, no bars, one line.

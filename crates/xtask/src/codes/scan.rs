@@ -8,7 +8,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ExprLit, Item, Lit, Pat};
 
-use super::{Site, is_code};
+use super::{Manner, Site, is_code};
 use crate::source::is_test;
 
 /// The codes in all sources below a crate's `src`.
@@ -137,10 +137,6 @@ struct Scan<'names> {
 }
 
 impl Scan<'_> {
-    fn add(&mut self, code: String, meanings: Vec<String>, hint: Option<String>) {
-        self.sites.push(Site { code, meanings, hint });
-    }
-
     /// A code that is the value of a match arm, alone or with its hint beside it.
     fn arm_value(&mut self, code: String, hint: Option<String>) {
         let empty = Vec::new();
@@ -148,7 +144,7 @@ impl Scan<'_> {
         let meanings =
             innermost.iter().filter_map(|variant| self.names.meanings.get(variant).cloned()).collect();
         let hint = hint.or_else(|| self.names.hint(&self.owner, self.arms.iter().rev().flatten()));
-        self.add(code, meanings, hint);
+        self.sites.push(Site { code, manner: Manner::Defined, meanings, hint });
     }
 
     fn enter(&mut self, attributes: &[Attribute], signature: &syn::Signature) -> Function {
@@ -241,7 +237,7 @@ impl<'ast> Visit<'ast> for Scan<'_> {
             let said = rest.first().and_then(|second| self.said(second));
             let said = said.unwrap_or_else(|| self.function.documentation.clone());
             let hint = if rest.len() > 1 { rest.last().and_then(|last| self.hint(last)) } else { None };
-            self.add(code, vec![said], hint);
+            self.sites.push(Site { code, manner: Manner::Called, meanings: vec![said], hint });
             for argument in rest {
                 self.visit_expr(argument);
             }
@@ -253,7 +249,9 @@ impl<'ast> Visit<'ast> for Scan<'_> {
     fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
         // A code in any other place. It counts as a mention, and a mention of what nobody gives out is an error.
         if is_code(&literal.value()) {
-            self.add(literal.value(), Vec::new(), None);
+            let mention =
+                Site { code: literal.value(), manner: Manner::Mentioned, meanings: Vec::new(), hint: None };
+            self.sites.push(mention);
         }
     }
 
@@ -298,7 +296,7 @@ fn close(open: Option<(String, Vec<String>, Vec<String>)>, sites: &mut Vec<Site>
     let hint = texts.pop();
     let meaning = if documentation.is_empty() { texts.join(" ") } else { sentence(&documentation.join(" ")) };
     let meanings = if meaning.is_empty() { Vec::new() } else { vec![meaning] };
-    sites.push(Site { code, meanings, hint });
+    sites.push(Site { code, manner: Manner::Defined, meanings, hint });
 }
 
 /// The text of `doc = ".."`, which is how a doc comment looks among tokens.
