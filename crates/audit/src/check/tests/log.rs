@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use dossier::Code;
 use statement::kind::{
-    Attempt, BreakGlass, Freeze, FreezeAction, FreezeTarget, Purge, Revocation, RevocationTarget,
+    Attempt, BreakGlass, Freeze, FreezeAction, FreezeTarget, Purge, Revocation, RevocationTarget, Slot,
 };
 use statement::{Digest, Envelope};
 
@@ -13,7 +14,8 @@ use crate::report::Audited;
 
 /// A statement of another kind than any that this version knows.
 fn unknown(realm: &Realm, critical: bool, by: Who) -> Vec<u8> {
-    let freeze = Freeze { action: FreezeAction::Begin, reason: "x".parse().unwrap(), target: FreezeTarget::Realm };
+    let freeze =
+        Freeze { action: FreezeAction::Begin, reason: "x".parse().unwrap(), target: FreezeTarget::Realm };
     let payload = realm.sign(&Tracking::Realm, freeze, &[]).payload.into_vec();
     let text = String::from_utf8(payload).unwrap();
     let text = text.replace(r#""kind":"freeze""#, r#""kind":"thaw""#).replace(":freeze:", ":thaw:");
@@ -49,7 +51,8 @@ fn an_unknown_kind_is_no_evidence() {
 #[test]
 fn a_stamp_that_runs_back_stops_the_reader() {
     let mut realm = busy();
-    let stop = Freeze { action: FreezeAction::Begin, reason: "x".parse().unwrap(), target: FreezeTarget::Realm };
+    let stop =
+        Freeze { action: FreezeAction::Begin, reason: "x".parse().unwrap(), target: FreezeTarget::Realm };
     let envelope = realm.sign(&Tracking::Realm, stop, &[Who::Lea]);
     realm.log_unread(statement::leaf::stamp(&envelope.to_bytes().unwrap(), realm.now_ms() - 1));
     refused(&realm.export(), &realm.expectations(), "CS-AUD-020");
@@ -141,11 +144,21 @@ fn purged_evidence_is_purged_and_never_passed() {
     );
     assert_eq!(audited.purged[0].index, realm.entries().len() as u64 - 1);
     assert!(audited.render(80).contains("3/4 purged"));
-    // The export still carries the scope file.
+    // What a slot rests on is not purged; once it rests on another scope, the old one may go. The export carries it.
     let purge = Purge {
         basis: "erasure-request".parse().unwrap(),
         targets: BTreeSet::from([Digest::of(SCOPE_FILE)]),
     };
+    realm.say(&Tracking::Realm, purge.clone(), &[Who::Eve]);
+    assert_eq!(realm.ledger().noops().values().last().unwrap().reasons().next().unwrap().code, Code::InForce);
+    let definitions: Vec<_> = realm.ledger().world().slots().map(|slot| slot.definition.clone()).collect();
+    for definition in definitions {
+        let scopes =
+            definition.body.scopes.keys().map(|level| (*level, Digest::of(b"another scope"))).collect();
+        let slot = Slot { scopes, supersedes: Some(definition.id), ..definition.body };
+        realm.establish(&Tracking::Realm, slot, &[Who::PolicyOne, Who::PolicyTwo]);
+    }
+    let purge = Purge { basis: "erasure-request-again".parse().unwrap(), ..purge };
     realm.establish(&Tracking::Realm, purge, &[Who::Eve]);
     let audited = audit(&realm.export(), &realm.expectations()).unwrap();
     remarks(&audited, &[], &[RemarkCode::Purged, RemarkCode::PurgedCarried]);
@@ -180,7 +193,11 @@ fn what_happens_outside_the_rules_is_told() {
         slot: crate::fixture::SLOT.parse().unwrap(),
     };
     realm.establish(&Tracking::Realm, act, &[Who::Lea]);
-    let freeze = Freeze { action: FreezeAction::Begin, reason: "incident".parse().unwrap(), target: FreezeTarget::Realm };
+    let freeze = Freeze {
+        action: FreezeAction::Begin,
+        reason: "incident".parse().unwrap(),
+        target: FreezeTarget::Realm,
+    };
     realm.establish(&Tracking::Realm, freeze, &[Who::Monitor]);
     let attempt = Attempt {
         action: "approve".parse().unwrap(),
