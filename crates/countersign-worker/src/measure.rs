@@ -72,7 +72,7 @@ pub(crate) fn measure(job: &Job) -> anyhow::Result<Answer> {
     let mut inputs = Inputs::default();
     let scope = Scope::read(&inputs.read(&job.scope, TEXT_BYTES_MAX)?)?;
     let base = base(job, &mut inputs)?;
-    let report = check(job, &scope, base, &mut inputs);
+    let report = check(job, &scope, base.as_deref(), &mut inputs);
     Ok(answer(inputs, report))
 }
 
@@ -91,9 +91,8 @@ fn base(job: &Job, inputs: &mut Inputs) -> anyhow::Result<Option<Vec<u8>>> {
     }
 }
 
-fn check(job: &Job, scope: &Scope, base: Option<Vec<u8>>, inputs: &mut Inputs) -> Checked {
+fn check(job: &Job, scope: &Scope, base: Option<&[u8]>, inputs: &mut Inputs) -> Checked {
     let candidate = &job.candidate;
-    let base = base.as_deref();
     match job.subject {
         Subject::Adapter => {
             let config = inputs.candidate(&candidate.join("adapter_config.json"), TEXT_BYTES_MAX)?;

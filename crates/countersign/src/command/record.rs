@@ -26,7 +26,7 @@ pub(super) fn purge(setting: &Setting, args: &PurgeArgs) -> Done {
     let destroyed = setting.act(|realm| act::purge(realm, &digests, basis, &args.by))?;
     let mut text = format!("purged: statement {}\n", destroyed.statement);
     for digest in &destroyed.targets {
-        text.push_str(&format!("  {digest}\n"));
+        text::line(&mut text, &format!("  {digest}"));
     }
     text.push_str("  its digest and every proof about it stay; what rests on it never counts as passed\n");
     setting.print(&json!({ "statement": destroyed.statement, "purged": destroyed.targets }), &text);

@@ -1,6 +1,7 @@
 //! What scripts read.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -68,4 +69,26 @@ fn refusals_are_json_too() {
     let help = house.run("--json list --help");
     assert_eq!(help.code, 0);
     assert!(help.out.contains("Example: "), "{}", help.out);
+}
+
+#[test]
+fn the_demo_can_be_read_line_by_line() {
+    let house = House::empty();
+    let said = house.ok("--json demo");
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let refused: Vec<&str> = lines.iter().filter_map(|line| line["refused"]["code"].as_str()).collect();
+    let expected = ["CS-GATE-009", "CS-GATE-027", "CS-VLT-007", "CS-FLD-005", "CS-GATE-017", "CS-AUD-006"];
+    assert_eq!(refused, expected);
+    assert_eq!(lines.last().unwrap()["done"], true);
+    assert!(!house.path("realm").exists(), "the demo leaves nothing behind");
+}
+
+#[test]
+fn who_stops_listening_ends_the_program_quietly() {
+    let house = House::founded();
+    let mut child =
+        house.command("policy show").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }

@@ -26,17 +26,18 @@ impl Drop for Served {
 
 /// Starts a command that says where it listens.
 fn serve(house: &House, line: &str) -> Served {
-    let mut child = house.command(line).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = Vec::new();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    loop {
+    let child = house.command(line).stdout(Stdio::piped()).spawn().unwrap();
+    let mut served = Served { child, lines: Vec::new(), url: String::new() };
+    let mut output = BufReader::new(served.child.stdout.take().unwrap());
+    while served.url.is_empty() {
         let mut line = String::new();
-        assert_ne!(output.read_line(&mut line).unwrap(), 0, "it ended: {lines:?}");
-        if let Some(url) = line.trim_end().strip_prefix("listening on ") {
-            return Served { child, lines, url: url.to_owned() };
+        assert_ne!(output.read_line(&mut line).unwrap(), 0, "it ended: {:?}", served.lines);
+        match line.trim_end().strip_prefix("listening on ") {
+            Some(url) => url.clone_into(&mut served.url),
+            None => served.lines.push(line.trim_end().to_owned()),
         }
-        lines.push(line.trim_end().to_owned());
     }
+    served
 }
 
 fn fetch(url: &str) -> (u16, Vec<u8>) {

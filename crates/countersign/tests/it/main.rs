@@ -1,10 +1,18 @@
 //! End to end: the built program, in folders of its own, as a person or a script uses it.
 
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod go_reader;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
 mod json;
+#[cfg(test)]
 mod log;
+#[cfg(test)]
 mod realm;
+#[cfg(test)]
 mod way;

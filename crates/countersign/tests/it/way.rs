@@ -69,7 +69,7 @@ fn a_change_goes_from_proposal_to_release_and_back() {
         let (_, signed) = unasked.out.split_once("you are about to sign").unwrap();
         assert!(signed.contains(what), "{what} is not shown: {signed}");
     }
-    expect![[r#"
+    expect![[r"
         change        ID
         state         examined: pass
         slot          support
@@ -79,10 +79,10 @@ fn a_change_goes_from_proposal_to_release_and_back() {
         from state    ID
         to state      ID
         artefact      adapter ID (34078 bytes)
-    "#]]
+    "]]
     .assert_eq(&masked(&unasked.out.lines().take(9).collect::<Vec<_>>().join("\n")));
     let (_, signed) = unasked.out.split_once("\n\n").unwrap();
-    expect![[r#"
+    expect![[r"
         you are about to sign
           statement     ID
           artefact      ID
@@ -106,7 +106,7 @@ fn a_change_goes_from_proposal_to_release_and_back() {
             calibration        input     0     +566
             impact             input  4000    +4000
             the tier is set by: reliability-floor
-    "#]]
+    "]]
     .assert_eq(&masked(signed));
 
     // The statement that is logged is the one that was shown.

