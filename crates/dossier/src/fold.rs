@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use statement::kind::{Approval, ReleaseOrder, Verdict};
+use statement::kind::{Approval, FreezeTarget, Grant, Purge, ReleaseOrder, Verdict};
 use statement::{Body, ChangeId, Content, KeyId, RealmId, Statement, StatementError, StatementId};
 
 use crate::actor::Actor;
@@ -26,6 +26,17 @@ pub struct Moment {
     pub now_ms: u64,
 }
 
+/// An act on the realm that duties speak about.
+#[derive(Debug, Clone, Copy)]
+pub enum RealmAct<'a> {
+    /// Giving an authorisation.
+    Grant(&'a Grant),
+    /// Destroying content.
+    Purge(&'a Purge),
+    /// Ending a freeze.
+    Unfreeze(&'a FreezeTarget),
+}
+
 /// Decides again what the record says was decided. Implemented by crate `policy`.
 pub trait Judge {
     /// Whether the verdict follows from the record.
@@ -37,6 +48,17 @@ pub trait Judge {
         dossier: &Dossier,
         approval: &Recorded<Approval>,
     ) -> Result<(), Refusal>;
+    /// Whether the signers may do this in the realm. The fold's own rules on role, threshold and form are checked beside
+    /// it; a judge without duties about the realm adds nothing to them.
+    fn realm(
+        &self,
+        _world: &World,
+        _act: RealmAct<'_>,
+        _signers: &[Actor],
+        _at_ms: u64,
+    ) -> Result<(), Refusal> {
+        Ok(())
+    }
     /// Whether the order may be given.
     fn order(&self, world: &World, dossier: &Dossier, order: &Recorded<ReleaseOrder>) -> Result<(), Refusal>;
 }

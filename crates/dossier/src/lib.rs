@@ -17,7 +17,7 @@ mod world;
 
 pub use actor::{Actor, ActorKind};
 pub use change::{Dossier, Recorded};
-pub use fold::{Applied, Judge, Ledger, Moment, Stop, replay};
+pub use fold::{Applied, Judge, Ledger, Moment, RealmAct, Stop, replay};
 pub use keybook::{Checked, KeyBook, Parsed};
 pub use lifecycle::{Effect, Event, State, step};
 pub use refusal::{Code, Reason, Refusal};

@@ -204,6 +204,10 @@ impl Decision {
     }
 }
 
+/// The facts of a change as Cedar has them; none where they cannot be said in it.
+#[derive(Debug)]
+pub(crate) struct Change(Option<cedar_policy::Entity>);
+
 /// Duties that were read, validated against the schema, and are ready to decide.
 pub struct Duties {
     authorizer: Authorizer,
@@ -242,11 +246,24 @@ impl Duties {
     /// `now_ms` is the log's stamp. Evaluation takes no time limit: the policies have no loops, and sets are as large
     /// as the persons on one change.
     pub fn decide(&self, actor: &Actor, action: Action, facts: &Facts, now_ms: u64) -> Decision {
+        self.decide_on(actor, action, &self.change(facts), now_ms)
+    }
+
+    /// The facts of a change, made ready to be asked about more than once.
+    pub(crate) fn change(&self, facts: &Facts) -> Change {
+        Change(self.vocabulary.change(facts))
+    }
+
+    /// As [`Duties::decide`], on facts that were made ready.
+    pub(crate) fn decide_on(&self, actor: &Actor, action: Action, change: &Change, now_ms: u64) -> Decision {
         if !self.vocabulary.open_to(action, actor.kind) {
             return deny([reserved::KEY_KIND], BTreeSet::new());
         }
-        let Some((request, entities)) = self.vocabulary.request(&self.schema, actor, action, facts, now_ms)
-        else {
+        let asked = change
+            .0
+            .clone()
+            .and_then(|change| self.vocabulary.request(&self.schema, actor, action, change, now_ms));
+        let Some((request, entities)) = asked else {
             return deny([reserved::NOT_EVALUATED], BTreeSet::new());
         };
         let Some(policies) = self.by_action.get(&action) else {

@@ -56,17 +56,24 @@ pub struct Rules<'a> {
     asked: RefCell<Vec<Asked>>,
 }
 
-/// How many answers are kept: more than one gate asks for about one change.
+/// About how many facts, and how many answers to each, are kept: more than gates ask about one change.
 const ASKED_MAX: usize = 64;
 
-/// A question to the duties and their answer.
+/// Facts that the duties were asked about, and their answers.
 #[derive(Debug)]
 struct Asked {
+    facts: duties::Facts,
+    change: duties::Change,
+    answers: Vec<Answer>,
+}
+
+/// What the duties said.
+#[derive(Debug)]
+struct Answer {
     actor: duties::Actor,
     action: duties::Action,
-    facts: duties::Facts,
     now_ms: u64,
-    answer: duties::Decision,
+    decision: duties::Decision,
 }
 
 impl<'a> Rules<'a> {
@@ -79,7 +86,7 @@ impl<'a> Rules<'a> {
         Ok(Self { id: policy.id, policy: &policy.body, duties, asked: RefCell::default() })
     }
 
-    /// What the duties say. The same question is evaluated once.
+    /// What the duties say. The same facts are made ready once, and the same question is evaluated once.
     fn ask(
         &self,
         actor: duties::Actor,
@@ -88,18 +95,25 @@ impl<'a> Rules<'a> {
         now_ms: u64,
     ) -> duties::Decision {
         let mut asked = self.asked.borrow_mut();
-        let is_same = |one: &&Asked| {
-            one.now_ms == now_ms && one.action == action && one.actor == actor && one.facts == *facts
-        };
-        if let Some(known) = asked.iter().find(is_same) {
-            return known.answer.clone();
-        }
         if asked.len() >= ASKED_MAX {
             asked.clear();
         }
-        let answer = self.duties.decide(&actor, action, facts, now_ms);
-        asked.push(Asked { actor, action, facts: facts.clone(), now_ms, answer: answer.clone() });
-        answer
+        let at = asked.iter().position(|about| about.facts == *facts).unwrap_or_else(|| {
+            let (facts, change) = (facts.clone(), self.duties.change(facts));
+            asked.push(Asked { facts, change, answers: Vec::new() });
+            asked.len() - 1
+        });
+        let Some(about) = asked.get_mut(at) else { return self.duties.decide(&actor, action, facts, now_ms) };
+        let is_same = |one: &&Answer| one.now_ms == now_ms && one.action == action && one.actor == actor;
+        if let Some(known) = about.answers.iter().find(is_same) {
+            return known.decision.clone();
+        }
+        if about.answers.len() >= ASKED_MAX {
+            about.answers.clear();
+        }
+        let decision = self.duties.decide_on(&actor, action, &about.change, now_ms);
+        about.answers.push(Answer { actor, action, now_ms, decision: decision.clone() });
+        decision
     }
 
     fn tier(&self, tier: Tier) -> Result<&TierRule, Refusal> {

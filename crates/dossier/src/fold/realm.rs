@@ -7,7 +7,7 @@ use statement::kind::{
     Revocation, RevocationTarget, Role, Slot, TrustRoot,
 };
 
-use super::{Act, Ledger};
+use super::{Act, Judge, Ledger, RealmAct};
 use statement::Digest;
 
 use crate::actor::Actor;
@@ -96,7 +96,7 @@ impl Ledger {
         }
     }
 
-    pub(super) fn grant(&mut self, act: &Act<'_>, body: &Grant) -> Result<(), Refusal> {
+    pub(super) fn grant(&mut self, act: &Act<'_>, body: &Grant, judge: &dyn Judge) -> Result<(), Refusal> {
         let mut reasons = Vec::new();
         let mut wrong = |about: &str| reasons.push(Reason::new(Code::GrantInvalid, about));
         let grantee = self.world.actor(&body.grantee);
@@ -128,6 +128,7 @@ impl Ledger {
             }
         }
         Refusal::from_reasons(reasons)?;
+        judge.realm(&self.world, RealmAct::Grant(body), &act.signers, act.at.stamp_ms)?;
         let record =
             GrantRecord { grant: act.record(body.clone()), used_by: BTreeSet::new(), revoked_at: None };
         self.world.grants.insert(act.at.id, record);
@@ -178,17 +179,22 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn freeze(&mut self, act: &Act<'_>, body: &Freeze) -> Result<(), Refusal> {
+    pub(super) fn freeze(&mut self, act: &Act<'_>, body: &Freeze, judge: &dyn Judge) -> Result<(), Refusal> {
         match body.action {
             FreezeAction::Begin => {
                 let by = FrozenBy { id: act.at.id, index: act.at.index };
                 self.world.frozen.insert(body.target.clone(), by);
                 Ok(())
             }
-            FreezeAction::End => match self.world.frozen.remove(&body.target) {
-                Some(_) => Ok(()),
-                None => Err(Refusal::new(Code::FreezeEnd, "nothing such is frozen")),
-            },
+            FreezeAction::End if !self.world.frozen.contains_key(&body.target) => {
+                Err(Refusal::new(Code::FreezeEnd, "nothing such is frozen"))
+            }
+            FreezeAction::End => {
+                let end = RealmAct::Unfreeze(&body.target);
+                judge.realm(&self.world, end, &act.signers, act.at.stamp_ms)?;
+                self.world.frozen.remove(&body.target);
+                Ok(())
+            }
         }
     }
 
@@ -206,13 +212,14 @@ impl Ledger {
         }
     }
 
-    pub(super) fn purge(&mut self, act: &Act<'_>, body: &Purge) -> Result<(), Refusal> {
+    pub(super) fn purge(&mut self, act: &Act<'_>, body: &Purge, judge: &dyn Judge) -> Result<(), Refusal> {
         if let Some(held) = body.targets.iter().find(|target| self.world.held.contains_key(*target)) {
             return Err(Refusal::new(Code::Held, held));
         }
         if let Some(used) = body.targets.iter().find(|target| self.is_in_force(target)) {
             return Err(Refusal::new(Code::InForce, used));
         }
+        judge.realm(&self.world, RealmAct::Purge(body), &act.signers, act.at.stamp_ms)?;
         for target in &body.targets {
             self.world.purged.entry(*target).or_insert(act.at.index);
         }

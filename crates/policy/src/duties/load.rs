@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{ActionConstraint, Authorizer, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{
+    ActionConstraint, Authorizer, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
+};
 use miette::Diagnostic;
 use statement::{Digest, Name};
 
@@ -48,7 +50,9 @@ fn by_action(
             ActionConstraint::Any => true,
             ActionConstraint::Eq(named) => named == *uid,
             // What is no action of ours may be a group that ours is in.
-            ActionConstraint::In(named) => named.iter().any(|named| named == uid || !vocabulary.is_action(named)),
+            ActionConstraint::In(named) => {
+                named.iter().any(|named| named == uid || !vocabulary.is_action(named))
+            }
         };
         let set = PolicySet::from_policies(policies.policies().filter(may_apply).cloned())
             .map_err(|error| PolicyError::Schema(detail(&error)))?;

@@ -21,11 +21,7 @@ pub fn approved(
     let examined = examined(world, dossier, rules, now_ms)?;
     let tally = Tally::count(world, dossier, rules, &examined, now_ms);
     let tier = examined.decision.score.tier;
-    let mut reasons = tally.against(rules.tier(tier)?);
-    if tally.automation.is_some() {
-        reasons.extend(drift_budget(world, dossier, rules));
-    }
-    Refusal::from_reasons(reasons)?;
+    Refusal::from_reasons(tally.against(rules.tier(tier)?))?;
     Ok(Approved {
         target_state: dossier.proposal.body.target_state,
         approvals: tally.approvals,
@@ -93,15 +89,19 @@ impl Tally {
     /// Nobody fills a capacity beside a person they enrolled, and nobody watches over the machine they answer for.
     fn leave_out(&mut self, world: &World, dossier: &Dossier) {
         let approval = self.automation.and_then(|id| dossier.approvals.get(&id));
-        let answers_for: BTreeSet<PersonId> =
-            approval.into_iter().flat_map(|approval| approval.signers.iter().map(|signer| signer.person.clone())).collect();
+        let answers_for: BTreeSet<PersonId> = approval
+            .into_iter()
+            .flat_map(|approval| approval.signers.iter().map(|signer| signer.person.clone()))
+            .collect();
         self.persons.retain(|person| !answers_for.contains(person));
         let enrolments = world.enrolments();
         let persons = self.persons.clone();
         let fills = |person: &PersonId| {
             let enrolled = enrolments.get(person);
             persons.contains(person)
-                && enrolled.is_none_or(|others| !others.iter().any(|other| other != person && persons.contains(other)))
+                && enrolled.is_none_or(|others| {
+                    !others.iter().any(|other| other != person && persons.contains(other))
+                })
         };
         for holders in self.capacities.values_mut() {
             holders.retain(fills);
@@ -188,8 +188,9 @@ fn against(
         let action = if automatic { Action::AutoApprove } else { Action::Approve };
         reasons.extend(facts::ask(rules, signer, action, &facts, now_ms).err());
         if automatic {
-            reasons.extend(automation(world, dossier, examined, signer, body, now_ms));
-        } else if !signer.capacities.contains(&body.capacity) {
+            reasons.extend(automation(world, dossier, rules, examined, signer, body, now_ms));
+        }
+        if !signer.capacities.contains(&body.capacity) {
             reasons
                 .push(Reason::new(Code::CapacityNotHeld, format!("{}: {:?}", signer.person, body.capacity)));
         }
@@ -221,21 +222,21 @@ fn is_of(
 fn automation(
     world: &World,
     dossier: &Dossier,
+    rules: &Rules<'_>,
     examined: &Examined,
     signer: &Actor,
     approval: &Approval,
     now_ms: u64,
 ) -> Vec<Reason> {
     let Some(id) = approval.grant else { return vec![Reason::new(Code::NotAuthorised, signer.key)] };
-    let mut reasons = grant::against(world, dossier, id, signer.key, GrantPurpose::Approve, now_ms);
     let tier = examined.decision.score.tier;
-    if world.grant(&id).is_some_and(|record| record.grant.body.tier_max < tier) {
-        reasons.push(Reason::new(Code::TierNotGranted, id));
-    }
+    let mut reasons = grant::against(world, dossier, id, signer.key, GrantPurpose::Approve, tier, now_ms);
+    reasons.extend(drift_budget(world, dossier, rules));
     reasons
 }
 
-/// Automatic steps together stay within what persons allowed since they last approved.
+/// Automatic steps together stay within what persons allowed since they last approved. Beyond that the automation's
+/// signature does not count; persons' alone do, and set a new baseline.
 fn drift_budget(world: &World, dossier: &Dossier, rules: &Rules<'_>) -> Option<Reason> {
     let slot = world.slot(&dossier.proposal.body.slot)?;
     let total = slot.automatic_drift_ppm.saturating_add(dossier.drift_ppm(&rules.policy.rules.workers));

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use dossier::{Code, Dossier, Judge, Reason, Recorded, Refusal, World};
+use dossier::{Actor, Code, Dossier, Judge, RealmAct, Reason, Recorded, Refusal, World};
 use statement::kind::{Approval, ReleaseOrder, Verdict};
 use statement::{Name, StatementId};
 
-use super::{Rules, decide, may_approve, ordered};
+use super::{Rules, decide, facts, may_approve, ordered};
 use crate::duties::Duties;
 
 /// Judges by the policy in force at each leaf. Duties are parsed once per policy.
@@ -73,6 +73,15 @@ impl Judge for Bench {
         approval: &Recorded<Approval>,
     ) -> Result<(), Refusal> {
         self.with_rules(world, |rules| may_approve(world, dossier, rules, approval, approval.stamp_ms))
+    }
+
+    fn realm(&self, world: &World, act: RealmAct<'_>, signers: &[Actor], at_ms: u64) -> Result<(), Refusal> {
+        self.with_rules(world, |rules| {
+            let (action, facts) = facts::realm(world, act);
+            let asked =
+                signers.iter().filter_map(|signer| facts::ask(rules, signer, action, &facts, at_ms).err());
+            Refusal::from_reasons(asked)
+        })
     }
 
     fn order(&self, world: &World, dossier: &Dossier, order: &Recorded<ReleaseOrder>) -> Result<(), Refusal> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dossier::{ActorKind, Code, Dossier, Reason, Recorded, Refusal, SlotRecord, State, World};
 use statement::kind::{
     Component, ComponentRole, EvidenceKind, Finding, GrantPurpose, Isolation, Level, ModificationKind,
-    Outcome, Proposal, Role, ServedState,
+    Outcome, Proposal, Role, ServedState, Tier,
 };
 use statement::{Digest, PersonId};
 
@@ -20,7 +20,7 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
         return Err(Refusal::new(Code::UnknownSlot, &proposal.slot));
     };
     let score = scoring::score(world, dossier, slot, rules)?;
-    let mut reasons = preconditions(world, dossier, slot, now_ms);
+    let mut reasons = preconditions(world, dossier, slot, score.tier, now_ms);
     let evidence = Evidence::weigh(world, dossier, rules, score.tier, now_ms);
     let tier = rules.tier(score.tier)?;
     let of_kind = rules.policy.rules.modification_evidence.get(&proposal.modification);
@@ -89,7 +89,7 @@ impl Evidence {
         world: &World,
         dossier: &Dossier,
         rules: &Rules<'_>,
-        tier: statement::kind::Tier,
+        tier: Tier,
         now_ms: u64,
     ) -> Self {
         let mut evidence = Self {
@@ -200,7 +200,13 @@ const fn is_review(kind: EvidenceKind) -> bool {
 }
 
 /// What stands against the change before any evidence is looked at.
-fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u64) -> Vec<Reason> {
+fn preconditions(
+    world: &World,
+    dossier: &Dossier,
+    slot: &SlotRecord,
+    tier: Tier,
+    now_ms: u64,
+) -> Vec<Reason> {
     let proposal = &dossier.proposal.body;
     let definition = &slot.definition.body;
     let mut reasons = Vec::new();
@@ -241,7 +247,7 @@ fn preconditions(world: &World, dossier: &Dossier, slot: &SlotRecord, now_ms: u6
         }
         _ => wrong(Code::StateUnknown, proposal.target_state.to_string()),
     }
-    reasons.extend(authorisation(world, dossier, now_ms));
+    reasons.extend(authorisation(world, dossier, tier, now_ms));
     reasons
 }
 
@@ -325,14 +331,15 @@ fn only_artefacts_differ(base: &ServedState, target: &ServedState, proposal: &Pr
 }
 
 /// The proposer has a level for the slot, or a grant that covers the change.
-fn authorisation(world: &World, dossier: &Dossier, now_ms: u64) -> Vec<Reason> {
+fn authorisation(world: &World, dossier: &Dossier, tier: Tier, now_ms: u64) -> Vec<Reason> {
     let proposal = &dossier.proposal.body;
     let signers = dossier.proposal.signers.iter().filter(|signer| signer.roles.contains(&Role::Proposer));
     let mut reasons = Vec::new();
     for signer in signers {
         match proposal.grant {
             Some(id) => {
-                reasons.extend(grant::against(world, dossier, id, signer.key, GrantPurpose::Propose, now_ms));
+                let purpose = GrantPurpose::Propose;
+                reasons.extend(grant::against(world, dossier, id, signer.key, purpose, tier, now_ms));
             }
             None => {
                 let level = world.level(&signer.key, &proposal.slot);

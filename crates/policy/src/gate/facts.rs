@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use dossier::{Actor, Code, Dossier, Reason, World};
+use dossier::{Actor, Code, Dossier, RealmAct, Reason, World};
 use statement::PersonId;
-use statement::kind::{EvidenceKind, Level, Outcome, Tier};
+use statement::kind::{EvidenceKind, FreezeTarget, Level, Outcome, Tier};
 
 use crate::duties::{self, Action, Decision, Facts};
 use crate::gate::Rules;
@@ -93,4 +93,46 @@ pub(super) fn ask(
 /// 1 to 4 as a level, for grants that say how far they reach.
 pub(super) fn covers(granted: Level, wanted: Level) -> bool {
     wanted <= granted
+}
+
+/// What the duties are asked about an act on the realm.
+pub(super) fn realm(world: &World, act: RealmAct<'_>) -> (Action, Facts) {
+    let mut facts = Facts {
+        proposers: BTreeSet::new(),
+        examiners: BTreeSet::new(),
+        compliance: BTreeSet::new(),
+        approvers: BTreeSet::new(),
+        operators: BTreeSet::new(),
+        tier: Tier::Minimal,
+        level: Level::Tuning,
+        approvals: 0,
+        human_approvals: 0,
+        evidence: BTreeSet::new(),
+        in_bounds: false,
+        frozen: false,
+        on_hold: false,
+        authorised_until_ms: u64::MAX,
+    };
+    match act {
+        RealmAct::Grant(grant) => {
+            facts.proposers.extend(world.actor(&grant.grantee).map(|actor| actor.person));
+            facts.tier = grant.tier_max;
+            facts.level = grant.level_max;
+            facts.authorised_until_ms = grant.expires_ms;
+            facts.frozen = world.freezes().any(|(target, _)| match target {
+                FreezeTarget::Realm => true,
+                FreezeTarget::Slot(slot) => grant.slots.contains(slot),
+                FreezeTarget::Change(_) => false,
+            });
+            (Action::Grant, facts)
+        }
+        RealmAct::Purge(purge) => {
+            facts.on_hold = purge.targets.iter().any(|target| world.is_held(target));
+            (Action::Purge, facts)
+        }
+        RealmAct::Unfreeze(_) => {
+            facts.frozen = true;
+            (Action::Unfreeze, facts)
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Whether a grant covers a change, now.
 
 use dossier::{Code, Dossier, GrantRecord, Reason, World};
-use statement::kind::GrantPurpose;
+use statement::kind::{GrantPurpose, Tier};
 use statement::{KeyId, StatementId};
 
 use super::facts::covers;
@@ -13,6 +13,7 @@ pub(super) fn against(
     id: StatementId,
     key: KeyId,
     purpose: GrantPurpose,
+    tier: Tier,
     now_ms: u64,
 ) -> Vec<Reason> {
     let Some(record) = world.grant(&id) else { return vec![Reason::new(Code::NotAuthorised, id)] };
@@ -38,6 +39,13 @@ pub(super) fn against(
     let own = record.grant.signers.iter().any(|signer| signer.person == *proposal.proposer.person());
     if !fits || own {
         reasons.push(Reason::new(Code::NotAuthorised, id));
+    }
+    if grant.tier_max < tier {
+        let code = match purpose {
+            GrantPurpose::Approve => Code::TierNotGranted,
+            GrantPurpose::Propose => Code::NotAuthorised,
+        };
+        reasons.push(Reason::new(code, id));
     }
     reasons
 }
