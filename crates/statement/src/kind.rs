@@ -30,6 +30,22 @@ pub use live::{
 };
 pub use record::{Attempt, Hold, HoldAction, Purge, Retirement};
 
+/// Shows words as statements write them: `compliance-review`, not Rust's name.
+macro_rules! shown_as_written {
+    ($($word:ty),+) => {
+        $(impl std::fmt::Display for $word {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match json::to_value(self) {
+                    Ok(Value::String(text)) => f.write_str(&text),
+                    _ => Err(std::fmt::Error),
+                }
+            }
+        })+
+    };
+}
+
+shown_as_written!(Assurance, Capacity, EvidenceKind, Isolation, Level, ModificationKind, Outcome, Role, Tier);
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident $name:literal,)+) => {
         /// A statement's content, by kind.

@@ -90,7 +90,7 @@ impl Ledger {
             if persons.len() >= threshold {
                 return Ok(of_role);
             }
-            short.push(Reason::new(Code::Threshold, format!("{role:?}: {} of {threshold}", persons.len())));
+            short.push(Reason::new(Code::Threshold, format!("{role}: {} of {threshold}", persons.len())));
         }
         if short.is_empty() {
             short.push(Reason::new(Code::WrongRole, body.kind().name()));
@@ -178,12 +178,12 @@ fn check_consistent(root: &TrustRoot) -> Result<(), Refusal> {
         let single =
             matches!(role, Role::Approver | Role::Automation | Role::Proposer) && rule.threshold != 1;
         if !known || rule.threshold == 0 || !reachable || single {
-            reasons.push(Reason::new(Code::RootInvalid, format!("{role:?}")));
+            reasons.push(Reason::new(Code::RootInvalid, format!("{role}")));
         }
     }
     for role in [Role::Root, Role::DirectoryOfficer, Role::PolicyOfficer] {
         if !root.roles.contains_key(&role) {
-            reasons.push(Reason::new(Code::RootInvalid, format!("{role:?}")));
+            reasons.push(Reason::new(Code::RootInvalid, format!("{role}")));
         }
     }
     let officers = root.roles.get(&Role::DirectoryOfficer).map_or(0, |rule| rule.threshold);

@@ -107,7 +107,7 @@ impl Ledger {
         let review = body.evidence == EvidenceKind::ComplianceReview;
         let role = if review { Role::Compliance } else { Role::Examiner };
         if !act.signers.iter().all(|signer| signer.roles.contains(&role)) {
-            return Err(Refusal::new(Code::EvidenceRole, format!("{:?}", body.evidence)));
+            return Err(Refusal::new(Code::EvidenceRole, format!("{}", body.evidence)));
         }
         let record = act.record(body.clone());
         let dossier = self.about(act, body.proposal)?;

@@ -31,7 +31,7 @@ impl Ledger {
             return Err(Refusal::new(Code::RoleNotDelegable, id));
         }
         if let Some(role) = body.roles.iter().find(|role| !role.delegable()) {
-            return Err(Refusal::new(Code::RoleNotDelegable, format!("{role:?}")));
+            return Err(Refusal::new(Code::RoleNotDelegable, format!("{role}")));
         }
         // A machine's key never doubles as a person's: automation stands alone.
         if body.roles.contains(&Role::Automation) && body.roles.len() > 1 {

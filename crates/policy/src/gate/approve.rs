@@ -118,7 +118,7 @@ impl Tally {
         }
         let wanted: Vec<Capacity> = rule.capacities.iter().copied().collect();
         for capacity in unmatched(&wanted, &self.capacities) {
-            reasons.push(Reason::new(Code::CapacityMissing, format!("{capacity:?}")));
+            reasons.push(Reason::new(Code::CapacityMissing, format!("{capacity}")));
         }
         if !reasons.is_empty() {
             // Why the others did not count is part of the answer.
@@ -192,7 +192,7 @@ fn against(
         }
         if !signer.capacities.contains(&body.capacity) {
             reasons
-                .push(Reason::new(Code::CapacityNotHeld, format!("{}: {:?}", signer.person, body.capacity)));
+                .push(Reason::new(Code::CapacityNotHeld, format!("{}: {}", signer.person, body.capacity)));
         }
     }
     reasons

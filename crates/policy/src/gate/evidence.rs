@@ -104,7 +104,7 @@ impl Evidence {
             let kind = finding.body.evidence;
             if finding.body.outcome == Outcome::Fail {
                 // Whoever may speak as an examiner can stop a change, listed worker or not.
-                evidence.failed.push(Reason::new(Code::EvidenceFailed, format!("{kind:?} {}", finding.id)));
+                evidence.failed.push(Reason::new(Code::EvidenceFailed, format!("{kind} {}", finding.id)));
                 continue;
             }
             let action = if kind == EvidenceKind::ComplianceReview {
@@ -135,7 +135,7 @@ impl Evidence {
         for kind in required.difference(&self.passing) {
             match self.wrong.get(kind) {
                 Some(wrong) => reasons.extend(wrong.iter().cloned()),
-                None => reasons.push(Reason::new(Code::EvidenceMissing, format!("{kind:?}"))),
+                None => reasons.push(Reason::new(Code::EvidenceMissing, format!("{kind}"))),
             }
         }
         reasons
@@ -153,7 +153,7 @@ fn against(
     let mut reasons = Vec::new();
     let body = &finding.body;
     let mut wrong = |code, about: String| reasons.push(Reason::new(code, about));
-    let about = || format!("{:?} {}", body.evidence, finding.id);
+    let about = || format!("{} {}", body.evidence, finding.id);
     if body.outcome == Outcome::Inconclusive {
         wrong(Code::EvidenceInconclusive, about());
     }
@@ -215,16 +215,16 @@ fn preconditions(
         wrong(Code::SlotMoved, format!("{} is at {}", proposal.slot, slot.state.short()));
     }
     if !definition.modifications.contains(&proposal.modification) {
-        wrong(Code::KindNotOpen, format!("{:?}", proposal.modification));
+        wrong(Code::KindNotOpen, format!("{}", proposal.modification));
     }
     if proposal.level < least_level(proposal.modification) {
-        wrong(Code::KindNotOpen, format!("{:?} at level {:?}", proposal.modification, proposal.level));
+        wrong(Code::KindNotOpen, format!("{} at level {}", proposal.modification, proposal.level));
     }
     if !proposal.contexts.is_subset(&definition.contexts) || proposal.contexts.is_empty() {
         wrong(Code::ContextNotOpen, proposal.slot.to_string());
     }
     match definition.scopes.get(&proposal.level) {
-        None => wrong(Code::KindNotOpen, format!("{:?}", proposal.level)),
+        None => wrong(Code::KindNotOpen, format!("{}", proposal.level)),
         Some(scope) if *scope != proposal.scope => wrong(Code::OtherScope, proposal.scope.to_string()),
         Some(_) => {}
     }
@@ -308,24 +308,24 @@ fn descends(target: &ServedState, dossier: &Dossier) -> bool {
 }
 
 /// Whether every component that differs is an artefact of the proposal, and every artefact makes a difference. The
-/// order of components counts: they are applied in it.
+/// order of components counts, for they are applied in it: what takes another's place stands where that stood.
 fn only_artefacts_differ(base: &ServedState, target: &ServedState, proposal: &Proposal) -> bool {
     let artefacts: BTreeSet<Digest> = proposal.artefacts.iter().map(|artefact| artefact.digest).collect();
     let old = &base.manifest.components;
     let new = &target.manifest.components;
-    let kept = |component: &&Component| !artefacts.contains(&component.digest);
     let brought: BTreeSet<Digest> = new.iter().map(|component| component.digest).collect();
     let was_there: BTreeSet<Digest> = old.iter().map(|component| component.digest).collect();
-    // Components that the artefacts take the place of: same role and name.
-    let replaced = |component: &&Component| {
-        new.iter().any(|other| {
-            artefacts.contains(&other.digest) && other.role == component.role && other.name == component.name
-        })
-    };
-    let expected: Vec<&Component> = old.iter().filter(|component| !replaced(component)).collect();
-    let actual: Vec<&Component> = new.iter().filter(kept).collect();
+    let same_place = |one: &Component, other: &Component| one.role == other.role && one.name == other.name;
+    let is_artefact = |component: &Component| artefacts.contains(&component.digest);
+    // The base with every artefact in the place it takes; against it the target without what is added.
+    let expected = old
+        .iter()
+        .map(|component| new.iter().find(|other| is_artefact(other) && same_place(other, component)).unwrap_or(component));
+    let actual = new
+        .iter()
+        .filter(|component| !is_artefact(component) || old.iter().any(|other| same_place(other, component)));
     !artefacts.is_empty()
-        && expected == actual
+        && expected.eq(actual)
         && artefacts.is_subset(&brought)
         && artefacts.is_disjoint(&was_there)
 }
@@ -336,16 +336,13 @@ fn authorisation(world: &World, dossier: &Dossier, tier: Tier, now_ms: u64) -> V
     let signers = dossier.proposal.signers.iter().filter(|signer| signer.roles.contains(&Role::Proposer));
     let mut reasons = Vec::new();
     for signer in signers {
-        match proposal.grant {
-            Some(id) => {
-                let purpose = GrantPurpose::Propose;
-                reasons.extend(grant::against(world, dossier, id, signer.key, purpose, tier, now_ms));
-            }
-            None => {
-                let level = world.level(&signer.key, &proposal.slot);
-                if !level.is_some_and(|level| facts::covers(level, proposal.level)) {
-                    reasons.push(Reason::new(Code::NotAuthorised, signer.key));
-                }
+        if let Some(id) = proposal.grant {
+            let purpose = GrantPurpose::Propose;
+            reasons.extend(grant::against(world, dossier, id, signer.key, purpose, tier, now_ms));
+        } else {
+            let level = world.level(&signer.key, &proposal.slot);
+            if !level.is_some_and(|level| facts::covers(level, proposal.level)) {
+                reasons.push(Reason::new(Code::NotAuthorised, signer.key));
             }
         }
         if signer.kind() == ActorKind::Automation {
