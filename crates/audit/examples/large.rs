@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use audit::fixture::{Plan, Realm, Who};
 use audit::audit;
+use audit::fixture::{Plan, Realm, Who};
 use statement::kind::Level;
 
 /// Processor time of this process so far, in seconds, over all threads; none where the system does not tell.

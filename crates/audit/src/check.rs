@@ -122,7 +122,11 @@ fn leaves(export: &Export<'_>, size: u64, threads: NonZeroUsize) -> Result<(Vec<
 
 /// The leaves with their signatures checked, and the fold of them. Leaves are folded in order while the signatures of
 /// later ones are still being checked.
-fn fold(parsed: Vec<Parsed>, book: &KeyBook, threads: NonZeroUsize) -> Result<(Vec<Checked>, Ledger), AuditError> {
+fn fold(
+    parsed: Vec<Parsed>,
+    book: &KeyBook,
+    threads: NonZeroUsize,
+) -> Result<(Vec<Checked>, Ledger), AuditError> {
     let bench = Bench::new();
     let mut leaves: Vec<Checked> = Vec::with_capacity(parsed.len());
     let mut ledger = Ledger::new();
@@ -175,8 +179,10 @@ fn compare_schemas(bytes: &[u8]) -> Result<SchemaMatch, AuditError> {
         serde_json::from_slice(bytes).map_err(AuditError::SchemasForm)?;
     let ours = export::schemas();
     let known = ours.as_object().into_iter().flatten();
-    let mut different: Vec<String> =
-        known.filter(|(kind, schema)| theirs.get(*kind) != Some(schema)).map(|(kind, _)| kind.clone()).collect();
+    let mut different: Vec<String> = known
+        .filter(|(kind, schema)| theirs.get(*kind) != Some(schema))
+        .map(|(kind, _)| kind.clone())
+        .collect();
     different.extend(theirs.keys().filter(|kind| ours.get(*kind).is_none()).cloned());
     Ok(if different.is_empty() { SchemaMatch::Same } else { SchemaMatch::Different(different) })
 }

@@ -65,7 +65,9 @@ pub enum AuditError {
         index: u64,
     },
     /// The hashes are not a sequence of 32-byte hashes, or not one for each leaf of the checkpoint.
-    #[error("`{entries}` entries, `{hash_bytes}` bytes of hashes and a checkpoint of size `{size}` do not go together")]
+    #[error(
+        "`{entries}` entries, `{hash_bytes}` bytes of hashes and a checkpoint of size `{size}` do not go together"
+    )]
     LeafCount {
         /// How many entries there are.
         entries: u64,
@@ -103,7 +105,7 @@ pub enum AuditError {
         section: Section,
         /// Why.
         #[source]
-        source: MerkleError,
+        source: Box<MerkleError>,
     },
     /// A checkpoint of another log than the trust root's.
     #[error("section `{section}` is a checkpoint of log `{found}`, but the trust root's log is `{expected}`")]
@@ -124,7 +126,7 @@ pub enum AuditError {
         key: String,
         /// Why.
         #[source]
-        source: MerkleError,
+        source: Box<MerkleError>,
         /// The checkpoint, as evidence.
         checkpoint: String,
     },
@@ -141,7 +143,7 @@ pub enum AuditError {
     Cosignature {
         /// Which.
         #[source]
-        source: MerkleError,
+        source: Box<MerkleError>,
         /// The checkpoint, as evidence.
         checkpoint: String,
     },
@@ -152,7 +154,7 @@ pub enum AuditError {
         root: StatementId,
         /// Why.
         #[source]
-        source: MerkleError,
+        source: Box<MerkleError>,
     },
     /// No trust root took effect.
     #[error("no trust root takes effect in the log")]
@@ -198,7 +200,7 @@ pub enum AuditError {
         number: u64,
         /// Why.
         #[source]
-        source: MerkleError,
+        source: Box<MerkleError>,
     },
     /// A proof against another checkpoint than the export's.
     #[error("proof `{number}` is against another checkpoint than the export's")]
@@ -224,7 +226,9 @@ pub enum AuditError {
         proof: String,
     },
     /// The proofs are not one for each release order, in order.
-    #[error("the proofs are not one for each release order: proof `{number}` should be about leaf `{expected:?}`, and is about `{found:?}`")]
+    #[error(
+        "the proofs are not one for each release order: proof `{number}` should be about leaf `{expected:?}`, and is about `{found:?}`"
+    )]
     ProofSet {
         /// Which, counted from 0.
         number: u64,
@@ -260,7 +264,9 @@ impl AuditError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotAnExport => "CS-AUD-001",
-            Self::Header { .. } | Self::HeaderJson(_) | Self::HeaderShape(_) | Self::HeaderRealm(_) => "CS-AUD-002",
+            Self::Header { .. } | Self::HeaderJson(_) | Self::HeaderShape(_) | Self::HeaderRealm(_) => {
+                "CS-AUD-002"
+            }
             Self::SectionOrder { .. } => "CS-AUD-003",
             Self::SectionMissing { .. } => "CS-AUD-004",
             Self::Length { .. } => "CS-AUD-005",
@@ -325,7 +331,9 @@ impl AuditError {
                 "compare with the id and key that you got from elsewhere; if those are right, this is another realm's \
                  or a forged export"
             }
-            Self::TrustRootKeys { .. } | Self::NoTrustRoot => "the realm has no usable trust root: ask its owner",
+            Self::TrustRootKeys { .. } | Self::NoTrustRoot => {
+                "the realm has no usable trust root: ask its owner"
+            }
             Self::Stopped(stop) => stop.hint(),
             Self::Inconsistent(split) => split.hint(),
             Self::ProofCheckpoint { .. } | Self::BadProof { .. } | Self::ProofSet { .. } => {

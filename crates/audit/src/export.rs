@@ -39,11 +39,11 @@ use statement::{Digest, RealmId, json};
 use crate::error::AuditError;
 
 pub use attachment::{Attachment, attachments};
-pub(crate) use framing::{count, hashes, proofs};
 pub use framing::entries;
+pub(crate) use framing::{count, hashes, proofs};
+pub(crate) use write::Nodes;
 #[cfg(test)]
 pub(crate) use write::assemble;
-pub(crate) use write::Nodes;
 pub use write::{Finished, Writer, schemas};
 
 /// The first line of an export.
@@ -170,7 +170,8 @@ impl<'a> Export<'a> {
         for (name, entry) in listed {
             let length = usize::try_from(entry.bytes).ok();
             let split = length.and_then(|length| rest.split_at_checked(length));
-            let (bytes, after) = split.ok_or(AuditError::Header { reason: "a section is longer than the file" })?;
+            let (bytes, after) =
+                split.ok_or(AuditError::Header { reason: "a section is longer than the file" })?;
             let digest = Digest::of(bytes);
             if digest != entry.sha256 {
                 return Err(AuditError::SectionDigest { name, expected: entry.sha256, found: digest });
@@ -218,7 +219,8 @@ fn list(entries: &[wire::Entry]) -> Result<Vec<(Section, &wire::Entry)>, AuditEr
     }
     let is_there = |wanted: Section| listed.iter().any(|(section, _)| *section == wanted);
     let needed = Section::ALL.into_iter().filter(|section| section.is_required());
-    let pair = [(Section::FromCheckpoint, Section::Consistency), (Section::Consistency, Section::FromCheckpoint)];
+    let pair =
+        [(Section::FromCheckpoint, Section::Consistency), (Section::Consistency, Section::FromCheckpoint)];
     let paired = pair.into_iter().filter(|(one, _)| is_there(*one)).map(|(_, other)| other);
     match needed.chain(paired).find(|section| !is_there(*section)) {
         Some(name) => Err(AuditError::SectionMissing { name }),

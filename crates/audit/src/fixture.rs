@@ -24,9 +24,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use dossier::{Applied, Checked, KeyBook, Ledger, replay};
-use merkle::{
-    Checkpoint, Cosigner as _, Ed25519Cosigner, Ed25519NoteSigner, SignedCheckpoint, leaf_hash,
-};
+use merkle::{Checkpoint, Cosigner as _, Ed25519Cosigner, Ed25519NoteSigner, SignedCheckpoint, leaf_hash};
 use policy::gate::Bench;
 use statement::kind::Body;
 use statement::{Digest, Envelope, RealmId, Statement, StatementId, Tracking, leaf};
@@ -190,7 +188,8 @@ impl Realm {
         let checkpoint = Checkpoint::new(&self.origin(), size, nodes.root()).expect("a sound checkpoint");
         let mut signed = checkpoint.sign(&[&self.log_signer()]).expect("the log signs");
         for witness in self.witnesses().iter().take(witnesses) {
-            let line = witness.cosign(signed.note().text(), self.now_ms / 1000 + 10).expect("the witness cosigns");
+            let line =
+                witness.cosign(signed.note().text(), self.now_ms / 1000 + 10).expect("the witness cosigns");
             signed.add(line).expect("few cosignatures");
         }
         signed
@@ -230,7 +229,8 @@ impl Realm {
 
     /// The log's key.
     pub fn log_signer(&self) -> Ed25519NoteSigner {
-        Ed25519NoteSigner::from_seed(&self.origin(), &seed(&format!("log of {}", self.id))).expect("a sound name")
+        Ed25519NoteSigner::from_seed(&self.origin(), &seed(&format!("log of {}", self.id)))
+            .expect("a sound name")
     }
 
     /// The two witnesses' keys.

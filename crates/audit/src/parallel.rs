@@ -28,7 +28,8 @@ pub(crate) fn in_runs<T: Send, U: Send>(
     std::thread::scope(|scope| {
         let work = &work;
         let handles: Vec<_> = runs.into_iter().map(|run| scope.spawn(move || work(run))).collect();
-        let done: Vec<_> = handles.into_iter().map(|handle| handle.join().unwrap_or(Err(AuditError::Worker))).collect();
+        let done: Vec<_> =
+            handles.into_iter().map(|handle| handle.join().unwrap_or(Err(AuditError::Worker))).collect();
         for answer in done {
             answers.extend(answer?);
         }
@@ -73,8 +74,11 @@ pub(crate) fn in_order<T: Send, U: Send>(
         let outcome = take_in_order(batches, &wait, &mut take);
         drop(wait);
         // Every thread is waited for, or one that ended early would end this one too.
-        let ended = handles.into_iter().fold(true, |ended, handle| handle.join().is_ok() && ended);
-        outcome.and(if ended { Ok(()) } else { Err(AuditError::Worker) })
+        let mut lost = false;
+        for handle in handles {
+            lost |= handle.join().is_err();
+        }
+        outcome.and(if lost { Err(AuditError::Worker) } else { Ok(()) })
     })
 }
 

@@ -19,12 +19,12 @@ use serde::Serialize;
 use statement::{Digest, RealmId, StatementId};
 
 pub use change::{
-    ApprovalReport, Audited, ChangeReport, Counted, FindingReport, OrderReport, RejectionReport, RollbackReport,
-    ScoreReport, StageNote, VerdictReport,
+    ApprovalReport, Audited, ChangeReport, Counted, FindingReport, OrderReport, RejectionReport,
+    RollbackReport, ScoreReport, StageNote, VerdictReport,
 };
 pub use realm::{
-    AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport, ReasonNote,
-    RevokedKeyReport,
+    AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport,
+    ReasonNote, RevokedKeyReport,
 };
 pub use remark::{Remark, RemarkCode};
 
@@ -170,7 +170,8 @@ pub enum Control {
 
 impl Control {
     /// Every control.
-    pub const ALL: [Self; 5] = [Self::Authorisation, Self::Review, Self::Test, Self::Approval, Self::Deployment];
+    pub const ALL: [Self; 5] =
+        [Self::Authorisation, Self::Review, Self::Test, Self::Approval, Self::Deployment];
 }
 
 /// How many statements there are, and how many of them had effect.

@@ -82,7 +82,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let report = match patiently(&file, &expectations(arguments)?)? {
         Ok(report) => report,
         Err(error) => {
-            print(&if arguments.json { refusal::to_json(&error)? } else { refusal::render(&error, width()) })?;
+            print(&if arguments.json {
+                refusal::to_json(&error)?
+            } else {
+                refusal::render(&error, width())
+            })?;
             return Ok(ExitCode::FAILURE);
         }
     };

@@ -1,7 +1,6 @@
 //! How a refused file is told.
 
 use std::error::Error as _;
-use std::fmt::Write as _;
 
 use audit::AuditError;
 use serde_json::json;
@@ -14,12 +13,11 @@ pub(crate) fn render(error: &AuditError, width: usize) -> String {
         out.push_str(&visible(&cause));
         out.push('\n');
     }
-    out.push_str(&format!("  -> {}\n", error.hint()));
+    out.extend(["  -> ", error.hint(), "\n"]);
     for (title, text) in error.evidence() {
         let rule = "-".repeat(width.clamp(60, 100).saturating_sub(title.len() + 5));
         let text = text.lines().map(visible).collect::<Vec<_>>().join("\n");
-        // Writing to a string does not fail.
-        drop(write!(out, "\n--- {title} {rule}\n{text}\n"));
+        out.extend(["\n--- ", title, " ", &rule, "\n", &text, "\n"]);
     }
     out
 }

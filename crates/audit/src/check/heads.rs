@@ -24,7 +24,7 @@ pub(crate) struct Heads {
 /// Reads a checkpoint whose signatures nobody has checked yet.
 pub(super) fn read(export: &Export<'_>, section: Section) -> Result<SignedCheckpoint, AuditError> {
     SignedCheckpoint::parse(export.required(section)?)
-        .map_err(|source| AuditError::CheckpointForm { section, source })
+        .map_err(|source| AuditError::CheckpointForm { section, source: Box::new(source) })
 }
 
 /// Opens the checkpoints with the keys of the trust root in force.
@@ -43,18 +43,17 @@ pub(super) fn open(
     let witnesses = witnesses(root.id, &root.body)?;
     let seen = witnesses
         .seen(&checkpoint)
-        .map_err(|source| AuditError::Cosignature { source, checkpoint: text })?;
-    let from = match export.section(Section::FromCheckpoint) {
-        None => None,
-        Some(_) => {
-            // The log's key may have been another one then.
-            let keys = every_log_key(ledger, leaves)?;
-            let from = open_one(Section::FromCheckpoint, read(export, Section::FromCheckpoint)?, origin, &keys)?;
-            let proof = consistency(export.required(Section::Consistency)?)?;
-            connect(&checkpoint, &from, proof, nodes)?;
-            Some(from)
-        }
-    };
+        .map_err(|source| AuditError::Cosignature { source: Box::new(source), checkpoint: text })?;
+    let mut from = None;
+    if export.section(Section::FromCheckpoint).is_some() {
+        // The log's key may have been another one then.
+        let keys = every_log_key(ledger, leaves)?;
+        let signed = read(export, Section::FromCheckpoint)?;
+        let earlier = open_one(Section::FromCheckpoint, signed, origin, &keys)?;
+        let proof = consistency(export.required(Section::Consistency)?)?;
+        connect(&checkpoint, &earlier, proof, nodes)?;
+        from = Some(earlier);
+    }
     Ok(Heads { checkpoint, seen, from })
 }
 
@@ -69,13 +68,14 @@ fn open_one(
         MerkleError::OriginMismatch { expected, found } => AuditError::OtherLog { section, expected, found },
         source => {
             let key = keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            AuditError::LogSignature { section, key, source, checkpoint }
+            AuditError::LogSignature { section, key, source: Box::new(source), checkpoint }
         }
     })
 }
 
 fn log_key(root: StatementId, body: &TrustRoot) -> Result<VerifierKey, AuditError> {
-    VerifierKey::parse(body.log.key.as_bytes()).map_err(|source| AuditError::TrustRootKeys { root, source })
+    VerifierKey::parse(body.log.key.as_bytes())
+        .map_err(|source| AuditError::TrustRootKeys { root, source: Box::new(source) })
 }
 
 /// The log keys of all the trust roots that took effect.
@@ -96,7 +96,7 @@ fn every_log_key(ledger: &Ledger, leaves: &[Checked]) -> Result<Vec<VerifierKey>
 }
 
 fn witnesses(root: StatementId, body: &TrustRoot) -> Result<WitnessPolicy, AuditError> {
-    let unusable = |source| AuditError::TrustRootKeys { root, source };
+    let unusable = |source| AuditError::TrustRootKeys { root, source: Box::new(source) };
     let keys = body.witnesses.keys.iter().map(|witness| VerifierKey::parse(witness.key.as_bytes()));
     let keys = keys.collect::<Result<Vec<_>, _>>().map_err(unusable)?;
     let threshold = usize::try_from(body.witnesses.threshold).unwrap_or(usize::MAX);
@@ -125,7 +125,11 @@ fn connect(
 ) -> Result<(), AuditError> {
     let split = |proof, error| {
         let cause = SplitCause::Unconnected { proof, error };
-        AuditError::Inconsistent(Box::new(SplitView { ours: later.to_bytes(), theirs: earlier.to_bytes(), cause }))
+        AuditError::Inconsistent(Box::new(SplitView {
+            ours: later.to_bytes(),
+            theirs: earlier.to_bytes(),
+            cause,
+        }))
     };
     let (old, new) = (earlier.size(), later.size());
     if old > new {

@@ -2,8 +2,8 @@
 
 use dossier::Checked;
 use merkle::{LogProof, VerifiedCheckpoint, verify_inclusion};
-use statement::kind::Kind;
 use statement::Content;
+use statement::kind::Kind;
 
 use crate::error::AuditError;
 use crate::export::{self, Nodes};
@@ -19,7 +19,8 @@ pub(super) fn check(
     let ours = checkpoint.to_bytes();
     let mut number = 0;
     for bytes in export::proofs(bytes)? {
-        let proof = LogProof::parse(bytes).map_err(|source| AuditError::ProofText { number, source })?;
+        let proof = LogProof::parse(bytes)
+            .map_err(|source| AuditError::ProofText { number, source: Box::new(source) })?;
         let index = proof.index();
         let expected = orders.next();
         let expected = expected.map(Checked::index);

@@ -4,8 +4,8 @@ mod tampered;
 
 use std::collections::BTreeMap;
 
-use statement::kind::{Capacity, EvidenceKind};
 use statement::Tracking;
+use statement::kind::{Capacity, EvidenceKind};
 
 use super::*;
 use crate::fixture::{Plan, Realm, Who};
@@ -72,7 +72,8 @@ fn a_record_with_everything_in_order_is_clean() {
 fn the_number_of_threads_does_not_matter() {
     let realm = busy();
     let file = realm.export();
-    let with = |threads| Expectations { threads: NonZeroUsize::new(threads).unwrap(), ..realm.expectations() };
+    let with =
+        |threads| Expectations { threads: NonZeroUsize::new(threads).unwrap(), ..realm.expectations() };
     let one = audit(&file, &with(1)).unwrap();
     for threads in [2, 3, 7, 1000] {
         assert_eq!(audit(&file, &with(threads)).unwrap(), one);

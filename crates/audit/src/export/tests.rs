@@ -115,7 +115,7 @@ fn the_file_ends_where_its_sections_end() {
     }
     let huge = 9_007_199_254_740_991_u64;
     let entry = format!(r#"{{"bytes":{huge},"name":"checkpoint","sha256":"{}"}}"#, Digest::of(b""));
-    let header = format!(r#"{{"realm":"example","sections":[{}]}}"#, entry);
+    let header = format!(r#"{{"realm":"example","sections":[{entry}]}}"#);
     refused(&with_header(&header, b""), "CS-AUD-004");
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use merkle::{Frontier, Hash, HashReader, LogProof, SignedCheckpoint, consistency_proof, inclusion_proof, leaf_hash};
+use merkle::{
+    Frontier, Hash, HashReader, LogProof, SignedCheckpoint, consistency_proof, inclusion_proof, leaf_hash,
+};
 use statement::kind::Kind;
 use statement::{Bytes, Content, Digest, Leaf, RealmId, json, schema};
 
@@ -54,7 +56,13 @@ impl Finished {
 impl Writer {
     /// An export of a realm, without entries yet.
     pub fn new(realm: RealmId) -> Self {
-        Self { realm, entries: Vec::new(), nodes: Nodes::default(), orders: Vec::new(), attachments: BTreeMap::new() }
+        Self {
+            realm,
+            entries: Vec::new(),
+            nodes: Nodes::default(),
+            orders: Vec::new(),
+            attachments: BTreeMap::new(),
+        }
     }
 
     /// Takes the next entry of the log, from leaf 0 on, exactly as it is logged.
@@ -85,7 +93,9 @@ impl Writer {
         let signed = read_checkpoint(Section::Checkpoint, checkpoint)?;
         let size = signed.claims().size();
         if size != self.nodes.frontier.size() {
-            return Err(AuditError::Unwritable { what: "a checkpoint of another size than the entries taken" });
+            return Err(AuditError::Unwritable {
+                what: "a checkpoint of another size than the entries taken",
+            });
         }
         let mut sections = BTreeMap::from([
             (Section::Checkpoint, checkpoint.to_vec()),
@@ -149,7 +159,8 @@ pub fn schemas() -> serde_json::Value {
 }
 
 fn read_checkpoint(section: Section, bytes: &[u8]) -> Result<SignedCheckpoint, AuditError> {
-    SignedCheckpoint::parse(bytes).map_err(|source| AuditError::CheckpointForm { section, source })
+    SignedCheckpoint::parse(bytes)
+        .map_err(|source| AuditError::CheckpointForm { section, source: Box::new(source) })
 }
 
 /// Whether the entry is a release order that can be read.

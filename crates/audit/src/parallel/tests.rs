@@ -10,7 +10,10 @@ fn answers_are_joined_in_order() {
         for count in [1, 2, 3, 8] {
             let doubled = |run: Vec<usize>| run.into_iter().map(|item| item * 2).collect::<Vec<_>>();
             let expected: Vec<usize> = (0..total).map(|item| item * 2).collect();
-            assert_eq!(in_runs((0..total).collect(), threads(count), |run| Ok(doubled(run))).unwrap(), expected);
+            assert_eq!(
+                in_runs((0..total).collect(), threads(count), |run| Ok(doubled(run))).unwrap(),
+                expected
+            );
             let mut taken = Vec::new();
             let take = |batch: Vec<usize>| {
                 taken.extend(batch);

@@ -6,8 +6,8 @@ use dossier::{Dossier, Recorded, World};
 use schemars::JsonSchema;
 use serde::Serialize;
 use statement::kind::{
-    Approval, Artefact, Capacity, EvidenceKind, Finding, GateDecision, Isolation, Level, ModificationKind, Outcome,
-    Proposer, Stage, Tier,
+    Approval, Artefact, Capacity, EvidenceKind, Finding, GateDecision, Isolation, Level, ModificationKind,
+    Outcome, Proposer, Stage, Tier,
 };
 use statement::{ChangeId, Digest, Name, PersonId, SlotId, StateId, StatementId};
 
@@ -244,8 +244,12 @@ impl ChangeReport {
                     vector: verdict.body.score.vector.clone(),
                 },
             }),
-            findings: in_order(dossier.findings.values().map(|found| finding(world, found)), |found| found.index),
-            approvals: in_order(dossier.approvals.values().map(|given| approval(dossier, given)), |it| it.index),
+            findings: in_order(dossier.findings.values().map(|found| finding(world, found)), |found| {
+                found.index
+            }),
+            approvals: in_order(dossier.approvals.values().map(|given| approval(dossier, given)), |it| {
+                it.index
+            }),
             rejection: dossier.rejection.as_ref().map(|rejection| RejectionReport {
                 id: rejection.id,
                 index: rejection.index,

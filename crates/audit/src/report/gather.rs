@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use dossier::{Checked, Code, Refusal};
+use merkle::VerifiedCheckpoint;
 use statement::{Body, ChangeId, Content, Digest, Leaf};
 
 use super::change::ChangeReport;
 use super::realm::{
-    AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport, ReasonNote,
-    RevokedKeyReport,
+    AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport,
+    ReasonNote, RevokedKeyReport,
 };
 use super::remark::{Remark, RemarkCode};
 use super::text;
@@ -49,7 +50,8 @@ impl Report {
             attachments: attachments(record),
         };
         let from = report.population.from;
-        report.population.changes = count(report.changes.iter().filter(|change| change.is_since(from)).count());
+        report.population.changes =
+            count(report.changes.iter().filter(|change| change.is_since(from)).count());
         report.reasons = reasons(&report);
         report.warnings = warnings(record, &report);
         if !report.reasons.is_empty() {
@@ -70,7 +72,7 @@ struct Leaves {
 
 impl Leaves {
     fn read(record: &Record<'_>) -> Self {
-        let from = record.heads.from.as_ref().map_or(0, |head| head.size());
+        let from = record.heads.from.as_ref().map_or(0, VerifiedCheckpoint::size);
         let population = Population {
             from,
             to: count(record.leaves.len()),
@@ -103,7 +105,8 @@ impl Leaves {
 
     fn count(&mut self, entry: &Checked, is_effective: bool) {
         let kinds = self.population.kinds.entry(kind_name(entry).to_owned()).or_default();
-        let control = body(entry).and_then(control).and_then(|control| self.population.controls.get_mut(&control));
+        let control =
+            body(entry).and_then(control).and_then(|control| self.population.controls.get_mut(&control));
         let effective = u64::from(is_effective);
         for count in [Some(kinds), control].into_iter().flatten() {
             count.statements += 1;
@@ -293,7 +296,8 @@ fn attachments(record: &Record<'_>) -> Vec<AttachmentReport> {
         for leaf in record.leaves.iter().filter_map(|entry| entry.leaf().ok()) {
             // Digests stand in payloads as strings of 64 digits, whatever the kind.
             let strings = leaf.envelope.payload.as_slice().split(|byte| *byte == b'"');
-            let digests = strings.filter(|text| text.len() == 64).filter_map(|text| std::str::from_utf8(text).ok());
+            let digests =
+                strings.filter(|text| text.len() == 64).filter_map(|text| std::str::from_utf8(text).ok());
             for digest in digests.filter_map(|text| text.parse::<Digest>().ok()) {
                 if let Some(first @ None) = named.get_mut(&digest) {
                     *first = Some(leaf.index);
@@ -321,7 +325,9 @@ fn reasons(report: &Report) -> Vec<Remark> {
     for witness in &head.witnesses {
         // A witness that saw the checkpoint saw its last leaf.
         let earliest_ms = witness.times_s.first().map(|time| time.saturating_mul(1000));
-        if let Some(seen_ms) = earliest_ms.filter(|seen| head.last_stamp_ms > seen.saturating_add(CLOCK_AHEAD_MS)) {
+        if let Some(seen_ms) =
+            earliest_ms.filter(|seen| head.last_stamp_ms > seen.saturating_add(CLOCK_AHEAD_MS))
+        {
             let (stamp, seen) = (text::utc(head.last_stamp_ms), text::utc(seen_ms));
             let text = format!("the last leaf is stamped {stamp}; `{}` saw it at {seen}", witness.name);
             reasons.push(Remark::new(RemarkCode::StampAhead, text));
@@ -362,10 +368,16 @@ fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     }
     for act in &report.emergencies {
         let due = text::utc(act.review_by_ms);
-        warn(RemarkCode::Emergency, format!("leaf {}: `{}` on `{}`, review due {due}", act.index, act.action, act.slot));
+        warn(
+            RemarkCode::Emergency,
+            format!("leaf {}: `{}` on `{}`, review due {due}", act.index, act.action, act.slot),
+        );
     }
-    let without = |code: Code| report.noops.iter().filter(|it| it.reasons.iter().any(|r| r.code == code.as_str())).count();
-    for (code, remark) in [(Code::Malformed, RemarkCode::Malformed), (Code::OpaqueKind, RemarkCode::Unknown)] {
+    let without = |code: Code| {
+        report.noops.iter().filter(|it| it.reasons.iter().any(|r| r.code == code.as_str())).count()
+    };
+    for (code, remark) in [(Code::Malformed, RemarkCode::Malformed), (Code::OpaqueKind, RemarkCode::Unknown)]
+    {
         let leaves = without(code);
         if leaves > 0 {
             warn(remark, format!("{leaves} leaves"));
@@ -377,4 +389,3 @@ fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     }
     warnings
 }
-

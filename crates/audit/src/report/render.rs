@@ -41,9 +41,13 @@ impl Report {
         let mut page = Page { out: String::new(), width: width.max(WIDTH_MIN) };
         self.render_outcome(&mut page);
         page.section("What this proves");
-        PROVES.iter().for_each(|text| page.item(text));
+        for text in PROVES {
+            page.item(text);
+        }
         page.section("What this does not prove");
-        PROVES_NOT.iter().for_each(|text| page.item(text));
+        for text in PROVES_NOT {
+            page.item(text);
+        }
         self.render_identity(&mut page);
         self.render_population(&mut page);
         self.render_changes(&mut page);
@@ -101,7 +105,8 @@ impl Report {
         let seen = self.checkpoint.witnesses.len();
         page.pair("witnesses", &format!("{seen} of {} that are asked for", self.checkpoint.witnesses_needed));
         for witness in &self.checkpoint.witnesses {
-            let times: Vec<String> = witness.times_s.iter().map(|time| utc(time.saturating_mul(1000))).collect();
+            let times: Vec<String> =
+                witness.times_s.iter().map(|time| utc(time.saturating_mul(1000))).collect();
             page.pair("", &format!("{} saw it {}", witness.name, times.join(", ")));
         }
     }
@@ -124,9 +129,15 @@ impl Report {
             vec![name, count.statements.to_string(), count.effective.to_string(), without.to_string()]
         };
         let heading = |first| {
-            [(first, Fit::Cut), ("statements", Fit::Whole), ("with effect", Fit::Whole), ("without", Fit::Whole)]
+            [
+                (first, Fit::Cut),
+                ("statements", Fit::Whole),
+                ("with effect", Fit::Whole),
+                ("without", Fit::Whole),
+            ]
         };
-        let rows: Vec<_> = population.controls.iter().map(|(control, count)| row(word(control), *count)).collect();
+        let rows: Vec<_> =
+            population.controls.iter().map(|(control, count)| row(word(control), *count)).collect();
         page.table(&heading("control"), &rows);
         page.line("");
         let rows: Vec<_> = population.kinds.iter().map(|(kind, count)| row(kind.clone(), *count)).collect();
@@ -163,7 +174,8 @@ impl Report {
         if !self.noops.is_empty() {
             page.section("Leaves without effect");
             for noop in self.noops.iter().take(ROWS_MAX) {
-                let about = noop.change.as_ref().map(|change| format!(" on {}", change.short())).unwrap_or_default();
+                let about =
+                    noop.change.as_ref().map(|change| format!(" on {}", change.short())).unwrap_or_default();
                 page.item(&format!("leaf {}, {}{about}: {}", noop.index, noop.kind, notes(&noop.reasons)));
             }
             page.left_out(self.noops.len());
@@ -232,15 +244,22 @@ impl Report {
         }
         if let Some(verdict) = &change.verdict {
             let (outcome, tier) = (word(&verdict.outcome), word(&verdict.score.tier));
-            page.pair("verdict", &format!("leaf {}: {outcome}, tier {tier}, {}", verdict.index, verdict.score.vector));
+            page.pair(
+                "verdict",
+                &format!("leaf {}: {outcome}, tier {tier}, {}", verdict.index, verdict.score.vector),
+            );
         }
         for finding in &change.findings {
             let (evidence, outcome) = (word(&finding.evidence), word(&finding.outcome));
             let by = join(&finding.persons);
-            page.pair("finding", &format!("leaf {}: {evidence}: {outcome}, {} by {by}", finding.index, finding.examiner));
+            page.pair(
+                "finding",
+                &format!("leaf {}: {evidence}: {outcome}, {} by {by}", finding.index, finding.examiner),
+            );
         }
         for approval in &change.approvals {
-            let (by, capacity, counted) = (join(&approval.persons), word(&approval.capacity), word(&approval.counted));
+            let (by, capacity, counted) =
+                (join(&approval.persons), word(&approval.capacity), word(&approval.counted));
             page.pair("approval", &format!("leaf {}: {by}, {capacity}, counted: {counted}", approval.index));
         }
         if let Some(rejection) = &change.rejection {
@@ -248,12 +267,16 @@ impl Report {
             page.pair("rejection", &format!("leaf {}: {by}: {}", rejection.index, rejection.reason));
         }
         if let Some(order) = &change.order {
-            let revoked = order.revoked_at.map(|index| format!(", REVOKED at leaf {index}")).unwrap_or_default();
+            let revoked =
+                order.revoked_at.map(|index| format!(", REVOKED at leaf {index}")).unwrap_or_default();
             let (by, until) = (join(&order.persons), utc(order.serve_until_ms));
             page.pair("order", &format!("leaf {}: {by}, {}, until {until}{revoked}", order.index, order.id));
         }
         for stage in &change.stages {
-            page.pair("stage", &format!("leaf {}: {}: {}", stage.index, word(&stage.stage), word(&stage.decision)));
+            page.pair(
+                "stage",
+                &format!("leaf {}: {}: {}", stage.index, word(&stage.stage), word(&stage.decision)),
+            );
         }
         if change.incidents > 0 {
             page.pair("incidents", &change.incidents.to_string());
@@ -327,7 +350,9 @@ impl Page {
     }
 
     fn pair(&mut self, name: &str, value: &str) {
-        self.out.push_str(&format!("  {name:<17} "));
+        self.out.push_str("  ");
+        self.out.push_str(name);
+        self.out.extend(std::iter::repeat_n(' ', 18_usize.saturating_sub(name.len())));
         wrap(&mut self.out, value, self.width, 20);
     }
 

@@ -55,8 +55,11 @@ fn the_json_form_obeys_its_schema() {
 #[test]
 fn every_control_is_counted() {
     let report = report();
-    let counts: Vec<(u64, u64)> =
-        Control::ALL.iter().map(|control| &report.population.controls[control]).map(|it| (it.statements, it.effective)).collect();
+    let counts: Vec<(u64, u64)> = Control::ALL
+        .iter()
+        .map(|control| &report.population.controls[control])
+        .map(|it| (it.statements, it.effective))
+        .collect();
     // Two levels; two reviews and two tests on each of three changes; three approvals of two changes and one that
     // does not count; two orders and a rollback.
     assert_eq!(counts, [(2, 2), (6, 6), (6, 6), (7, 6), (3, 3)]);

@@ -65,7 +65,8 @@ pub(super) enum Fit {
 
 /// Rows under a heading, in columns as wide as they need, cut where `width` does not suffice.
 pub(super) fn table(out: &mut String, heading: &[(&str, Fit)], rows: &[Vec<String>], width: usize) {
-    let mut widths: Vec<(Fit, usize)> = heading.iter().map(|(title, fit)| (*fit, title.chars().count())).collect();
+    let mut widths: Vec<(Fit, usize)> =
+        heading.iter().map(|(title, fit)| (*fit, title.chars().count())).collect();
     for row in rows {
         for ((_, widest), cell) in widths.iter_mut().zip(row) {
             *widest = (*widest).max(visible(cell).chars().count());

@@ -23,7 +23,11 @@ fn resigned(realm: &Realm, origin: &str, signer: &dyn NoteSigner) -> SignedCheck
 fn a_forged_log_signature_is_refused() {
     let realm = busy();
     let stranger = Ed25519NoteSigner::from_seed(&realm.origin(), &[9; 32]).unwrap();
-    let error = refused(&under(&realm, &resigned(&realm, &realm.origin(), &stranger)), &realm.expectations(), "CS-AUD-013");
+    let error = refused(
+        &under(&realm, &resigned(&realm, &realm.origin(), &stranger)),
+        &realm.expectations(),
+        "CS-AUD-013",
+    );
     assert!(error.evidence()[0].1.starts_with(&realm.origin()));
     // A bad signature under the right name and id.
     let head = String::from_utf8(realm.checkpoint(size(&realm), 0).to_bytes()).unwrap();

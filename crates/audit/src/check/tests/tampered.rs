@@ -135,7 +135,8 @@ fn proofs_are_one_for_each_order_and_lead_to_the_root() {
     refused(&edit(&format!("{line}\n"), ""), &expectations, "CS-AUD-026");
     // A cosignature less is another checkpoint.
     let end = text.trim_end().rfind('\n').unwrap() + 1;
-    let error = refused(&with(&[proofs[0].clone(), text.as_bytes()[..end].to_vec()]), &expectations, "CS-AUD-025");
+    let error =
+        refused(&with(&[proofs[0].clone(), text.as_bytes()[..end].to_vec()]), &expectations, "CS-AUD-025");
     assert_eq!(error.evidence().len(), 2);
     let mut cut = sections.clone();
     cut.get_mut(&Section::Proofs).unwrap().pop();
@@ -166,7 +167,9 @@ fn attachments_are_named_by_a_statement() {
     let report = audit(&whole(&sections), &realm.expectations()).unwrap();
     assert_eq!(report.attachments.len(), 1);
     // The slot's definition is the first that names the scope file.
-    let kinds = |index: u64| realm.leaves()[usize::try_from(index).unwrap()].leaf().unwrap().content.header().kind.clone();
+    let kinds = |index: u64| {
+        realm.leaves()[usize::try_from(index).unwrap()].leaf().unwrap().content.header().kind.clone()
+    };
     assert_eq!(kinds(report.attachments[0].named_by.unwrap()).as_str(), "slot");
     sections.insert(Section::Attachments, [&[0; 4][..], &3_u32.to_be_bytes(), b"abc"].concat());
     let report = audit(&whole(&sections), &realm.expectations()).unwrap();
