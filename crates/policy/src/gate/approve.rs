@@ -129,7 +129,7 @@ impl Tally {
 }
 
 /// The capacities that cannot all be filled by different persons (augmenting paths, as for bipartite matching).
-fn unmatched(wanted: &[Capacity], held: &BTreeMap<Capacity, BTreeSet<PersonId>>) -> Vec<Capacity> {
+pub(super) fn unmatched(wanted: &[Capacity], held: &BTreeMap<Capacity, BTreeSet<PersonId>>) -> Vec<Capacity> {
     let mut taken: BTreeMap<PersonId, Capacity> = BTreeMap::new();
     let mut missing = Vec::new();
     for capacity in wanted {
@@ -191,8 +191,7 @@ fn against(
             reasons.extend(automation(world, dossier, rules, examined, signer, body, now_ms));
         }
         if !signer.capacities.contains(&body.capacity) {
-            reasons
-                .push(Reason::new(Code::CapacityNotHeld, format!("{}: {}", signer.person, body.capacity)));
+            reasons.push(Reason::new(Code::CapacityNotHeld, format!("{}: {}", signer.person, body.capacity)));
         }
     }
     reasons

@@ -318,9 +318,9 @@ fn only_artefacts_differ(base: &ServedState, target: &ServedState, proposal: &Pr
     let same_place = |one: &Component, other: &Component| one.role == other.role && one.name == other.name;
     let is_artefact = |component: &Component| artefacts.contains(&component.digest);
     // The base with every artefact in the place it takes; against it the target without what is added.
-    let expected = old
-        .iter()
-        .map(|component| new.iter().find(|other| is_artefact(other) && same_place(other, component)).unwrap_or(component));
+    let expected = old.iter().map(|component| {
+        new.iter().find(|other| is_artefact(other) && same_place(other, component)).unwrap_or(component)
+    });
     let actual = new
         .iter()
         .filter(|component| !is_artefact(component) || old.iter().any(|other| same_place(other, component)));

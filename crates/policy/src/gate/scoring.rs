@@ -52,7 +52,7 @@ fn scope(dossier: &Dossier, slot: &SlotRecord, rules: &Rules<'_>) -> i64 {
 }
 
 /// `part` of `whole` in thousandths, rounded up, 1000 at most; of nothing, everything.
-fn per_mille(part: u64, whole: u64) -> i64 {
+pub(super) fn per_mille(part: u64, whole: u64) -> i64 {
     if whole == 0 {
         return 1_000;
     }

@@ -1,0 +1,16 @@
+//! The gates over a real realm: every reason, every count, and hostile sequences.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a wrong step is to fail where it stands"
+)]
+
+mod admission;
+mod approvals;
+mod automation;
+mod evidence;
+mod hostile;
+mod keys;
+mod reasons;
+mod stage;
