@@ -55,7 +55,7 @@ mod with_log {
         let failures = std::thread::scope(|scope| -> Result<Vec<SimFailure>> {
             let cores = std::thread::available_parallelism()?.get();
             let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| shared.work())).collect();
-            let joined = workers.into_iter().map(|worker| worker.join());
+            let joined = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
             let found = joined.map(|result| result.map_err(|_| anyhow::anyhow!("a simulation panicked")));
             Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
         })?;
