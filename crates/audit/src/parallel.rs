@@ -59,7 +59,9 @@ pub(crate) fn in_order<T: Send, U: Send>(
     std::thread::scope(|scope| {
         let (done, wait) = mpsc::channel();
         let mut handles = Vec::new();
-        for _ in 0..threads.get().min(batches) {
+        // This thread takes the answers, which is work as well.
+        let helpers = threads.get().saturating_sub(1).max(1);
+        for _ in 0..helpers.min(batches) {
             let (done, next, work) = (done.clone(), &next, &work);
             handles.push(scope.spawn(move || {
                 while let Some((number, batch)) = next() {
