@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use statement::{Digest, RealmId, StatementId};
+use statement::{Digest, PersonId, RealmId, StatementId};
 
 pub use change::{
     ApprovalReport, Audited, ChangeReport, Counted, FindingReport, OrderReport, RejectionReport,
@@ -118,7 +118,7 @@ pub struct CheckpointReport {
     pub last_stamp_ms: u64,
     /// The trust root's witnesses that have cosigned.
     pub witnesses: Vec<WitnessReport>,
-    /// How many the trust root asks for.
+    /// How many, run by different persons, the trust root asks for.
     pub witnesses_needed: u32,
 }
 
@@ -127,6 +127,9 @@ pub struct CheckpointReport {
 pub struct WitnessReport {
     /// Its name.
     pub name: String,
+    /// Who runs it: two witnesses of one person count once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     /// When it says it did, seconds since the Unix epoch, rising.
     pub times_s: Vec<u64>,
 }

@@ -1,9 +1,10 @@
 //! From the checked record to the report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dossier::{Checked, Code, Refusal};
-use merkle::VerifiedCheckpoint;
+use dossier::{Checked, Code, Current, Refusal};
+use merkle::{VerifiedCheckpoint, WitnessSeen};
+use statement::kind::{TrustRoot, WitnessKey};
 use statement::{Body, ChangeId, Content, Digest, Leaf};
 
 use super::change::ChangeReport;
@@ -228,14 +229,17 @@ fn checkpoint(record: &Record<'_>) -> CheckpointReport {
         size: head.size(),
         root: *head.root(),
         last_stamp_ms: world.stamp_ms(),
-        witnesses: record
-            .heads
-            .seen
-            .iter()
-            .map(|seen| WitnessReport { name: seen.name().to_owned(), times_s: seen.times().to_vec() })
-            .collect(),
+        witnesses: record.heads.seen.iter().map(|seen| witness(world.root(), seen)).collect(),
         witnesses_needed: world.root().map_or(0, |root| root.body.witnesses.threshold),
     }
+}
+
+fn witness(root: Option<&Current<TrustRoot>>, seen: &WitnessSeen) -> WitnessReport {
+    // A verifier key is its name, `+` and the rest.
+    let is_its = |witness: &&WitnessKey| witness.key.split('+').next() == Some(seen.name());
+    let key = root.and_then(|root| root.body.witnesses.keys.iter().find(is_its));
+    let person = key.map(|key| key.person.clone());
+    WitnessReport { name: seen.name().to_owned(), person, times_s: seen.times().to_vec() }
 }
 
 fn changes(record: &Record<'_>, noops: &[NoOpReport]) -> Vec<ChangeReport> {
@@ -317,7 +321,9 @@ fn attachments(record: &Record<'_>) -> Vec<AttachmentReport> {
 fn reasons(report: &Report) -> Vec<Remark> {
     let mut reasons = Vec::new();
     let head = &report.checkpoint;
-    let seen = head.witnesses.len();
+    // Who runs two witnesses is one.
+    let seen =
+        head.witnesses.iter().filter_map(|witness| witness.person.as_ref()).collect::<BTreeSet<_>>().len();
     if count(seen) < u64::from(head.witnesses_needed) {
         let text = format!("unwitnessed: {seen} of {}", head.witnesses_needed);
         reasons.push(Remark::new(RemarkCode::Unwitnessed, text));
@@ -346,9 +352,6 @@ fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     }
     if record.expectations.now_ms.is_some_and(|now_ms| now_ms >= report.trust.expires_ms) {
         warn(RemarkCode::RootExpired, format!("it ended {}", text::utc(report.trust.expires_ms)));
-    }
-    if report.checkpoint.witnesses_needed == 0 {
-        warn(RemarkCode::NoWitnessNeeded, "unwitnessed: 0 of 0".to_owned());
     }
     if let SchemaMatch::Different(kinds) = &record.schemas {
         warn(RemarkCode::SchemasDiffer, format!("of: {}", kinds.join(", ")));

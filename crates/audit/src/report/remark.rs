@@ -55,9 +55,6 @@ remarks! {
     RootExpired "CS-AUD-051"
         "the trust root in force has expired"
         "nothing new is admitted until it is rotated",
-    NoWitnessNeeded "CS-AUD-052"
-        "the trust root asks for no witness"
-        "nobody but the log vouches that all see one history",
     SchemasDiffer "CS-AUD-053"
         "the export's schemas are not this program's"
         "the export was made by another version of Countersign",

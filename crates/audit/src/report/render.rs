@@ -107,7 +107,8 @@ impl Report {
         for witness in &self.checkpoint.witnesses {
             let times: Vec<String> =
                 witness.times_s.iter().map(|time| utc(time.saturating_mul(1000))).collect();
-            page.pair("", &format!("{} saw it {}", witness.name, times.join(", ")));
+            let by = witness.person.as_ref().map_or("nobody", |person| person.as_str());
+            page.pair("", &format!("{}, run by {by}, saw it {}", witness.name, times.join(", ")));
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dossier::Code;
 use statement::kind::{
     Attempt, BreakGlass, Freeze, FreezeAction, FreezeTarget, Purge, Revocation, RevocationTarget, Slot,
+    WitnessKey, Witnesses,
 };
 use statement::{Digest, Envelope};
 
@@ -76,21 +77,34 @@ fn a_trust_root_whose_keys_cannot_be_read_is_useless() {
     refused(&realm.export(), &Expectations::none(), "CS-AUD-016");
     let mut realm = Realm::found("example");
     let mut root = realm.trust_root();
-    root.witnesses.threshold = 3;
+    let person = root.witnesses.keys.first().unwrap().person.clone();
+    root.witnesses.keys.insert(WitnessKey { key: "witness.invalid+00000000+AAAA".to_owned(), person });
     realm.establish(&Tracking::Realm, root, &[Who::RootOne, Who::RootTwo]);
     refused(&realm.export(), &Expectations::none(), "CS-AUD-016");
 }
 
 #[test]
-fn a_realm_without_witnesses_is_told() {
+fn two_witnesses_of_one_person_count_once() {
     let mut realm = Realm::found("example");
     let mut root = realm.trust_root();
-    root.witnesses.threshold = 0;
+    let mut keys: Vec<_> = root.witnesses.keys.iter().cloned().collect();
+    let third = merkle::Ed25519Cosigner::from_seed("witness-three.invalid", &[5; 32]).unwrap();
+    let person = keys[0].person.clone();
+    keys.push(WitnessKey { key: merkle::Cosigner::verifier(&third).to_string(), person });
+    root.witnesses = Witnesses { keys: keys.iter().cloned().collect(), threshold: 2 };
     realm.establish(&Tracking::Realm, root, &[Who::RootOne, Who::RootTwo]);
-    let file = realm.export_with(&realm.checkpoint(1, 0), None).to_bytes();
+    let mut head = realm.checkpoint(1, 1);
+    let line = merkle::Cosigner::cosign(&third, head.note().text(), realm.now_ms() / 1000).unwrap();
+    head.add(line).unwrap();
+    let report = audit(&realm.export_with(&head, None).to_bytes(), &realm.expectations()).unwrap();
     // Nothing there names the scope file that the fixture exports.
-    let warnings = [RemarkCode::NoWitnessNeeded, RemarkCode::AttachmentUnnamed];
-    remarks(&audit(&file, &realm.expectations()).unwrap(), &[], &warnings);
+    remarks(&report, &[RemarkCode::Unwitnessed], &[RemarkCode::AttachmentUnnamed]);
+    assert_eq!(
+        (report.checkpoint.witnesses.len(), report.reasons[0].text.as_str()),
+        (2, "unwitnessed: 1 of 2")
+    );
+    let report = audit(&realm.export(), &realm.expectations()).unwrap();
+    remarks(&report, &[], &[RemarkCode::AttachmentUnnamed]);
 }
 
 #[test]
