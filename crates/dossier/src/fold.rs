@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use statement::kind::{Approval, FreezeTarget, Grant, Purge, ReleaseOrder, Verdict};
+use statement::kind::{Approval, FreezeTarget, Grant, Policy, Purge, ReleaseOrder, Verdict};
 use statement::{Body, ChangeId, Content, KeyId, RealmId, Statement, StatementError, StatementId};
 
 use crate::actor::Actor;
@@ -29,6 +29,8 @@ pub struct Moment {
 /// An act on the realm that duties speak about.
 #[derive(Debug, Clone, Copy)]
 pub enum RealmAct<'a> {
+    /// Putting a policy in force: one that cannot be used, or would lock the realm, must not be.
+    Policy(&'a Policy),
     /// Giving an authorisation.
     Grant(&'a Grant),
     /// Destroying content.

@@ -88,8 +88,8 @@ codes! {
         "a person grants to another, for a time within the policy's limit, and renews only their like",
     RevocationInvalid "CS-FLD-024" "there is nothing such to revoke, or the signers may not revoke it"
         "directory officers revoke keys, approvers grants, operators orders",
-    FreezeEnd "CS-FLD-025" "only the policy officers' quorum ends a freeze"
-        "collect the policy officers' signatures",
+    FreezeEnd "CS-FLD-025" "there is no such freeze to end"
+        "`countersign list` shows what is frozen",
     WrongState "CS-FLD-026" "the change is not at the point where this can happen"
         "look at the change with `countersign show`",
     OrderUnknown "CS-FLD-027" "there is no such order in force"
@@ -186,7 +186,7 @@ codes! {
         "another order, a rollback or a retirement has taken its place",
     DriftBudget "CS-GATE-038" "automatic changes have used up the drift that persons allowed"
         "have persons approve, which sets a new baseline",
-    TierNotGranted "CS-GATE-039" "the automation's grant does not cover the tier"
+    TierNotGranted "CS-GATE-039" "the grant does not cover the tier"
         "persons must approve",
     TimeBackwards "CS-GATE-040" "the time given is before the time floor"
         "set the clock; a gateway's time never runs back",

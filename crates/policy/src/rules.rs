@@ -164,6 +164,9 @@ fn rising(below: Tier, lower: &TierRule, tier: Tier, rule: &TierRule) -> Result<
     Err(fault(format!("tiers.{}.{falls}", tier_name(tier)), what))
 }
 
+/// The least that clocks may be apart, in milliseconds.
+const CLOCK_MIN_MS: u64 = 1_000;
+
 fn limits(rules: &PolicyRules) -> Result<(), PolicyError> {
     let limits = &rules.limits;
     let bounds = [
@@ -176,6 +179,14 @@ fn limits(rules: &PolicyRules) -> Result<(), PolicyError> {
         ("limits.order_serve_max_ms", limits.order_serve_max_ms, TIME_MAX_MS),
         ("automatic_drift_ppm_max", rules.automatic_drift_ppm_max, 1_000_000),
     ];
+    // Under a second, no honest clock would do, not even for the policy that puts it right.
+    for (member, value) in
+        bounds.iter().filter(|(name, ..)| name.contains("clock")).map(|(name, value, _)| (name, value))
+    {
+        if *value < CLOCK_MIN_MS {
+            return Err(fault((*member).to_owned(), format!("{value} is less than {CLOCK_MIN_MS}")));
+        }
+    }
     match bounds.into_iter().find(|(_, value, max)| !(1..=*max).contains(value)) {
         Some((member, value, max)) => Err(fault(member.to_owned(), format!("{value} is outside 1 to {max}"))),
         None => Ok(()),

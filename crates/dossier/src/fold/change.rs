@@ -19,7 +19,7 @@ impl Ledger {
         match &act.statement.body {
             Body::TrustRoot(body) => self.trust_root(act, body),
             Body::DirectoryEntry(body) => self.directory_entry(act, body)?,
-            Body::Policy(body) => self.policy(act, body)?,
+            Body::Policy(body) => self.policy(act, body, judge)?,
             Body::Slot(body) => self.slot(act, body)?,
             Body::Grant(body) => self.grant(act, body, judge)?,
             Body::Revocation(body) => self.revocation(act, body)?,

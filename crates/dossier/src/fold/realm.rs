@@ -59,10 +59,11 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn policy(&mut self, act: &Act<'_>, body: &Policy) -> Result<(), Refusal> {
+    pub(super) fn policy(&mut self, act: &Act<'_>, body: &Policy, judge: &dyn Judge) -> Result<(), Refusal> {
         if body.supersedes != self.world.policy.as_ref().map(|policy| policy.id) {
             return Err(Refusal::new(Code::NotNext, act.at.id));
         }
+        judge.realm(&self.world, RealmAct::Policy(body), &act.signers, act.at.stamp_ms)?;
         self.world.policy = Some(current(act, body));
         Ok(())
     }

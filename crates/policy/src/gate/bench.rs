@@ -76,8 +76,13 @@ impl Judge for Bench {
     }
 
     fn realm(&self, world: &World, act: RealmAct<'_>, signers: &[Actor], at_ms: u64) -> Result<(), Refusal> {
+        if let RealmAct::Policy(policy) = act {
+            let unusable = |error: crate::PolicyError| Refusal::new(Code::PolicyInvalid, error.code());
+            crate::rules::validate(&policy.rules).map_err(unusable)?;
+            return Duties::load(&policy.cedar, &policy.schema).map(drop).map_err(unusable);
+        }
         self.with_rules(world, |rules| {
-            let (action, facts) = facts::realm(world, act);
+            let Some((action, facts)) = facts::realm(world, act) else { return Ok(()) };
             let asked =
                 signers.iter().filter_map(|signer| facts::ask(rules, signer, action, &facts, at_ms).err());
             Refusal::from_reasons(asked)

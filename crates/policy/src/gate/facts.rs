@@ -96,7 +96,7 @@ pub(super) fn covers(granted: Level, wanted: Level) -> bool {
 }
 
 /// What the duties are asked about an act on the realm.
-pub(super) fn realm(world: &World, act: RealmAct<'_>) -> (Action, Facts) {
+pub(super) fn realm(world: &World, act: RealmAct<'_>) -> Option<(Action, Facts)> {
     let mut facts = Facts {
         proposers: BTreeSet::new(),
         examiners: BTreeSet::new(),
@@ -114,6 +114,8 @@ pub(super) fn realm(world: &World, act: RealmAct<'_>) -> (Action, Facts) {
         authorised_until_ms: u64::MAX,
     };
     match act {
+        // The officers' quorum is the duty here; that the policy can be used is looked at before.
+        RealmAct::Policy(_) => None,
         RealmAct::Grant(grant) => {
             facts.proposers.extend(world.actor(&grant.grantee).map(|actor| actor.person));
             facts.tier = grant.tier_max;
@@ -124,15 +126,15 @@ pub(super) fn realm(world: &World, act: RealmAct<'_>) -> (Action, Facts) {
                 FreezeTarget::Slot(slot) => grant.slots.contains(slot),
                 FreezeTarget::Change(_) => false,
             });
-            (Action::Grant, facts)
+            Some((Action::Grant, facts))
         }
         RealmAct::Purge(purge) => {
             facts.on_hold = purge.targets.iter().any(|target| world.is_held(target));
-            (Action::Purge, facts)
+            Some((Action::Purge, facts))
         }
         RealmAct::Unfreeze(_) => {
             facts.frozen = true;
-            (Action::Unfreeze, facts)
+            Some((Action::Unfreeze, facts))
         }
     }
 }

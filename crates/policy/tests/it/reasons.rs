@@ -7,7 +7,7 @@ use dossier::Code;
 use policy::gate::{CheckpointView, admit};
 use statement::kind::{
     Approval, Capacity, EvidenceKind, Finding, Freeze, FreezeAction, FreezeTarget, Grant, GrantPurpose,
-    Level, ModificationKind, Outcome, Purge, Rejection, Revocation, RevocationTarget, Verdict,
+    Level, ModificationKind, Outcome, Policy, Purge, Rejection, Revocation, RevocationTarget, Verdict,
 };
 use statement::{Body, ChangeId, Digest, Envelope, Kind, example};
 
@@ -178,17 +178,22 @@ fn no_policy() -> Vec<&'static str> {
     say(&mut realm, &change, verdict, Who::Automation)
 }
 
+/// A policy that cannot be used never comes into force.
 fn policy_invalid() -> Vec<&'static str> {
     let mut realm = Realm::new();
-    let change = realm.propose(X);
-    under_policy(&mut realm, |policy| policy.rules.tiers.clear());
-    let laxer = {
-        let verdict = example_verdict(&realm, &change);
-        say(&mut realm, &change, verdict, Who::Automation)
+    let present = realm.ledger().world().policy().unwrap().clone();
+    let mut refused = |alter: fn(&mut Policy)| {
+        let mut policy = Policy { supersedes: Some(present.id), ..present.body.clone() };
+        alter(&mut policy);
+        realm.advance_ms(1);
+        realm.say(&R, policy, &POLICY);
+        let last = realm.ledger().noops().values().last().unwrap();
+        assert_eq!(realm.ledger().world().policy().unwrap().id, present.id);
+        last.reasons().map(|reason| reason.code.as_str()).collect::<Vec<_>>()
     };
-    under_policy(&mut realm, |policy| policy.cedar.push_str("permit"));
-    let verdict = example_verdict(&realm, &change);
-    assert_eq!(say(&mut realm, &change, verdict, Who::Automation), laxer);
+    let laxer = refused(|policy| policy.rules.tiers.clear());
+    assert_eq!(refused(|policy| policy.cedar.push_str("permit")), laxer);
+    assert_eq!(refused(|policy| policy.rules.limits.clock_ahead_max_ms = 1), laxer);
     laxer
 }
 
