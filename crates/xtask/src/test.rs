@@ -6,6 +6,8 @@
 mod needs;
 mod runner;
 
+use std::time::Instant;
+
 use anyhow::Result;
 
 pub use needs::install_packages;
@@ -48,12 +50,12 @@ pub enum Verdict {
 
 /// Runs it. The last thing printed is what the test runner said last.
 pub fn run(extent: Extent) -> Result<Verdict> {
-    let mut steps = Steps::default();
+    let mut steps = Steps { begin: Instant::now(), failed: Vec::new(), skipped: Vec::new() };
     if extent == Extent::Full {
-        heading("What the tests need");
+        steps.heading("What the tests need");
         steps.skipped = needs::provide();
     }
-    heading("Format and lints");
+    steps.heading("Format and lints");
     steps.run("cargo fmt", process::cargo().args(["fmt", "--all", "--", "--check"]));
     steps.run(
         "cargo clippy",
@@ -62,14 +64,14 @@ pub fn run(extent: Extent) -> Result<Verdict> {
             .args(["--", "-D", "warnings"]),
     );
     if extent == Extent::Full {
-        heading("Licences, sources and duplicates");
+        steps.heading("Licences, sources and duplicates");
         steps.deny();
-        heading("Examples in the documentation");
+        steps.heading("Examples in the documentation");
         steps.run("doc tests", process::cargo().args(["test", "--doc", "--workspace", "--all-features"]));
-        heading("Inputs that once were found by fuzzing");
+        steps.heading("Inputs that once were found by fuzzing");
         steps.fuzz_corpus();
     }
-    heading("Tests");
+    steps.heading("Tests");
     let outcome = runner::run()?;
     steps.skipped.extend(outcome.skipped);
     if !outcome.passed {
@@ -78,17 +80,20 @@ pub fn run(extent: Extent) -> Result<Verdict> {
     Ok(steps.end(&outcome.last_lines))
 }
 
-fn heading(text: &str) {
-    eprintln!("\n== {text}");
-}
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Steps {
+    begin: Instant,
     failed: Vec<String>,
     skipped: Vec<Skipped>,
 }
 
 impl Steps {
+    /// Names what comes, and how long the run has taken so far.
+    fn heading(&self, text: &str) {
+        let seconds = self.begin.elapsed().as_secs();
+        eprintln!("\n== {text} (after {} min {} s)", seconds / 60, seconds % 60);
+    }
+
     fn run(&mut self, name: &str, command: &mut std::process::Command) {
         if let Err(error) = process::run(command) {
             eprintln!("FAILED {name}: {error:#}");
