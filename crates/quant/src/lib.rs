@@ -1,0 +1,1 @@
+//! Quantisers of model weights, bit for bit those of ggml and bitsandbytes.

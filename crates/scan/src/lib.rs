@@ -1,0 +1,1 @@
+//! What is wrong with a model's files: rules with ids and references, as data.

@@ -1,0 +1,1 @@
+//! Canonical fingerprints of weights, and OpenSSF Model Signing bundles.
