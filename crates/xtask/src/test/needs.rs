@@ -56,6 +56,15 @@ pub(super) fn provide() -> Vec<Skipped> {
         Ok(_) => eprintln!("  python peers: there ({})", PYTHON_PEERS.join(", ")),
         Err(error) => skipped.push(Skipped::new("python-peers", first_line(&error))),
     }
+    for model in crate::models::ALL {
+        match model.provide() {
+            Ok(_) => eprintln!("  model `{}` {}: there", model.package, model.version),
+            Err(error) => {
+                eprintln!("  model `{}` {}: cannot be had", model.package, model.version);
+                skipped.push(Skipped::new(model.package, first_line(&error)));
+            }
+        }
+    }
     match shared_data() {
         Some(path) => eprintln!("  peers' test vectors: {path}"),
         None => skipped
