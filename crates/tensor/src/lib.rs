@@ -3,6 +3,7 @@
 //! | module | what it answers |
 //! |---|---|
 //! | [`safetensors`] | which tensors a file holds, if every rule of the format is kept |
+//! | [`gguf`] | the same of GGUF files, with their metadata; and writes them |
 //! | [`peft`] | which modules of a base model an adapter changes, and through which factors |
 //! | [`measure`] | how far: norms and largest elements, as integers that never understate |
 //! | [`scope`] | whether a change stays inside what a scope file allows |
@@ -16,6 +17,7 @@
 //! was said to be; whether the model still behaves is for the examiners.
 
 pub mod error;
+pub mod gguf;
 pub mod json;
 pub mod measure;
 pub mod peft;

@@ -10,6 +10,7 @@
 
 mod dtype;
 mod index;
+mod name;
 mod view;
 mod write;
 
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 
 pub use dtype::Dtype;
 pub use index::{Index, Sharded};
+pub(crate) use name::is_tensor_name;
 pub use view::{Elements, View};
 pub use write::write;
 
@@ -120,7 +122,7 @@ impl<'a> SafeTensors<'a> {
             if self.entries.len() >= limits.tensors {
                 return Err(Error::TooManyTensors { limit: limits.tensors }.into());
             }
-            if name.is_empty() || name.len() > limits.name_bytes || name.contains(char::is_control) {
+            if !is_tensor_name(&name, limits.name_bytes) {
                 return Err(Error::Name { name: shown(&name) }.into());
             }
             self.entries.push(read_entry(reader, name, limits, self.data.len())?);

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Dtype, Limits, bytes_of};
+use super::{Dtype, Limits, bytes_of, is_tensor_name};
 use crate::Error;
 use crate::error::shown;
 
@@ -25,10 +25,7 @@ pub fn write(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Result<Vec<u8>, Erro
     let mut at = 0_usize;
     for (name, dtype, shape, bytes) in &ordered {
         let cannot = || Error::Write { tensor: shown(name) };
-        let nameable = !name.is_empty()
-            && name.len() <= Limits::FORMAT.name_bytes
-            && !name.contains(char::is_control)
-            && *name != "__metadata__";
+        let nameable = is_tensor_name(name, Limits::FORMAT.name_bytes) && *name != "__metadata__";
         if !nameable || shape.len() > Limits::FORMAT.rank || bytes_of(*dtype, shape) != Some(bytes.len()) {
             return Err(cannot());
         }
@@ -36,7 +33,7 @@ pub fn write(tensors: &[(&str, Dtype, &[usize], &[u8])]) -> Result<Vec<u8>, Erro
         if header.len() > 1 {
             header.push(',');
         }
-        let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
+        let escaped = name.replace('"', "\\\"");
         let dimensions: Vec<String> = shape.iter().map(ToString::to_string).collect();
         let offsets = [at.to_string(), end.to_string()].join(",");
         header.extend(["\"", &escaped, "\":{\"dtype\":\"", dtype.name(), "\",\"shape\":["]);
