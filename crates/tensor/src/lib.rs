@@ -21,8 +21,10 @@ pub mod gguf;
 pub mod json;
 pub mod measure;
 pub mod peft;
+pub mod pickle;
 pub mod safetensors;
 pub mod sample;
 pub mod scope;
+pub mod zip;
 
 pub use error::Error;
