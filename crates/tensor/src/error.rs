@@ -226,6 +226,18 @@ pub enum Error {
         /// What the reader says.
         reason: String,
     },
+    /// A spectrum that takes more multiply-adds than allowed, or of a matrix larger than is decomposed.
+    #[error("the spectrum of the change to `{place}` takes more work than is allowed")]
+    SpectrumWork {
+        /// The module or tensor.
+        place: String,
+    },
+    /// The iteration for a spectrum did not settle.
+    #[error("the spectrum of the change to `{place}` does not settle")]
+    SpectrumUnsettled {
+        /// The module or tensor.
+        place: String,
+    },
 }
 
 impl Error {
@@ -262,6 +274,8 @@ impl Error {
             Self::Unmeasurable { .. } => "CS-TSR-028",
             Self::Pattern { .. } => "CS-TSR-029",
             Self::Scope { .. } => "CS-TSR-030",
+            Self::SpectrumWork { .. } => "CS-TSR-300",
+            Self::SpectrumUnsettled { .. } => "CS-TSR-301",
         }
     }
 
@@ -300,6 +314,8 @@ impl Error {
             Self::Unmeasurable { .. } => "merge the adapter and propose the result as whole weights",
             Self::Pattern { .. } => "write patterns like `model.layers.*.self_attn.q_proj` or `**.q_proj`",
             Self::Scope { .. } => "compare the file with the scope's JSON schema",
+            Self::SpectrumWork { .. } => "raise the work limit, or leave the spectrum out",
+            Self::SpectrumUnsettled { .. } => "look at the norms alone, and find out how the tensor was made",
         }
     }
 

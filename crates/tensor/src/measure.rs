@@ -66,7 +66,7 @@ impl Work {
     }
 
     /// Takes `cost` if that much is left.
-    fn spend(&mut self, cost: u64) -> Option<()> {
+    pub(crate) fn spend(&mut self, cost: u64) -> Option<()> {
         self.left = self.left.checked_sub(cost)?;
         Some(())
     }
