@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::failure::Done;
 
@@ -26,4 +26,24 @@ pub(crate) fn bar(what: &str, length: u64) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// How long a person waits before a bar over bytes is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A bar over bytes, which shows itself when the work takes longer than a person waits in silence.
+pub(crate) fn bytes(what: &str, length: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden()).with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Moves the bar, and shows it once the work has taken that long.
+pub(crate) fn advance(bar: &ProgressBar, bytes: u64) {
+    bar.inc(bytes);
+    if bar.is_hidden() && bar.elapsed() > PATIENCE {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod change;
+mod models;
 mod realm;
 mod record;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, ReviewArgs, RollbackArgs,
 };
+pub(crate) use models::ScanArgs;
 pub(crate) use realm::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
 pub(crate) use record::{DemoArgs, ExportArgs, HoldArgs, LogCommand, LogWitnessCommand, PurgeArgs, ShowArgs};
 
@@ -125,6 +127,9 @@ pub(crate) enum Command {
     /// Write everything an outsider needs to check the record into one file.
     #[command(after_help = "Example: countersign export --out record.countersign")]
     Export(ExportArgs),
+    /// Scan model files: pickles, templates, configurations, adapters, hidden payloads. Needs no realm.
+    #[command(after_help = "Example: countersign scan ./model --sarif findings.sarif --fail-on warning")]
+    Scan(ScanArgs),
     /// See the whole way of a change, and what is refused, in a realm made for it.
     #[command(after_help = "Example: countersign demo --keep ./demo-realm")]
     Demo(DemoArgs),

@@ -4,10 +4,12 @@ mod change;
 mod demo;
 mod export;
 mod log;
+mod models;
 mod realm;
 mod record;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -79,8 +81,8 @@ impl Setting {
     }
 }
 
-/// Runs a command.
-pub(crate) fn run(cli: Cli) -> Done {
+/// Runs a command. Most answer 0 where they are not refused; those that judge files have a code for each judgement.
+pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
     let passphrase = match (cli.passphrase_file, std::env::var("COUNTERSIGN_PASSPHRASE")) {
         (Some(path), _) => PassphraseSource::File(path),
         (None, Ok(text)) => PassphraseSource::Known(Arc::new(Zeroizing::new(text))),
@@ -88,7 +90,8 @@ pub(crate) fn run(cli: Cli) -> Done {
     };
     let output = if cli.json { Output::Json } else { Output::Text };
     let setting = Setting { home: Home::new(&cli.home), output, passphrase, worker: cli.worker };
-    match cli.command {
+    let done = match cli.command {
+        Command::Scan(args) => return models::scan(&setting, &args),
         Command::Init(args) => realm::init(&setting, &args),
         Command::Key(command) => realm::key(&setting, command),
         Command::Slot(command) => realm::slot(&setting, command),
@@ -113,5 +116,6 @@ pub(crate) fn run(cli: Cli) -> Done {
         Command::Purge(args) => record::purge(&setting, &args),
         Command::Export(args) => export::run(&setting, &args),
         Command::Demo(args) => demo::run(&setting, &args),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

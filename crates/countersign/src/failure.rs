@@ -132,7 +132,8 @@ from_coded!(
     policy::PolicyError,
     merkle::MerkleError,
     audit::AuditError,
-    dossier::Stop
+    dossier::Stop,
+    scan::Error
 );
 
 impl From<Refusal> for Failure {

@@ -44,9 +44,14 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let form = if json { Form::Json } else { Form::Text };
+    let scans = matches!(cli.command, cli::Command::Scan(_));
     match command::run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => answer(&failure, form),
+        Ok(code) => code,
+        // A scan that could not be made is told apart from one that found something.
+        Err(failure) => {
+            let code = answer(&failure, form);
+            if scans { ExitCode::from(2) } else { code }
+        }
     }
 }
 

@@ -1,0 +1,139 @@
+//! Walks what a command is given, and maps the files. Links are never followed; what is neither file nor folder is
+//! never opened.
+#![expect(unsafe_code, reason = "a memory map's soundness rests on nobody shortening the file while it is read")]
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+
+use crate::failure::{Done, Failure};
+
+/// Most files of one scan.
+const FILES_MAX: usize = 200_000;
+/// How deep folders may nest.
+const DEPTH_MAX: usize = 64;
+/// Files up to this size are read; mapping them costs more.
+const READ_BYTES_MAX: u64 = 1 << 14;
+
+/// A thing that was found, with its content.
+pub(crate) struct Found {
+    /// As the report names it.
+    pub(crate) path: String,
+    pub(crate) held: Held,
+}
+
+/// What keeps the bytes.
+pub(crate) enum Held {
+    Read(Vec<u8>),
+    Mapped(Mmap),
+    Link(String),
+    Special(&'static str),
+    Unreadable(String),
+}
+
+impl Found {
+    /// For the scan.
+    pub(crate) fn entry(&self) -> scan::Entry<'_> {
+        let content = match &self.held {
+            Held::Read(bytes) => scan::Content::Bytes(bytes),
+            Held::Mapped(map) => scan::Content::Bytes(map),
+            Held::Link(target) => scan::Content::Link(target),
+            Held::Special(what) => scan::Content::Special(what),
+            Held::Unreadable(why) => scan::Content::Unreadable(why),
+        };
+        scan::Entry { path: &self.path, content }
+    }
+}
+
+/// Everything at and below the paths, in the order of names. A path that is not there is a failure.
+pub(crate) fn walk(paths: &[PathBuf]) -> Done<Vec<Found>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let kind = std::fs::symlink_metadata(path).map_err(|error| Failure::file(path, &error))?.file_type();
+        // What the caller names is meant, also where it is a link; links inside are not followed.
+        let kind = if kind.is_symlink() {
+            std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?.file_type()
+        } else {
+            kind
+        };
+        visit(path, kind, 0, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn visit(path: &Path, kind: std::fs::FileType, depth: usize, found: &mut Vec<Found>) -> Done {
+    if found.len() >= FILES_MAX || depth > DEPTH_MAX {
+        let message =
+            format!("`{}`: more than {FILES_MAX} files, or folders deeper than {DEPTH_MAX}", path.display());
+        return Err(Failure::new("CS-CLI-021", message, "scan the folder in parts"));
+    }
+    let name = path.to_string_lossy();
+    // `./model` and `model` are one place.
+    let name = name.strip_prefix("./").unwrap_or(&name).trim_end_matches('/').to_owned();
+    if !kind.is_dir() {
+        found.push(Found { path: name, held: hold(path, kind) });
+        return Ok(());
+    }
+    let listing = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut children = match listing {
+        Ok(children) => children,
+        Err(error) => {
+            found.push(Found { path: name, held: Held::Unreadable(error.to_string()) });
+            return Ok(());
+        }
+    };
+    children.sort_by_key(std::fs::DirEntry::file_name);
+    for child in children {
+        match child.file_type() {
+            Ok(kind) => visit(&child.path(), kind, depth + 1, found)?,
+            Err(error) => {
+                let path = child.path().to_string_lossy().into_owned();
+                found.push(Found { path, held: Held::Unreadable(error.to_string()) });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn hold(path: &Path, kind: std::fs::FileType) -> Held {
+    if kind.is_symlink() {
+        return match std::fs::read_link(path) {
+            Ok(target) => Held::Link(target.to_string_lossy().into_owned()),
+            Err(error) => Held::Unreadable(error.to_string()),
+        };
+    }
+    if !kind.is_file() {
+        return Held::Special(special(kind));
+    }
+    open(path).unwrap_or_else(|error| Held::Unreadable(error.to_string()))
+}
+
+#[cfg(unix)]
+fn special(kind: std::fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+    if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_kind: std::fs::FileType) -> &'static str {
+    "a special file"
+}
+
+fn open(path: &Path) -> std::io::Result<Held> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    if length <= READ_BYTES_MAX {
+        return std::fs::read(path).map(Held::Read);
+    }
+    // SAFETY: the map is read-only and private to this process. Whoever shortens the file while it is read ends this
+    // program with a signal; nothing else follows from it, and the files are the caller's own.
+    let map = unsafe { Mmap::map(&file)? };
+    Ok(Held::Mapped(map))
+}

@@ -1,0 +1,151 @@
+//! Adapters: what a low-rank adapter touches that a change of style or knowledge has no need to.
+
+use std::collections::BTreeSet;
+
+use tensor::peft::{Adapter, Config, Embedding, FullKind, Layer, Targets};
+use tensor::safetensors::SafeTensors;
+use tensor::scope::Rule;
+
+use super::notes::{Notes, shown};
+use crate::artefact::{Artefact, Entry};
+use crate::finding::Place;
+
+/// Looks at an adapter's tensors with its configuration, which stands beside them.
+pub(super) fn look(
+    artefact: &Artefact<'_>,
+    entry: &Entry<'_>,
+    file: &SafeTensors<'_>,
+    notes: &mut Notes<'_>,
+) {
+    let Some(bytes) = artefact.beside(entry.folder(), "adapter_config.json").and_then(Entry::bytes) else {
+        notes.find(
+            "SCAN-ADP-008",
+            Place::File,
+            "there is no `adapter_config.json` beside the adapter: its scaling and its targets are unknown"
+                .to_owned(),
+            [],
+        );
+        notes.unexamined("what the adapter does, which its configuration would say");
+        return;
+    };
+    let config = match Config::read(bytes) {
+        Ok(config) => config,
+        Err(error) => {
+            notes.find(
+                "SCAN-ADP-008",
+                Place::File,
+                format!("the adapter's configuration cannot be read: {error}"),
+                [error.code().to_owned()],
+            );
+            notes.unexamined("what the adapter does, which its configuration would say");
+            return;
+        }
+    };
+    let adapter = Adapter::join(config, file);
+    replaced(&adapter, notes);
+    routers(&adapter, notes);
+    disagreements(&adapter, notes);
+    targets(&adapter, notes);
+    strength(&adapter, notes);
+}
+
+/// Embeddings, heads and other modules that are shipped whole.
+fn replaced(adapter: &Adapter<'_>, notes: &mut Notes<'_>) {
+    for full in &adapter.full {
+        let place = Place::Tensor(full.view.name.to_owned());
+        let path = shown(full.path);
+        match (full.embedding, full.kind) {
+            (Embedding::Yes, _) | (_, FullKind::Embedding) => {
+                let message = format!(
+                    "the adapter replaces `{path}`, which decides what tokens mean or which are said"
+                );
+                notes.find("SCAN-ADP-001", place, message, [format!("shape {:?}", full.view.shape)]);
+            }
+            (Embedding::No, FullKind::ModuleToSave) => {
+                notes.find("SCAN-ADP-002", place, format!("the adapter replaces `{path}` whole"), []);
+            }
+            (Embedding::No, FullKind::Bias) => {}
+        }
+    }
+    for module in adapter.modules.iter().filter(|module| module.layer == Layer::Embedding) {
+        let message = format!("the adapter changes `{}`, the meaning of tokens", shown(module.path));
+        notes.find("SCAN-ADP-001", Place::Module(module.path.to_owned()), message, []);
+    }
+}
+
+/// Modules that choose among experts.
+fn routers(adapter: &Adapter<'_>, notes: &mut Notes<'_>) {
+    let names = notes.rules.list("SCAN-ADP-003", "names");
+    let touched =
+        adapter.modules.iter().map(|module| module.path).chain(adapter.full.iter().map(|full| full.path));
+    for path in touched {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        if names.iter().any(|name| name == last) {
+            let message = format!("the adapter changes the router `{}`", shown(path));
+            notes.find("SCAN-ADP-003", Place::Module(path.to_owned()), message, []);
+        }
+    }
+}
+
+/// What configuration and tensors disagree about.
+fn disagreements(adapter: &Adapter<'_>, notes: &mut Notes<'_>) {
+    for violation in &adapter.findings {
+        let rule = match violation.rule {
+            Rule::RankDiffers | Rule::FactorShapes | Rule::RankZero | Rule::FactorAlone => "SCAN-ADP-004",
+            Rule::NotTargeted => "SCAN-ADP-005",
+            // The values have their own rules.
+            Rule::ElementNotMeasurable => continue,
+            _ => "SCAN-ADP-006",
+        };
+        let place = shown(&violation.place);
+        let message = match violation.rule {
+            Rule::RankDiffers => format!(
+                "module `{place}` has rank {} where the configuration says {}",
+                violation.measured, violation.limit
+            ),
+            other => format!("`{place}`: {}", other.meaning()),
+        };
+        notes.find(rule, Place::Module(violation.place.clone()), message, [violation.rule.code().to_owned()]);
+    }
+    for view in &adapter.unknown {
+        let message = format!("tensor `{}` is no part of an adapter that is known here", shown(view.name));
+        notes.find("SCAN-ADP-006", Place::Tensor(view.name.to_owned()), message, []);
+    }
+    for member in adapter.config.unread() {
+        let message = format!(
+            "the configuration's `{}` may change what the adapter does, and is not read here",
+            shown(member)
+        );
+        notes.find("SCAN-ADP-006", Place::Key(member.to_owned()), message, []);
+    }
+}
+
+/// Targets that the configuration names and no tensor has.
+fn targets(adapter: &Adapter<'_>, notes: &mut Notes<'_>) {
+    let Targets::Names(names) = &adapter.config.targets else { return };
+    let paths: BTreeSet<&str> = adapter.modules.iter().map(|module| module.path).collect();
+    for name in names {
+        let met = paths.iter().any(|path| {
+            path.strip_suffix(name.as_str()).is_some_and(|head| head.is_empty() || head.ends_with('.'))
+        });
+        if !met {
+            let message =
+                format!("the configuration targets `{}` and no tensor is for such a module", shown(name));
+            notes.find("SCAN-ADP-005", Place::Key("target_modules".to_owned()), message, []);
+        }
+    }
+}
+
+/// A scaling so large that few steps of training suffice to turn the model round.
+fn strength(adapter: &Adapter<'_>, notes: &mut Notes<'_>) {
+    let most = notes.rules.parameter("SCAN-ADP-007", "scaling_max");
+    if let Some(module) = adapter
+        .modules
+        .iter()
+        .filter(|module| module.scaling.abs() > most)
+        .max_by(|a, b| a.scaling.abs().total_cmp(&b.scaling.abs()))
+    {
+        let message = format!("the adapter is applied {} times over", module.scaling);
+        notes.find("SCAN-ADP-007", Place::Module(module.path.to_owned()), message, []);
+    }
+}

@@ -1,0 +1,139 @@
+//! What a scan answers.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Finding, Severity};
+use crate::kind::Kind;
+
+/// The form of the report, with its version.
+pub const FORM: &str = "countersign-scan/1";
+
+/// What follows from the findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing above `info`.
+    Clean,
+    /// A person should look at a warning before the files are used.
+    Review,
+    /// There is an error: the files are not to be used as they are.
+    Block,
+}
+
+impl Verdict {
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Review => "review",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// How much of a file was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Examined {
+    /// Read to the end as what it is.
+    Whole,
+    /// Read in part; `not_examined` says what was left.
+    Part,
+    /// Known by its first bytes and its name alone.
+    Kind,
+    /// Not at all.
+    No,
+}
+
+/// A file of the scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Its path, as the scan was given it; a member of an archive after `!`.
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+    /// How long it is, in bytes.
+    pub bytes: u64,
+    /// How much of it was looked at.
+    pub examined: Examined,
+}
+
+/// Something that was not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unexamined {
+    /// The file.
+    pub path: String,
+    /// What of it, and why not.
+    pub why: String,
+}
+
+/// A rule's findings that do not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ignored {
+    /// The rule.
+    pub rule: String,
+    /// Why, in the words of whoever asked for it.
+    pub reason: String,
+    /// How many findings.
+    pub findings: u64,
+}
+
+/// Findings of one rule in one file beyond those that are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct More {
+    /// The rule.
+    pub rule: String,
+    /// The file.
+    pub path: String,
+    /// How many are not listed.
+    pub findings: u64,
+}
+
+/// What a scan answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// [`FORM`].
+    pub form: String,
+    /// What follows.
+    pub verdict: Verdict,
+    /// Every file, in the order of paths.
+    pub files: Vec<Seen>,
+    /// What was found, gravest first, then by rule, path and place.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those that are listed.
+    pub more: Vec<More>,
+    /// What was found and does not count.
+    pub ignored: Vec<Ignored>,
+    /// What was not looked at.
+    pub not_examined: Vec<Unexamined>,
+    /// How many rules were in force.
+    pub rules: u64,
+}
+
+impl Report {
+    /// How many findings weigh this much, those not listed among them.
+    pub fn count(&self, severity: Severity) -> u64 {
+        self.findings.iter().filter(|finding| finding.severity == severity).count() as u64
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().filter(|seen| !seen.path.contains('!')).map(|seen| seen.bytes).sum()
+    }
+
+    /// Whether there is a finding of this weight or more.
+    pub fn reaches(&self, severity: Severity) -> bool {
+        self.findings.iter().any(|finding| finding.severity >= severity)
+    }
+
+    /// The JSON schema of the report.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
