@@ -7,7 +7,6 @@
 //! | [`peft`] | which modules of a base model an adapter changes, and through which factors |
 //! | [`measure`] | how far: norms and largest elements, as integers that never understate |
 //! | [`scope`] | whether a change stays inside what a scope file allows |
-//! | `spectrum` | singular values of a change, and how unevenly it is spread (feature `spectrum`) |
 //! | [`json`] | the strict JSON reader under all of them |
 //! | [`sample`] | small made (not trained) models for demonstrations and tests |
 //!
@@ -26,8 +25,6 @@ pub mod pickle;
 pub mod safetensors;
 pub mod sample;
 pub mod scope;
-#[cfg(feature = "spectrum")]
-pub mod spectrum;
 pub mod zip;
 
 pub use error::Error;
