@@ -25,6 +25,7 @@ pub mod pickle;
 pub mod safetensors;
 pub mod sample;
 pub mod scope;
+pub mod torch;
 pub mod zip;
 
 pub use error::Error;
