@@ -58,9 +58,6 @@ pub fn quantize_into(
     if out.len() != needed {
         return Err(Error::BufferLength { buffer: "output", given: out.len(), needed });
     }
-    if let Some(index) = first_not_finite(weights) {
-        return Err(Error::NotFinite { index });
-    }
     if let Some(importance) = importance {
         if importance.len() != row_len {
             return Err(Error::ImportanceLength { given: importance.len(), row_len });
@@ -70,7 +67,11 @@ pub fn quantize_into(
         }
     }
     let Some(row_bytes) = kind.bytes_of(row_len).filter(|bytes| *bytes > 0) else { return Ok(()) };
-    for (row, out) in weights.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes)) {
+    for (at, (row, out)) in weights.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes)).enumerate() {
+        // Row by row, so that the weights come from memory once.
+        if let Some(index) = first_not_finite(row) {
+            return Err(Error::NotFinite { index: at * row_len + index });
+        }
         quantize_row(kind, row, importance, out);
     }
     Ok(())

@@ -166,7 +166,7 @@ pub(super) fn from_q6(block: &[u8; 210], out: &mut [f32; SUPER]) {
 
 /// `quantize_row_q8_K_ref`.
 pub(super) fn q8(x: &[f32; SUPER], out: &mut [u8; 292]) {
-    let magnitude = x.iter().fold(0.0_f32, |most, value| if value.abs() > most { value.abs() } else { most });
+    let magnitude = super::small::largest(x);
     let Some(peak) = x.iter().find(|value| value.abs() == magnitude && magnitude != 0.0) else {
         // C leaves the sums as they were; here they are zero.
         out.fill(0);

@@ -237,11 +237,20 @@ pub(super) fn linear<const L: usize, const N: usize>(
     let mut levels = [[0.0_f32; L]; N];
     for (value, level) in x.iter().zip(&mut levels) {
         for k in 0..L {
-            let rounded = nearest(chosen[k] * value[k]).min(half - 1).max(-half) + half;
-            level[k] = if zero[k] { 0.0 } else { rounded as f32 };
+            level[k] = if zero[k] { 0.0 } else { limit(half, chosen[k] * value[k]) + half as f32 };
         }
     }
     Linear { scale: std::array::from_fn(|k| if zero[k] { 0.0 } else { scale[k] }), levels }
+}
+
+/// The nearest level from `-half` to `half - 1`. In a group that does not count as zero every value times the inverse
+/// scale is at most a little more than `half`, so that rounding cannot leave its range, and floats do instead of integers.
+#[inline(always)]
+fn limit(half: i32, place: f32) -> f32 {
+    let whole = (place + 12_582_912.0) - 12_582_912.0;
+    let (low, high) = (-half as f32, (half - 1) as f32);
+    let below = if whole < high { whole } else { high };
+    if below > low { below } else { low }
 }
 
 /// The sums of weight times value times level and of weight times level squared.
@@ -256,7 +265,7 @@ fn moments<const L: usize, const N: usize>(
     let mut sum_l2 = [0.0_f32; L];
     for (value, weight) in x.iter().zip(weights) {
         for k in 0..L {
-            let level = nearest(inverse[k] * value[k]).min(half - 1).max(-half) as f32;
+            let level = limit(half, inverse[k] * value[k]);
             sum_lx[k] += weight[k] * value[k] * level;
             sum_l2[k] += weight[k] * level * level;
         }

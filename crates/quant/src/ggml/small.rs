@@ -11,26 +11,14 @@ const LANES: usize = 8;
 /// E2M1's levels, doubled (`kvalues_fp4`).
 pub(super) const E2M1_DOUBLED: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
-/// The weight of largest magnitude, the first of equals; positive zero where there are only zeros.
-fn peak(x: &[f32; BLOCK]) -> f32 {
-    let magnitude = largest(x);
-    x.iter().copied().find(|value| value.abs() == magnitude && magnitude > 0.0).unwrap_or(0.0)
+/// One value out of eight, pairwise, so that the processor need not wait for one comparison before the next.
+fn reduce(lanes: [f32; 8], pick: impl Fn(f32, f32) -> f32) -> f32 {
+    let four: [f32; 4] = std::array::from_fn(|k| pick(lanes[k], lanes[k + 4]));
+    pick(pick(four[0], four[2]), pick(four[1], four[3]))
 }
 
-/// The largest magnitude.
-fn largest(x: &[f32; BLOCK]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    for eight in x.as_chunks::<8>().0 {
-        for (most, value) in lanes.iter_mut().zip(eight) {
-            *most = if value.abs() > *most { value.abs() } else { *most };
-        }
-    }
-    lanes.into_iter().fold(0.0, |most, value| if value > most { value } else { most })
-}
-
-/// The smallest and the largest weight, as a loop from the first to the last with strict comparisons
-/// finds them: of zeros with both signs, the first.
-fn range(x: &[f32; BLOCK]) -> (f32, f32) {
+/// The smallest and the largest weight; which zero, where zeros of both signs are there, is left open.
+fn ends(x: &[f32; BLOCK]) -> (f32, f32) {
     let mut low = [f32::MAX; 8];
     let mut high = [f32::MIN; 8];
     for eight in x.as_chunks::<8>().0 {
@@ -39,23 +27,66 @@ fn range(x: &[f32; BLOCK]) -> (f32, f32) {
             high[k] = if eight[k] > high[k] { eight[k] } else { high[k] };
         }
     }
-    let least = low.into_iter().fold(f32::MAX, |least, value| if value < least { value } else { least });
-    let most = high.into_iter().fold(f32::MIN, |most, value| if value > most { value } else { most });
-    // Only a zero's sign depends on the order.
-    let first_zero = || x.iter().copied().find(|value| *value == 0.0).unwrap_or(0.0);
-    (if least == 0.0 { first_zero() } else { least }, if most == 0.0 { first_zero() } else { most })
+    (
+        reduce(low, |one, other| if other < one { other } else { one }),
+        reduce(high, |one, other| if other > one { other } else { one }),
+    )
+}
+
+/// The weight of largest magnitude, the first of equals; positive zero where there are only zeros.
+fn peak(x: &[f32; BLOCK]) -> f32 {
+    let (low, high) = ends(x);
+    if high > -low {
+        high
+    } else if -low > high {
+        low
+    } else {
+        x.iter().copied().find(|value| value.abs() == high && high > 0.0).unwrap_or(0.0)
+    }
+}
+
+/// The largest magnitude of whole eights.
+pub(super) fn largest(x: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; 8];
+    for eight in x.as_chunks::<8>().0 {
+        for (most, value) in lanes.iter_mut().zip(eight) {
+            *most = if value.abs() > *most { value.abs() } else { *most };
+        }
+    }
+    reduce(lanes, |one, other| if other > one { other } else { one })
+}
+
+/// The smallest and the largest weight, as a loop from the first to the last with strict comparisons
+/// finds them: of zeros with both signs, the first.
+fn range(x: &[f32; BLOCK]) -> (f32, f32) {
+    let (low, high) = ends(x);
+    if low == 0.0 || high == 0.0 {
+        let zero = x.iter().copied().find(|value| *value == 0.0).unwrap_or(0.0);
+        return (if low == 0.0 { zero } else { low }, if high == 0.0 { zero } else { high });
+    }
+    (low, high)
 }
 
 fn inverse(scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { 1.0 / scale }
 }
 
-/// The weights as levels: times `factor`, plus `shift`, cut off, at most `top`.
-fn level_bytes(x: &[f32; BLOCK], base: f32, factor: f32, shift: f32, top: i32) -> [u8; BLOCK] {
+/// The weights as levels: less `base`, times `factor`, plus `shift`, cut off, at most `top`.
+fn level_bytes(x: &[f32; BLOCK], base: f32, factor: f32, shift: f32, top: u8) -> [u8; BLOCK] {
     let mut levels = [0_u8; BLOCK];
-    for (level, value) in levels.iter_mut().zip(x) {
-        // C converts to a signed byte first: what does not fit an integer at all ends as zero.
-        *level = i32::from(towards_zero((value - base) * factor + shift) as i8).min(top) as u8;
+    if factor.is_finite() {
+        // All levels are between 0 and 32: rounded by adding 2^23, and one less where that went up.
+        for (level, value) in levels.iter_mut().zip(x) {
+            let place = (value - base) * factor + shift;
+            let sum = place + 8_388_608.0;
+            let rounded_up = sum - 8_388_608.0 > place;
+            *level = (sum.to_bits() as u8).wrapping_sub(u8::from(rounded_up)).min(top);
+        }
+    } else {
+        // The scale is so small that its inverse is infinite. C converts what comes of that to a signed byte.
+        for (level, value) in levels.iter_mut().zip(x) {
+            *level = i32::from(towards_zero((value - base) * factor + shift) as i8).min(i32::from(top)) as u8;
+        }
     }
     levels
 }
@@ -114,7 +145,7 @@ pub(super) fn q5_0(x: &[f32; BLOCK], out: &mut [u8; 22]) {
 pub(super) fn q5_1(x: &[f32; BLOCK], out: &mut [u8; 24]) {
     let (min, max) = range(x);
     let scale = (max - min) / 31.0;
-    let levels = level_bytes(x, min, inverse(scale), 0.5, i32::from(i8::MAX));
+    let levels = level_bytes(x, min, inverse(scale), 0.5, u8::MAX);
     put_half(&mut out[..2], scale);
     put_half(&mut out[2..4], min);
     out[4..8].copy_from_slice(&fifth_bits(&levels));
@@ -156,21 +187,25 @@ pub(super) fn mxfp4(x: &[f32; BLOCK], out: &mut [u8; 17]) {
         0
     };
     let scale = from_e8m0_half(exponent);
-    let mut levels = [0_u8; BLOCK];
-    let mut best = [0.0_f32; BLOCK];
-    for (best, value) in best.iter_mut().zip(x) {
-        *best = (f32::from(E2M1_DOUBLED[0]) * scale - value).abs();
-    }
-    for (at, level) in E2M1_DOUBLED.iter().enumerate().skip(1) {
+    // C tries all sixteen levels and keeps the first of the nearest. Of those whose sign is not the weight's only zero,
+    // the first, can be among the nearest: magnitudes do.
+    let mut levels = [0.0_f32; BLOCK];
+    let mut best = x.map(f32::abs);
+    for (at, level) in E2M1_DOUBLED.iter().enumerate().take(8).skip(1) {
         let candidate = f32::from(*level) * scale;
         for ((level, best), value) in levels.iter_mut().zip(&mut best).zip(x) {
-            let error = (candidate - value).abs();
-            *level = if error < *best { at as u8 } else { *level };
+            let error = (candidate - value.abs()).abs();
+            *level = if error < *best { at as f32 } else { *level };
             *best = if error < *best { error } else { *best };
         }
     }
+    let mut bytes = [0_u8; BLOCK];
+    for ((byte, level), value) in bytes.iter_mut().zip(levels).zip(x) {
+        let signed = if *value < 0.0 && level > 0.0 { level + 8.0 } else { level };
+        *byte = (signed + 8_388_608.0).to_bits() as u8;
+    }
     out[0] = exponent;
-    pack_nibbles(&levels, &mut out[1..]);
+    pack_nibbles(&bytes, &mut out[1..]);
 }
 
 /// One row of a kind with 32 weights a block under an importance matrix: `quantize_row_q4_0_impl` and its
