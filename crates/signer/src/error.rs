@@ -143,6 +143,14 @@ pub enum SignerError {
         /// What the envelope holds.
         found: StatementId,
     },
+    /// The statement names another key as its only signer.
+    #[error("the statement is key `{named}`'s own word, and key `{key}` was to sign it")]
+    OtherSigner {
+        /// The key that was to sign.
+        key: KeyId,
+        /// The key that the statement names.
+        named: KeyId,
+    },
     /// The signer made a signature that does not verify; it is thrown away.
     #[error("key `{key}` made a signature that does not count")]
     BadSignature {
@@ -224,6 +232,7 @@ impl SignerError {
             Self::Device { .. } => "CS-SGN-045",
             Self::NotEd25519 { .. } => "CS-SGN-046",
             Self::PublicKey { .. } => "CS-SGN-047",
+            Self::OtherSigner { .. } => "CS-SGN-048",
             Self::Statement(cause) => cause.code(),
             Self::Note(cause) => cause.code(),
         }
@@ -261,6 +270,9 @@ impl SignerError {
             Self::Library(_) => "report this with the version of Countersign",
             Self::Unknown { .. } => "sign with a version of Countersign that knows the kind",
             Self::OtherStatement { .. } => "review this envelope before signing it",
+            Self::OtherSigner { .. } => {
+                "sign with the key that the statement names, or make a statement of your own"
+            }
             Self::BadSignature { .. } => "do not use this key before its device is checked",
             Self::Awaiting { .. } => "sign where the answers can be collected, such as the console",
             Self::Rounds { .. } => "the device or a party does not keep to its protocol; check it",

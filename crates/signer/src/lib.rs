@@ -12,6 +12,7 @@
 mod error;
 mod file_key;
 mod key_file;
+mod model;
 mod note;
 mod passphrase;
 mod pem;
@@ -22,6 +23,7 @@ mod signer;
 pub use error::{DeviceFailure, SignerError};
 pub use file_key::FileKey;
 pub use key_file::{KEY_FILE_BYTES_MAX, KEY_FILE_FORMAT, KeyFile, Protection, Stretching};
+pub use model::sign_model;
 pub use note::{LogKey, WitnessKey};
 pub use passphrase::{PASSPHRASE_CHARACTERS_MIN, Passphrase};
 pub use pem::public_pem;

@@ -133,8 +133,12 @@ impl fmt::Debug for Pending {
     }
 }
 
-/// Begins to sign a reviewed statement with any signer.
+/// Begins to sign a reviewed statement with any signer. A statement that names its signer is signed by no other.
 pub fn begin(signer: &dyn Signer, reviewed: Reviewed) -> Result<Signing, SignerError> {
+    let key = signer.public_key().id();
+    if let Some(named) = reviewed.statement.header.signer.filter(|named| *named != key) {
+        return Err(SignerError::OtherSigner { key, named });
+    }
     let progress = signer.start(&reviewed.message)?;
     advance(signer.public_key().clone(), reviewed.id, reviewed.message, progress, 0)
 }

@@ -7,14 +7,14 @@ use signer::{
     FileKey, FileScheme, KeyFile, Passphrase, Progress, Protection, Signer as _, Stretching, countersign,
     public_pem, review, sign_statement,
 };
-use statement::kind::Rejection;
-use statement::{Digest, Envelope, Statement, StatementId, Tracking};
+use statement::kind::Purge;
+use statement::{Digest, Envelope, Statement, Tracking};
 
 const SCHEMES: [FileScheme; 2] = [FileScheme::Ed25519, FileScheme::EcdsaP256Sha256];
 
-fn rejection() -> Statement {
-    let proposal = StatementId::from_digest(Digest::of(b"a proposal"));
-    let body = Rejection { note: None, proposal, reason: "too-risky".parse().unwrap() };
+fn purge() -> Statement {
+    let targets = std::collections::BTreeSet::from([Digest::of(b"some content")]);
+    let body = Purge { basis: "too-risky".parse().unwrap(), targets };
     Statement::new("acme".parse().unwrap(), Tracking::Realm, 1_700_000_000_000, body)
 }
 
@@ -53,7 +53,7 @@ fn openssl_reads_our_public_keys_and_verifies_our_signatures() {
     for scheme in SCHEMES {
         let key = fresh(scheme);
         std::fs::write(folder.path().join("key.pem"), public_pem(key.public_key()).unwrap()).unwrap();
-        let envelope = rejection().to_envelope().unwrap();
+        let envelope = purge().to_envelope().unwrap();
         let reviewed = review(&envelope).unwrap();
         let Ok(Progress::Signed(signature)) = key.start(reviewed.message()) else { panic!("signs at once") };
         std::fs::write(folder.path().join("signature"), signature).unwrap();
@@ -118,7 +118,7 @@ except VerificationError:
             .unwrap();
         std::fs::write(folder.path().join(format!("{place}.id")), key.public_key().id().to_string()).unwrap();
     }
-    let mut envelope = sign_statement(&keys[0], &rejection()).unwrap();
+    let mut envelope = sign_statement(&keys[0], &purge()).unwrap();
     let reviewed = review(&envelope).unwrap();
     countersign(&keys[1], reviewed, &mut envelope).unwrap();
     let check = |envelope: &Envelope| {
