@@ -7,6 +7,8 @@
 //! | [`peft`] | which modules of a base model an adapter changes, and through which factors |
 //! | [`measure`] | how far: norms and largest elements, as integers that never understate |
 //! | [`scope`] | whether a change stays inside what a scope file allows |
+//! | `spectrum` | singular values of a change, and how unevenly it is spread (feature `spectrum`) |
+//! | `delta` | what differs between two models, tensor by tensor (feature `spectrum`) |
 //! | [`json`] | the strict JSON reader under all of them |
 //! | [`sample`] | small made (not trained) models for demonstrations and tests |
 //!
@@ -16,6 +18,8 @@
 //! What this crate does not do: say whether a change is *safe*. A change inside its scope is small and where it
 //! was said to be; whether the model still behaves is for the examiners.
 
+#[cfg(feature = "spectrum")]
+pub mod delta;
 pub mod error;
 pub mod gguf;
 pub mod json;
@@ -25,6 +29,8 @@ pub mod pickle;
 pub mod safetensors;
 pub mod sample;
 pub mod scope;
+#[cfg(feature = "spectrum")]
+pub mod spectrum;
 pub mod torch;
 pub mod zip;
 

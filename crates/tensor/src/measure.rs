@@ -35,7 +35,7 @@
 
 mod dense;
 mod factors;
-mod round;
+pub(crate) mod round;
 
 use crate::Error;
 use crate::peft::{Layer, LoraModule};

@@ -12,14 +12,14 @@ pub const SATURATED: u64 = (1 << 53) - 1;
 
 /// An upper bound on a true value that is not negative. NaN and infinity mean that nothing is known.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Upper(pub(super) f64);
+pub(crate) struct Upper(pub(crate) f64);
 
 /// Lanes of a sum. They are part of the definition of the result, not a matter of the machine.
 const LANES: usize = 8;
 
 /// Additions one after another in [`dot`] over a part of at most 4096 elements, with the product and the joining
 /// of lanes.
-pub(super) const DOT_CHAIN: usize = 4096 / LANES + LANES + 2;
+pub(crate) const DOT_CHAIN: usize = 4096 / LANES + LANES + 2;
 
 /// Twice the unit roundoff for each of `operations` roundings: a bound on their joint relative error, second-order
 /// terms included, as long as there are fewer than 2^50 (Higham, lemma 3.1).
@@ -28,7 +28,7 @@ pub(super) fn gamma(operations: usize) -> f64 {
 }
 
 /// `Σ x·y` in eight lanes: lane `t` adds the products at `t`, `t+8`, …, in order; lanes are added in order.
-pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
+pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
     let (x_blocks, x_rest) = x.as_chunks::<LANES>();
     let (y_blocks, y_rest) = y.as_chunks::<LANES>();
     let mut lanes = [0.0_f64; LANES];
@@ -44,7 +44,7 @@ pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// The largest magnitude; exact. Elements are never NaN here.
-pub(super) fn largest(values: &[f64]) -> f64 {
+pub(crate) fn largest(values: &[f64]) -> f64 {
     let (blocks, rest) = values.as_chunks::<LANES>();
     let mut lanes = [0.0_f64; LANES];
     for block in blocks {
@@ -57,17 +57,17 @@ pub(super) fn largest(values: &[f64]) -> f64 {
 }
 
 /// A lower bound on the root of a sum of squares that took `chain` roundings.
-pub(super) fn lower_root(squares: f64, chain: usize) -> f64 {
+pub(crate) fn lower_root(squares: f64, chain: usize) -> f64 {
     squares.sqrt() * (1.0 - gamma(chain + 8))
 }
 
 /// A few more roundings on the way to a result: a factor that covers them.
-pub(super) fn inflate(value: f64, operations: usize) -> f64 {
+pub(crate) fn inflate(value: f64, operations: usize) -> f64 {
     value * (1.0 + gamma(operations + 4))
 }
 
 /// `change / base`, upwards; no change is none whatever the base, and any change of nothing is beyond measure.
-pub(super) fn ratio(change: Upper, base: f64) -> Upper {
+pub(crate) fn ratio(change: Upper, base: f64) -> Upper {
     if change.0 == 0.0 {
         Upper(0.0)
     } else if base > 0.0 {
@@ -78,7 +78,7 @@ pub(super) fn ratio(change: Upper, base: f64) -> Upper {
 }
 
 /// In parts per million, upwards.
-pub(super) fn ppm(value: Upper) -> u64 {
+pub(crate) fn ppm(value: Upper) -> u64 {
     scaled(value, 1e6)
 }
 
