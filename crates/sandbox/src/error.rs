@@ -1,0 +1,104 @@
+//! Why a worker was not run, or did not end as it should.
+
+use crate::boundary::{Boundary, Level};
+
+/// What went wrong around a worker.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The worker's program cannot be read or sealed.
+    #[error("the worker `{name}` cannot be loaded")]
+    Program {
+        /// The program's path.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The process, or what it is to get, cannot be made.
+    #[error("a worker cannot be started: `{step}` failed")]
+    Start {
+        /// What was tried.
+        step: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The level demands a boundary that is not enforced on this host.
+    #[error("the box lacks `{}`, which the level `{level:?}` demands: {why}", boundary.name())]
+    Lacks {
+        /// The boundary.
+        boundary: Boundary,
+        /// The level.
+        level: Level,
+        /// Why it is not enforced.
+        why: String,
+    },
+    /// The worker did not close its box, or says something other than what is seen from outside.
+    #[error("the worker did not close its box: {why}")]
+    Open {
+        /// What is wrong.
+        why: String,
+    },
+    /// More inputs than descriptors, or a job that is too large.
+    #[error("the job does not fit: {what} is {size}, the limit is {limit}")]
+    TooMuch {
+        /// What.
+        what: &'static str,
+        /// How much there is.
+        size: u64,
+        /// How much there may be.
+        limit: u64,
+    },
+    /// It took too long.
+    #[error("the worker was ended after {seconds} s")]
+    WallTime {
+        /// The limit.
+        seconds: u64,
+    },
+    /// It answered too much, or something that is no frame.
+    #[error("the worker's answer is not in order: {why}")]
+    Answer {
+        /// What is wrong.
+        why: String,
+    },
+    /// It ended by itself, not as it should.
+    #[error("the worker ended with {how}: {complaint}")]
+    Ended {
+        /// The exit status or signal.
+        how: String,
+        /// The first words it wrote to its error output.
+        complaint: String,
+    },
+}
+
+impl SandboxError {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Program { .. } => "CS-BOX-001",
+            Self::Start { .. } => "CS-BOX-002",
+            Self::Lacks { .. } => "CS-BOX-003",
+            Self::Open { .. } => "CS-BOX-004",
+            Self::TooMuch { .. } => "CS-BOX-005",
+            Self::WallTime { .. } => "CS-BOX-006",
+            Self::Answer { .. } => "CS-BOX-007",
+            Self::Ended { .. } => "CS-BOX-008",
+        }
+    }
+
+    /// What to do.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Program { .. } => "name the worker's program, and check that it can be read",
+            Self::Start { .. } => "`countersign doctor` tells what this host allows",
+            Self::Lacks { .. } => "`countersign doctor` lists the boundaries; use a host that has this one",
+            Self::Open { .. } => "the worker's program is not the one that belongs to this version",
+            Self::TooMuch { .. } => "examine less at once",
+            Self::WallTime { .. } => "the input may be made to stall its reader; nothing was signed",
+            Self::Answer { .. } => "the input may have taken the worker over; nothing was signed",
+            Self::Ended { .. } => {
+                "the input may be damaged or hostile, or larger than the limits; nothing was signed"
+            }
+        }
+    }
+}

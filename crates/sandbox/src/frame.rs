@@ -1,0 +1,51 @@
+//! Frames on a pipe: four bytes of length (little endian), then so many bytes.
+
+use std::io::{self, Write};
+
+/// The largest frame.
+pub const FRAME_BYTES_MAX: u32 = 1 << 20;
+
+/// Writes one frame.
+pub fn write_frame(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= FRAME_BYTES_MAX);
+    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a frame is too large"))?;
+    out.write_all(&length.to_le_bytes())?;
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Collects bytes as they come, and gives whole frames back. It holds at most one frame beside what came last.
+#[derive(Debug, Default)]
+pub struct Frames {
+    pending: Vec<u8>,
+}
+
+impl Frames {
+    /// Takes bytes; calls `on_frame` with each frame that is whole now.
+    ///
+    /// # Errors
+    /// The announced length, where it is above [`FRAME_BYTES_MAX`].
+    pub fn take(&mut self, bytes: &[u8], mut on_frame: impl FnMut(&[u8])) -> Result<(), u32> {
+        self.pending.extend_from_slice(bytes);
+        let mut done = 0;
+        while let Some((head, rest)) = self.pending.get(done..).and_then(|left| left.split_first_chunk::<4>())
+        {
+            let length = u32::from_le_bytes(*head);
+            if length > FRAME_BYTES_MAX {
+                return Err(length);
+            }
+            let Some(frame) = usize::try_from(length).ok().and_then(|length| rest.get(..length)) else {
+                break;
+            };
+            on_frame(frame);
+            done += 4 + frame.len();
+        }
+        self.pending.drain(..done);
+        Ok(())
+    }
+
+    /// Whether a frame was begun and not ended.
+    pub fn is_open(&self) -> bool {
+        !self.pending.is_empty()
+    }
+}
