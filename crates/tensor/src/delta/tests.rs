@@ -1,11 +1,11 @@
-#![expect(clippy::cast_precision_loss, reason = "small numbers")]
+#![expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "small numbers, and equality where it is exact")]
 
 use half::{bf16, f16};
 use proptest::prelude::*;
 
 use super::operand::spacing;
 use super::{
-    Effort, Operand as _, Pairing, Rank, Relation, TensorChange, adapter_change, between_adapters, leading,
+    Effort, Pairing, Rank, Relation, TensorChange, adapter_change, between_adapters, leading,
     pair, place_of, tensor,
 };
 use crate::Error;
