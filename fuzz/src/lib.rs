@@ -7,6 +7,7 @@
 mod log;
 mod models;
 mod recovery;
+mod seals;
 mod statements;
 mod stored;
 
@@ -22,11 +23,13 @@ const TARGETS: &[(&str, Target)] = &[
     ("leaf_parse", statements::leaf),
     ("log_proof", log::proof),
     ("log_recovery", recovery::recovery),
+    ("oms_bundle", seals::bundle),
     ("peft_config", models::peft_config),
     ("safetensors", models::safetensors),
     ("safetensors_index", models::safetensors_index),
     ("scope", models::scope),
     ("scope_settings", models::scope_settings),
+    ("seal_file", seals::seal),
     ("signed_note", log::note),
     ("statement_parse", statements::statement),
     ("tile_path", log::tile_path),

@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, ReviewArgs, RollbackArgs,
 };
-pub(crate) use models::ScanArgs;
+pub(crate) use models::{FingerprintArgs, ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs};
 pub(crate) use realm::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
 pub(crate) use record::{DemoArgs, ExportArgs, HoldArgs, LogCommand, LogWitnessCommand, PurgeArgs, ShowArgs};
 
@@ -130,6 +130,15 @@ pub(crate) enum Command {
     /// Scan model files: pickles, templates, configurations, adapters, hidden payloads. Needs no realm.
     #[command(after_help = "Example: countersign scan ./model --sarif findings.sarif --fail-on warning")]
     Scan(ScanArgs),
+    /// Seal a model's weights: one root for the same weights, whatever their files, shards and container.
+    #[command(after_help = "Example: countersign fingerprint ./model --rule exact --rule 8-bit")]
+    Fingerprint(FingerprintArgs),
+    /// Sign a model's files: an OpenSSF Model Signing bundle.
+    #[command(after_help = "Example: countersign sign ./model --key key.pem --out model.sig")]
+    Sign(SignArgs),
+    /// Verify a model's files against an OpenSSF Model Signing bundle.
+    #[command(after_help = "Example: countersign verify ./model --signature model.sig --public-key pub.pem")]
+    Verify(VerifyArgs),
     /// See the whole way of a change, and what is refused, in a realm made for it.
     #[command(after_help = "Example: countersign demo --keep ./demo-realm")]
     Demo(DemoArgs),

@@ -92,6 +92,9 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
     let setting = Setting { home: Home::new(&cli.home), output, passphrase, worker: cli.worker };
     let done = match cli.command {
         Command::Scan(args) => return models::scan(&setting, &args),
+        Command::Fingerprint(args) => models::fingerprint(&setting, &args),
+        Command::Sign(args) => models::sign(&setting, &args),
+        Command::Verify(args) => models::verify(&setting, &args),
         Command::Init(args) => realm::init(&setting, &args),
         Command::Key(command) => realm::key(&setting, command),
         Command::Slot(command) => realm::slot(&setting, command),

@@ -133,7 +133,9 @@ from_coded!(
     merkle::MerkleError,
     audit::AuditError,
     dossier::Stop,
-    scan::Error
+    scan::Error,
+    seal::Error,
+    tensor::gguf::GgufError
 );
 
 impl From<Refusal> for Failure {

@@ -124,7 +124,7 @@ impl Keys {
         }
     }
 
-    fn passphrase(&self, prompt: &str) -> Done<Passphrase> {
+    pub(crate) fn passphrase(&self, prompt: &str) -> Done<Passphrase> {
         match &self.source {
             PassphraseSource::Known(text) => Ok(Passphrase::new(text.as_str().to_owned())),
             PassphraseSource::File(path) => {

@@ -30,10 +30,13 @@ pub enum Coding {
     /// Every bit of every value, in the narrowest type that holds the whole block exactly.
     Exact,
     /// Eight bits for each element and an exponent for each group.
+    #[serde(rename = "bits-8")]
     Bits8,
     /// Four bits for each element and an exponent for each group.
+    #[serde(rename = "bits-4")]
     Bits4,
     /// Two bits for each element and an exponent for each group.
+    #[serde(rename = "bits-2")]
     Bits2,
 }
 

@@ -7,6 +7,7 @@ mod log;
 mod machine;
 mod postgres;
 mod report;
+mod seal;
 mod vault;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub enum Subject {
     Vault,
     /// Auditing an export of 100,000 statements.
     Audit,
+    /// Sealing and hashing a model, beside `model_signing`.
+    Seal,
     /// All of them.
     All,
 }
@@ -44,10 +47,11 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 3] = [
+    let parts: [(Subject, &str, Measure); 4] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
+        (Subject::Seal, "seal", seal::measure),
     ];
     for (part, section, measure) in parts {
         if subject == part || subject == Subject::All {

@@ -29,3 +29,117 @@ pub(crate) struct ScanArgs {
     #[arg(long)]
     pub(crate) list_rules: bool,
 }
+
+/// What is sealed, under which rule, and what the seal is compared with.
+#[derive(Debug, Args)]
+pub(crate) struct FingerprintArgs {
+    /// A .safetensors or .gguf file, or a folder with a model in .safetensors files.
+    #[arg(required_unless_present = "print_rule")]
+    pub(crate) path: Option<PathBuf>,
+    /// `exact`, `8-bit`, `4-bit`, `2-bit`, `mixed`, or a rule file. May be given several times.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Vec<String>,
+    /// The bundle that signs the rule file; it is refused unless this is by `--public-key`.
+    #[arg(long, value_name = "FILE", requires_all = ["public_key", "rule"])]
+    pub(crate) rule_signature: Option<PathBuf>,
+    /// The key that the rule must be signed by.
+    #[arg(long, value_name = "PEM")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// Write the seal with the hash of every block, for proofs, comparisons and spot checks.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Compare with this seal, under its rule; what differs is refused by name.
+    #[arg(long, value_name = "SEAL", conflicts_with_all = ["rule", "base"])]
+    pub(crate) against: Option<PathBuf>,
+    /// Say what differs from this seal, under its rule; `--out` then writes the differential seal.
+    #[arg(long, value_name = "SEAL", conflicts_with = "rule")]
+    pub(crate) base: Option<PathBuf>,
+    /// Check so many blocks of the file that this process has mapped, chosen at random, instead of all.
+    #[arg(long, value_name = "PID", requires = "against")]
+    pub(crate) running: Option<u32>,
+    /// How many blocks a check of a running process looks at.
+    #[arg(long, default_value_t = 64, requires = "running")]
+    pub(crate) blocks: u64,
+    /// Print the rule as the canonical JSON that is signed, and do nothing else.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) print_rule: Option<String>,
+}
+
+/// What has a digest of its own in a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SignMethod {
+    /// Each file.
+    Files,
+    /// Each gigabyte of each file.
+    Shards,
+}
+
+/// How files are hashed for a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SignHash {
+    /// Read by every verifier.
+    Sha256,
+    /// Read by `model_signing` in bundles of its library only.
+    Blake2b,
+    /// The fastest; `model_signing verify` reads it through its library, not through its command.
+    Blake3,
+}
+
+/// What is signed, and by which key.
+#[derive(Debug, Args)]
+pub(crate) struct SignArgs {
+    /// The model: a file, or a folder with everything in it.
+    pub(crate) path: PathBuf,
+    /// An ECDSA key on P-256, P-384 or P-521 in PEM (PKCS#8 or SEC1), or a key file of Countersign with P-256.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Where the bundle is written.
+    #[arg(long, value_name = "FILE", default_value = "model.sig")]
+    pub(crate) out: PathBuf,
+    /// What has a digest of its own.
+    #[arg(long, value_enum, default_value_t = SignMethod::Files)]
+    pub(crate) method: SignMethod,
+    /// How files are hashed.
+    #[arg(long, value_enum, default_value_t = SignHash::Sha256)]
+    pub(crate) hash: SignHash,
+    /// A path in the folder that is left out, and recorded as left out; may be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ignore: Vec<String>,
+    /// Sign `.git`, `.github`, `.gitignore` and `.gitattributes` too.
+    #[arg(long)]
+    pub(crate) with_git: bool,
+    /// Follow symbolic links, and sign what they lead to.
+    #[arg(long)]
+    pub(crate) allow_symlinks: bool,
+}
+
+/// What is verified, and by what.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The model: a file, or a folder with everything in it.
+    pub(crate) path: PathBuf,
+    /// The bundle.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: PathBuf,
+    /// The public key it must be signed by, in PEM.
+    #[arg(long, value_name = "PEM", required_unless_present = "certificate_chain")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// The root certificates that its chain must lead to, in PEM.
+    #[arg(long, value_name = "PEM", conflicts_with = "public_key")]
+    pub(crate) certificate_chain: Option<PathBuf>,
+    /// Judge certificates at this time, Unix seconds, instead of now.
+    #[arg(long, value_name = "SECONDS", requires = "certificate_chain")]
+    pub(crate) at: Option<i64>,
+    /// A path in the folder that may be there without being signed; may be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ignore: Vec<String>,
+    /// A tlog-proof of the bundle; certificates are then judged at the time that the log's witnesses saw it.
+    #[arg(long, value_name = "FILE", requires_all = ["log", "witness"])]
+    pub(crate) inclusion: Option<PathBuf>,
+    /// The log's verifier key.
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) log: Option<String>,
+    /// A witness's verifier key; each that is given must have cosigned.
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) witness: Vec<String>,
+}

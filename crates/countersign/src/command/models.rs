@@ -1,6 +1,14 @@
 //! Commands on model files. They need no realm.
 
+mod fingerprint;
+mod folder;
+mod running;
 mod scan;
+mod sign;
 mod tree;
+mod verify;
 
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use scan::scan;
+pub(crate) use sign::sign;
+pub(crate) use verify::verify;

@@ -13,6 +13,8 @@ mod json;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod realm;
 #[cfg(test)]
 mod way;

@@ -61,7 +61,7 @@ fn permuted(values: &[f32], heads: usize, columns: usize) -> Vec<f32> {
 }
 
 fn values(count: u16) -> Vec<f32> {
-    (0..count).map(|number| (f32::from(number) - 300.0) / 16.0).collect()
+    (0..count).map(|number| (f32::from(number % 1500) - 300.0) / 16.0).collect()
 }
 
 fn singles(values: &[f32]) -> Vec<u8> {

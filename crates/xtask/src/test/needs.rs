@@ -18,7 +18,13 @@ use crate::workspace::root;
 const LIMIT: Duration = Duration::from_mins(5);
 
 /// What the tests' Python peers import. The versions are those that the tests were written against.
-const PYTHON_PEERS: &[&str] = &["securesystemslib==1.6.0", "cryptography==50.0.2"];
+const PYTHON_PEERS: &[&str] = &[
+    "securesystemslib==1.6.0",
+    "cryptography==50.0.2",
+    "model-signing==1.1.1",
+    "pyOpenSSL==26.4.0",
+    "numpy==2.4.6",
+];
 
 /// A need that Debian packages meet.
 struct Need {

@@ -1,6 +1,9 @@
 //! Walks what a command is given, and maps the files. Links are never followed; what is neither file nor folder is
 //! never opened.
-#![expect(unsafe_code, reason = "a memory map's soundness rests on nobody shortening the file while it is read")]
+#![expect(
+    unsafe_code,
+    reason = "a memory map's soundness rests on nobody shortening the file while it is read"
+)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,17 @@ pub(crate) enum Held {
     Link(String),
     Special(&'static str),
     Unreadable(String),
+}
+
+impl Held {
+    /// The bytes; none of what is no file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Read(bytes) => bytes,
+            Self::Mapped(map) => map,
+            Self::Link(_) | Self::Special(_) | Self::Unreadable(_) => &[],
+        }
+    }
 }
 
 impl Found {
@@ -124,6 +138,11 @@ fn special(kind: std::fs::FileType) -> &'static str {
 #[cfg(not(unix))]
 fn special(_kind: std::fs::FileType) -> &'static str {
     "a special file"
+}
+
+/// A file's content, which must be a file's.
+pub(super) fn content(path: &Path) -> Done<Held> {
+    open(path).map_err(|error| Failure::file(path, &error))
 }
 
 fn open(path: &Path) -> std::io::Result<Held> {

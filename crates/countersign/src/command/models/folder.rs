@@ -1,0 +1,161 @@
+//! The files of a model that is signed or verified: which there are, and their digests on all cores.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use seal::oms::plan::Hasher;
+use seal::oms::{Found, HashType, Job};
+
+use super::tree;
+use crate::busy;
+use crate::failure::{Done, Failure};
+
+/// Most files of one model.
+const FILES_MAX: usize = 200_000;
+/// How deep folders may nest.
+const DEPTH_MAX: usize = 64;
+/// Bytes that are handed to the hash at a time, so that the bar moves.
+const STRIDE: usize = 64 << 20;
+
+/// A model on disk.
+pub(crate) struct Model {
+    root: PathBuf,
+    pub(crate) name: String,
+    pub(crate) found: Vec<Found>,
+}
+
+impl Model {
+    /// Everything at and below `path`, but for the file `signature`.
+    pub(crate) fn walk(path: &Path, signature: &Path) -> Done<Self> {
+        let failed = |error| Failure::file(path, &error);
+        let root = path.canonicalize().map_err(failed)?;
+        let name = root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned();
+        let signature = signature.canonicalize().ok();
+        let mut found = Vec::new();
+        let metadata = std::fs::metadata(&root).map_err(failed)?;
+        if metadata.is_file() {
+            found.push(Found { path: ".".to_owned(), bytes: metadata.len(), is_link: false });
+        } else {
+            let mut walk = Walk { found: &mut found, signature: signature.as_deref(), root: &root };
+            walk.folder(&root, "", 0, Way::Straight)?;
+        }
+        Ok(Self { root, name, found })
+    }
+
+    /// Where a file of the model is.
+    fn place(&self, path: &str) -> PathBuf {
+        if path == "." { self.root.clone() } else { self.root.join(path) }
+    }
+
+    /// The digests of the jobs, the largest begun first.
+    pub(crate) fn hash(&self, hash: HashType, jobs: Vec<Job>) -> Done<Vec<(Job, Vec<u8>)>> {
+        let bar = busy::bytes("hashing", jobs.iter().map(|job| job.bytes).sum());
+        let digest = |job: Job| -> Done<(Job, Vec<u8>)> {
+            let held = tree::content(&self.place(&job.path))?;
+            let bytes = held.bytes();
+            let part = match job.span {
+                None => Some(bytes),
+                Some((begin, end)) => usize::try_from(begin)
+                    .ok()
+                    .zip(usize::try_from(end).ok())
+                    .and_then(|(a, b)| bytes.get(a..b)),
+            };
+            let part = part
+                .ok_or_else(|| Failure::not_a("file of that length", &self.place(&job.path), "it changed"))?;
+            let mut hasher = Hasher::new(hash);
+            for piece in part.chunks(STRIDE) {
+                hasher.update(piece);
+                busy::advance(&bar, piece.len() as u64);
+            }
+            Ok((job, hasher.finish()))
+        };
+        // One file after the other for BLAKE3, which is parallel inside; each file on a core for the others.
+        let done = match hash {
+            HashType::Blake3 => jobs.into_iter().map(digest).collect(),
+            HashType::Sha256 | HashType::Blake2b => {
+                jobs.into_par_iter().with_max_len(1).map(digest).collect()
+            }
+        };
+        bar.finish_and_clear();
+        done
+    }
+}
+
+/// Writes a file that others may read, whole or not at all.
+pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Done {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let readable = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map(drop).map_err(|error| failed(error.error))
+}
+
+/// Whether the way from the model's folder leads over a symbolic link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Straight,
+    OverLink,
+}
+
+struct Walk<'w> {
+    found: &'w mut Vec<Found>,
+    signature: Option<&'w Path>,
+    root: &'w Path,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize, way: Way) -> Done {
+        if depth > DEPTH_MAX {
+            return Err(too_many(self.root));
+        }
+        let listing = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut children = listing.map_err(|error| Failure::file(folder, &error))?;
+        children.sort_by_key(std::fs::DirEntry::file_name);
+        for child in children {
+            let place = child.path();
+            let failed = |error| Failure::file(&place, &error);
+            if self.signature == Some(place.as_path()) {
+                continue;
+            }
+            let name = child.file_name();
+            let name = name.to_str().ok_or_else(|| {
+                Failure::not_a("file that can be signed", &place, "its name is not Unicode")
+            })?;
+            let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+            let mut way = way;
+            if child.file_type().map_err(failed)?.is_symlink() {
+                way = Way::OverLink;
+            }
+            let metadata = std::fs::metadata(&place).map_err(failed)?;
+            if metadata.is_dir() {
+                self.folder(&place, &path, depth + 1, way)?;
+            } else if metadata.is_file() {
+                let is_link = way == Way::OverLink;
+                self.found.push(Found { path, bytes: metadata.len(), is_link });
+            } else {
+                return Err(Failure::not_a(
+                    "file that can be signed",
+                    &place,
+                    "it is neither file nor folder",
+                ));
+            }
+            if self.found.len() > FILES_MAX {
+                return Err(too_many(self.root));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn too_many(root: &Path) -> Failure {
+    let message =
+        format!("`{}`: more than {FILES_MAX} files, or folders deeper than {DEPTH_MAX}", root.display());
+    Failure::new("CS-CLI-021", message, "sign the folder in parts")
+}

@@ -1,0 +1,189 @@
+//! Spot checks of a running engine: blocks of the file that it has mapped, drawn at random, against a seal.
+//!
+//! What this shows: that the process has this very file mapped, that the drawn blocks of the file are those that were
+//! sealed, and (where the system lets this program read the process's memory) that the process sees the same bytes.
+//! What it does not show: that the process computes with what it has mapped. Weights that an engine has copied,
+//! converted or sent to another device are not looked at.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
+
+use seal::fingerprint::block_mark;
+use seal::spot::{draw, missed_ppm};
+use seal::{Elements, Seal, Tensor};
+use serde_json::json;
+
+use super::fingerprint::Files;
+use crate::command::Setting;
+use crate::failure::{Done, Failure};
+use crate::text::line;
+
+/// Largest list of mappings that is read, in bytes.
+const MAPS_BYTES_MAX: u64 = 64 << 20;
+
+/// A part of a file in a process's memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mapping {
+    begin: u64,
+    end: u64,
+    /// Where in the file it begins.
+    offset: u64,
+}
+
+/// Draws blocks and checks them.
+pub(super) fn check(setting: &Setting, files: &Files, seal: &Seal, process: u32, count: u64) -> Done {
+    let mapped: Vec<Vec<Mapping>> =
+        files.held.iter().map(|(path, _)| mappings(process, path)).collect::<Done<_>>()?;
+    let memory = File::open(format!("/proc/{process}/mem")).ok();
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Failure::outside(format!("no randomness: {error}"), "check the system"))?;
+    let spots = draw(seal, &seed, count);
+    let mut in_memory = 0_u64;
+    files.with_tensors(|tensors, _| {
+        for spot in &spots {
+            let differs = || seal::Error::Mismatch { tensor: spot.tensor.clone(), block: spot.block };
+            let tensor = tensors.iter().find(|tensor| tensor.name() == spot.tensor).ok_or_else(differs)?;
+            let sealed = seal.tensor(&spot.tensor).ok_or_else(differs)?;
+            if tensor.shape() != sealed.shape() {
+                return Err(differs().into());
+            }
+            let mark = block_mark(seal.rule(), tensor, spot.block)?;
+            seal.prove(&spot.tensor, spot.block)?.verify(seal.rule(), mark, seal.root())?;
+            if let Some(memory) = &memory
+                && let Some(same) = same_in_memory(memory, files, &mapped, tensor, spot.block, seal)
+            {
+                if !same {
+                    return Err(differs().into());
+                }
+                in_memory += 1;
+            }
+        }
+        Ok(())
+    })?;
+    told(setting, seal, process, spots.len() as u64, in_memory);
+    Ok(())
+}
+
+fn told(setting: &Setting, seal: &Seal, process: u32, checked: u64, in_memory: u64) {
+    let total = seal.blocks();
+    let missed = missed_ppm(total, total.div_ceil(100), checked);
+    let mut text = String::new();
+    line(&mut text, &format!("{}  {}", seal.root(), seal.rule().name()));
+    line(
+        &mut text,
+        &format!("  process {process} has the file mapped; {checked} of {total} blocks are as sealed"),
+    );
+    line(
+        &mut text,
+        &format!("  read in the process's memory: {in_memory}; in the file alone: {}", checked - in_memory),
+    );
+    line(
+        &mut text,
+        &format!("  a change of one block in a hundred would have been missed with probability {missed} ppm"),
+    );
+    line(
+        &mut text,
+        "  not shown: that the process computes with what it has mapped (copies are not looked at)",
+    );
+    setting.print(
+        &json!({
+            "blocks": total,
+            "checked": checked,
+            "in_memory": in_memory,
+            "missed_ppm_of_one_percent": missed,
+            "process": process,
+            "root": seal.root().to_string(),
+        }),
+        &text,
+    );
+}
+
+/// Whether the process sees the block's bytes as the file has them; none where they cannot be compared: elements that
+/// are decoded, parts that are not mapped, memory that may not be read.
+fn same_in_memory(
+    memory: &File,
+    files: &Files,
+    mapped: &[Vec<Mapping>],
+    tensor: &Tensor<'_>,
+    block: u64,
+    seal: &Seal,
+) -> Option<bool> {
+    let Elements::Plain { dtype, bytes } = tensor.elements() else { return None };
+    let size = u64::try_from(dtype.bytes()).ok()?;
+    let begin = usize::try_from(block.checked_mul(seal.rule().block())?.checked_mul(size)?).ok()?;
+    let length = usize::try_from(seal.rule().block() * size).ok()?;
+    let part = bytes.get(begin..bytes.len().min(begin.checked_add(length)?))?;
+    // Which file the bytes are of, and where in it.
+    let at = part.as_ptr() as usize;
+    let (mappings, offset) = files.held.iter().zip(mapped).find_map(|((_, held), mappings)| {
+        let range = held.bytes().as_ptr_range();
+        let (first, last) = (range.start as usize, range.end as usize);
+        (first..last).contains(&at).then_some((mappings, (at - first) as u64))
+    })?;
+    let end = offset + part.len() as u64;
+    let mapping = mappings.iter().find(|mapping| {
+        mapping.offset <= offset && end <= mapping.offset.saturating_add(mapping.end - mapping.begin)
+    })?;
+    let mut seen = vec![0; part.len()];
+    memory.read_exact_at(&mut seen, mapping.begin + (offset - mapping.offset)).ok()?;
+    Some(seen == part)
+}
+
+/// Where the process has this file mapped.
+fn mappings(process: u32, path: &Path) -> Done<Vec<Mapping>> {
+    let list = format!("/proc/{process}/maps");
+    let list = Path::new(&list);
+    let failed = |error| Failure::file(list, &error);
+    let mut text = String::new();
+    let file = File::open(list).map_err(failed)?;
+    std::io::Read::read_to_string(&mut std::io::Read::take(file, MAPS_BYTES_MAX), &mut text)
+        .map_err(failed)?;
+    let own = path.canonicalize().map_err(|error| Failure::file(path, &error))?;
+    let inode = std::fs::metadata(&own).map_err(|error| Failure::file(path, &error))?.ino();
+    let found: Vec<Mapping> =
+        text.lines().filter_map(|entry| mapping(entry, &own.to_string_lossy(), inode)).collect();
+    if found.is_empty() {
+        let message = format!("process {process} has not mapped `{}`", path.display());
+        return Err(Failure::new(
+            "CS-CLI-022",
+            message,
+            "it serves another file, or has copied its weights, which this check cannot see",
+        ));
+    }
+    Ok(found)
+}
+
+/// `begin-end perms offset device inode path`, where path and inode are those of the file. A file that was replaced
+/// since shows as deleted and does not count.
+fn mapping(entry: &str, path: &str, inode: u64) -> Option<Mapping> {
+    let mut parts = entry.split_ascii_whitespace();
+    let (range, _, offset, _, number) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (_, name) = entry.split_once(" /").map(|(before, name)| (before, format!("/{name}")))?;
+    if name != path || number.parse() != Ok(inode) {
+        return None;
+    }
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (begin, end) = range.split_once('-')?;
+    let (begin, end) = (hex(begin)?, hex(end)?);
+    (end > begin).then_some(Mapping { begin, end, offset: hex(offset)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_are_read_as_the_kernel_writes_them() {
+        let entry = "7f10a0000000-7f10a0100000 r--s 00002000 fe:00 1234                       /models/a b.safetensors";
+        let wanted = Mapping { begin: 0x7f10_a000_0000, end: 0x7f10_a010_0000, offset: 0x2000 };
+        assert_eq!(mapping(entry, "/models/a b.safetensors", 1234), Some(wanted));
+        assert_eq!(mapping(entry, "/models/a b.safetensors", 1235), None, "another file of that name");
+        assert_eq!(mapping(entry, "/models/b.safetensors", 1234), None);
+        let gone = format!("{entry} (deleted)");
+        assert_eq!(mapping(&gone, "/models/a b.safetensors", 1234), None, "replaced since");
+        assert_eq!(mapping("7f10-7f20 rw-p 00000000 00:00 0", "", 0), None);
+    }
+}
