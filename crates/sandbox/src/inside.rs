@@ -2,15 +2,21 @@
 //!
 //! Until [`enter`] answers, the process has read nothing that anybody else wrote but its supervisor.
 
+#[cfg(feature = "probe")]
+mod alone;
 mod confine;
 mod filter;
+mod trial;
+
+#[cfg(feature = "probe")]
+pub use alone::{Layer, enforce_alone};
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 
-use crate::boundary::Boundaries;
-use crate::frame::write_frame;
+use crate::boundary::{Boundaries, Level};
+use crate::frame::{pad, write_frame};
 use crate::raw;
 use crate::setup::{ANSWERS, GATE, INPUTS, JOB, MARK, OPEN, Ready, Setup};
 
@@ -27,12 +33,16 @@ pub struct Inside {
     /// The inputs by the names the supervisor gave them, open for reading.
     pub inputs: Vec<(String, File)>,
     answers: File,
+    level: Level,
 }
 
 impl Inside {
     /// Answers one frame.
     pub fn answer(&mut self, frame: &[u8]) -> io::Result<()> {
-        write_frame(&mut self.answers, frame)
+        match self.level {
+            Level::Standard => write_frame(&mut self.answers, frame),
+            Level::Deep => write_frame(&mut self.answers, &pad(frame)?),
+        }
     }
 }
 
@@ -81,7 +91,7 @@ pub fn enter() -> Result<Inside, EnterError> {
     }
     let mut text = Vec::new();
     job.take(JOB_BYTES_MAX).read_to_end(&mut text).map_err(EnterError::Setup)?;
-    Ok(Inside { job: text, inputs, answers })
+    Ok(Inside { job: text, inputs, answers, level: setup.level })
 }
 
 /// The setup stands before the job: four bytes of length, then JSON.

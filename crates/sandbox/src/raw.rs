@@ -178,3 +178,32 @@ pub(crate) fn wait(pid: i32) -> io::Result<Ended> {
         memory_peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024),
     })
 }
+
+/// Moves this process into new namespaces, for the escape table. It must have one thread.
+#[cfg(feature = "probe")]
+pub(crate) fn unshare(flags: c_int) -> io::Result<()> {
+    // SAFETY: no descriptor table or memory is unshared.
+    if unsafe { libc::unshare(flags) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Tries system calls that a worker never needs, and answers the name of one that the filter let through.
+///
+/// Their arguments make them harmless where they are reached.
+pub(crate) fn reached() -> Option<&'static str> {
+    let attempts: [(&str, c_long, [c_long; 3]); 8] = [
+        ("socket", libc::SYS_socket, [c_long::from(libc::AF_INET), c_long::from(libc::SOCK_STREAM), 0]),
+        ("openat", libc::SYS_openat, [-1, 0, 0]),
+        ("ptrace", libc::SYS_ptrace, [-1, 0, 0]),
+        ("unshare", libc::SYS_unshare, [0, 0, 0]),
+        ("mount", libc::SYS_mount, [0, 0, 0]),
+        ("execve", libc::SYS_execve, [0, 0, 0]),
+        ("keyctl", libc::SYS_keyctl, [-1, 0, 0]),
+        ("memfd_create", libc::SYS_memfd_create, [0, 0, 0]),
+    ];
+    attempts.into_iter().find_map(|(name, call, [a, b, c])| {
+        // SAFETY: null pointers and impossible numbers; a call that gets through fails or makes an unused descriptor.
+        let result = unsafe { libc::syscall(call, a, b, c, 0, 0, 0) };
+        let refused = result < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
+        (!refused).then_some(name)
+    })
+}

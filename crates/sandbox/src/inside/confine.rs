@@ -52,12 +52,12 @@ pub(super) fn confine(setup: &Setup, first_unused: i32, boundaries: &mut Boundar
         .and_then(|()| Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?));
     boundaries.record(Boundary::NoCapabilities, dropped);
     // Last: the filter forbids most of what stands above. It counts only if the ground it stands on is firm.
-    let filtered = closed.and_then(|()| Ok(dies?)).and_then(|()| filter::apply(setup.profile));
+    let filtered = closed.and_then(|()| Ok(dies?)).and_then(|()| filter::apply(setup.profile, setup.level));
     boundaries.record(Boundary::SystemCalls, filtered);
 }
 
 /// An empty file system in memory becomes the root, and cannot be written; the host's is detached.
-fn empty_root() -> io::Result<()> {
+pub(super) fn empty_root() -> io::Result<()> {
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
     // Any folder that every Linux has; what was below it is detached with the rest.
     let place = "/proc";
@@ -84,7 +84,7 @@ fn no_files() -> io::Result<()> {
 }
 
 /// A ruleset that handles everything this kernel knows of and allows nothing.
-fn landlock() -> io::Result<()> {
+pub(super) fn landlock() -> io::Result<()> {
     let abi = ABI::V6;
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -104,7 +104,7 @@ fn landlock() -> io::Result<()> {
 }
 
 /// Gives up every capability, and every way to one.
-fn drop_capabilities(namespaces: bool) -> io::Result<()> {
+pub(super) fn drop_capabilities(namespaces: bool) -> io::Result<()> {
     if namespaces {
         clear_ambient_capability_set()?;
         for capability in CapabilitySet::all().iter() {

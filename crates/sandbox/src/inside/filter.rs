@@ -8,6 +8,8 @@ use seccompiler::{
     TargetArch,
 };
 
+use super::trial;
+use crate::boundary::Level;
 use crate::limits::Profile;
 
 /// Calls that reading needs, with any arguments.
@@ -59,22 +61,37 @@ const EXECUTE: &[libc::c_long] = &[
 ];
 
 /// Applies the filter of a profile to this thread, and with it to all that it starts.
-pub(super) fn apply(profile: Profile) -> io::Result<()> {
+///
+/// At the level `Deep` the boundaries are tried from inside first, while a call that is not listed is refused; after
+/// that such a call ends the worker, so that the supervisor learns of it.
+pub(super) fn apply(profile: Profile, level: Level) -> io::Result<()> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-    // Of two filters the stricter answer counts. The C library asks for threads with `clone3`, whose flags no filter
-    // can read, and goes on with `clone` only where the kernel does not know the first.
+    let refuse = || SeccompAction::Errno(libc::EPERM.cast_unsigned());
+    // Of several filters the strictest answer counts. The C library asks for threads with `clone3`, whose flags no
+    // filter can read, and goes on with `clone` only where the kernel does not know the first.
     let unknown = compile(
         BTreeMap::from([(libc::SYS_clone3, Vec::new())]),
         SeccompAction::Allow,
         SeccompAction::Errno(libc::ENOSYS.cast_unsigned()),
         arch,
     )?;
-    let mut allowed = rules(profile)?;
-    allowed.insert(libc::SYS_clone3, Vec::new());
-    let listed =
-        compile(allowed, SeccompAction::Errno(libc::EPERM.cast_unsigned()), SeccompAction::Allow, arch)?;
-    // `seccomp` itself is not on the list, so the one that has it goes first.
+    let mut listed = rules(profile)?;
+    listed.insert(libc::SYS_clone3, Vec::new());
     seccompiler::apply_filter(&unknown).map_err(io::Error::other)?;
+    let otherwise = match level {
+        Level::Standard => refuse(),
+        Level::Deep => {
+            let mut first = listed.clone();
+            // What the next filter is applied with, which then forbids it.
+            first.insert(libc::SYS_seccomp, Vec::new());
+            first.insert(libc::SYS_prctl, Vec::new());
+            let first = compile(first, refuse(), SeccompAction::Allow, arch)?;
+            seccompiler::apply_filter(&first).map_err(io::Error::other)?;
+            trial::try_boundaries()?;
+            SeccompAction::KillProcess
+        }
+    };
+    let listed = compile(listed, otherwise, SeccompAction::Allow, arch)?;
     seccompiler::apply_filter(&listed).map_err(io::Error::other)
 }
 

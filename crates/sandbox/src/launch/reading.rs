@@ -6,9 +6,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::{Run, Worker};
-use crate::boundary::Boundaries;
+use crate::boundary::{Boundaries, Level};
 use crate::error::SandboxError;
-use crate::frame::Frames;
+use crate::frame::{Frames, unpad};
 use crate::raw::Ended;
 use crate::setup::Ready;
 
@@ -57,17 +57,27 @@ pub(super) fn read(
             return Err(SandboxError::Answer { why });
         }
         let mut told = None;
+        let mut unpadded = false;
         frames
             .take(buffer.get(..count).unwrap_or_default(), |frame| {
                 if ready.is_none() && told.is_none() {
                     told = Some(serde_json::from_slice::<Ready>(frame));
-                } else {
+                } else if run.level == Level::Standard {
                     on_frame(frame);
+                } else if let Some(content) = unpad(frame) {
+                    on_frame(content);
+                } else {
+                    unpadded = true;
                 }
             })
             .map_err(|length| SandboxError::Answer {
                 why: format!("a frame of {length} bytes is announced"),
             })?;
+        if unpadded {
+            return Err(SandboxError::Answer {
+                why: "a frame has not the size that this level demands".to_owned(),
+            });
+        }
         if let Some(told) = told {
             let told = told.map_err(|error| SandboxError::Open { why: error.to_string() })?;
             ready = Some(worker.judge(told.boundaries, run.level)?);

@@ -1,6 +1,9 @@
 //! Each way out: open without the box, closed in it.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 
 use sandbox::{Boundary, Held, Level, Profile};
 
@@ -109,4 +112,91 @@ fn another_architectures_calls_end_the_worker() {
     let error = attempt(run(Level::Standard, Profile::Parse), &["i386"]).unwrap_err();
     assert_eq!(error.code(), "CS-BOX-008", "{error}");
     assert!(error.to_string().contains("signal 31"), "{error}");
+}
+
+#[test]
+fn the_list_of_system_calls_holds_alone() {
+    let mut open = Vec::new();
+    for (name, _, boxed) in WAYS {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_sandbox-probe"))
+            .args(["--alone", "system-calls", name])
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        let answer = String::from_utf8(output.stdout).unwrap();
+        if !boxed.contains(&answer.trim()) {
+            open.push(format!("{name}: {answer}"));
+        }
+    }
+    assert!(open.is_empty(), "{open:#?}");
+}
+
+#[test]
+fn the_deep_box_ends_a_worker_at_its_first_forbidden_call() {
+    let (answers, outcome) = attempt(run(Level::Deep, Profile::Parse), &["nothing"]).unwrap();
+    assert_eq!(answers, ["nothing done"]);
+    assert!(outcome.boundaries.lacks(Level::Deep).is_empty());
+    for name in ["open-file", "socket-inet", "x32", "fork"] {
+        let error = attempt(run(Level::Deep, Profile::Parse), &[name]).unwrap_err();
+        assert_eq!(error.code(), "CS-BOX-008", "{error}");
+        assert!(error.to_string().contains("signal 31"), "{error}");
+    }
+}
+
+#[test]
+fn somebody_without_rights_gets_the_same_box() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED unprivileged-supervisor: the tests run without rights already");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("sandbox-probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_sandbox-probe"), &program).unwrap();
+    let output = Command::new(&program)
+        .args(["--supervise", "open-file socket-inet execute"])
+        .current_dir("/")
+        .uid(65_534)
+        .gid(65_534)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for line in [
+        "open-file EPERM",
+        "socket-inet EPERM",
+        "execute EPERM",
+        "system-calls: Enforced",
+        "memory: Enforced",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_worker_dies_with_its_supervisor() {
+    let mut supervisor = Command::new(env!("CARGO_BIN_EXE_sandbox-probe"))
+        .args(["--supervise", "nothing sleep"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first answer: the worker is in its box and goes to sleep next.
+    let mut line = String::new();
+    BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "nothing done\n");
+    let id = supervisor.id();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    let worker: i32 = children.split_whitespace().next().unwrap().parse().unwrap();
+    let worker = rustix::process::Pid::from_raw(worker).unwrap();
+    let handle = rustix::process::pidfd_open(worker, rustix::process::PidfdFlags::empty()).unwrap();
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    let mut ended = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
+    let limit = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
+    assert_eq!(
+        rustix::event::poll(&mut ended, Some(&limit)).unwrap(),
+        1,
+        "the worker outlived its supervisor"
+    );
 }

@@ -209,9 +209,14 @@ fn kernel(name: &str) -> Option<c_long> {
     })
 }
 
+/// In the box no child can be made; the call is made here.
+fn is_boxed() -> bool {
+    std::env::args().nth(1).is_some_and(|argument| argument.starts_with("--"))
+}
+
 /// What a call answers in a process of its own, so that the control stays what it was. Answers its error as ours.
 fn in_child(call: impl Fn() -> c_long) -> c_long {
-    if std::env::args().nth(1).is_some_and(|argument| argument.starts_with("--")) {
+    if is_boxed() {
         return call();
     }
     // SAFETY: this program has one thread.
@@ -237,7 +242,6 @@ fn fork() -> c_long {
 }
 
 fn execute() -> c_long {
-    let boxed = std::env::args().nth(1).is_some_and(|argument| argument.starts_with("--"));
     let call = || {
         let arguments: [*const i8; 2] = [c"/bin/true".as_ptr(), null()];
         raw(
@@ -245,7 +249,7 @@ fn execute() -> c_long {
             [at(c"/bin/true"), arguments.as_ptr() as c_long, null_mut::<c_void>() as c_long, 0, 0, 0],
         )
     };
-    if boxed { call() } else { in_child(call) }
+    in_child(call)
 }
 
 fn threads() -> String {

@@ -8,10 +8,21 @@ mod attempts;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Some(name) = std::env::args().nth(1).filter(|name| !name.starts_with("--")) {
-        println!("{}", attempts::attempt(&name, &mut |_| {}));
-        return ExitCode::SUCCESS;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["--boxed"] => boxed(),
+        ["--alone", layer, name] => alone(layer, name),
+        ["--supervise", names] => supervise(names),
+        [name] => {
+            println!("{}", attempts::attempt(name, &mut |_| {}));
+            ExitCode::SUCCESS
+        }
+        _ => ExitCode::from(2),
     }
+}
+
+fn boxed() -> ExitCode {
     let Ok(mut inside) = sandbox::inside::enter() else { return ExitCode::from(3) };
     let names = String::from_utf8_lossy(&inside.job).into_owned();
     for name in names.split_whitespace() {
@@ -25,4 +36,52 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// One layer of the box without the others.
+fn alone(layer: &str, name: &str) -> ExitCode {
+    let Some(layer) = sandbox::inside::Layer::ALL.into_iter().find(|known| known.name() == layer) else {
+        return ExitCode::from(2);
+    };
+    if let Err(error) = sandbox::inside::enforce_alone(layer) {
+        println!("not enforced: {error}");
+        return ExitCode::SUCCESS;
+    }
+    println!("{}", attempts::attempt(name, &mut |_| {}));
+    ExitCode::SUCCESS
+}
+
+/// Runs itself in a box, as whoever started it.
+fn supervise(names: &str) -> ExitCode {
+    let run = sandbox::Run {
+        level: sandbox::Level::Standard,
+        profile: sandbox::Profile::Parse,
+        limits: sandbox::Limits {
+            memory_bytes: 256 << 20,
+            processor_s: 20,
+            wall: std::time::Duration::from_mins(1),
+            threads: 4,
+            answer_bytes: 1 << 20,
+        },
+    };
+    let result = std::env::current_exe()
+        .map_err(|error| error.to_string())
+        .and_then(|path| sandbox::Program::seal(&path).map_err(|error| error.to_string()))
+        .and_then(|program| {
+            let print = |frame: &[u8]| println!("{}", String::from_utf8_lossy(frame));
+            run.run(&program, &[], names.as_bytes(), print)
+                .map_err(|error| format!("{error}: {}", error.code()))
+        });
+    match result {
+        Ok(outcome) => {
+            for (boundary, held) in outcome.boundaries.each() {
+                println!("{}: {held:?}", boundary.name());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
