@@ -121,9 +121,12 @@ impl Realm {
         &self.leaves
     }
 
-    /// A statement of now, signed by these, not yet submitted.
+    /// A statement of now, signed by these, not yet submitted. Where nobody signs what needs a name, it names the stranger.
     pub fn sign(&self, about: &Tracking, body: impl Into<Body>, by: &[Who]) -> Envelope {
-        self.seal(&Statement::new(self.id.clone(), about.clone(), self.now_ms, body), by)
+        let keys: Vec<_> = by.iter().map(|who| who.key_id()).collect();
+        let keys = if keys.is_empty() { vec![Who::Stranger.key_id()] } else { keys };
+        let statement = Statement::new(self.id.clone(), about.clone(), self.now_ms, body).signed_by(&keys);
+        self.seal(&statement, by)
     }
 
     /// Any statement, signed by these.

@@ -25,6 +25,7 @@ pub(crate) use realm_acts::{
 };
 
 use crate::failure::{Done, Failure};
+use crate::keys::id;
 use crate::realm::Realm;
 
 /// A day in milliseconds.
@@ -37,10 +38,10 @@ pub(crate) fn say_together(
     change: Tracking,
     body: impl Into<Body>,
 ) -> Done<StatementId> {
-    let statement = realm.statement(change, body);
-    let mut envelope = statement.to_envelope()?;
-    for name in by {
-        let key = realm.keys.open(name)?;
+    let keys = by.iter().map(|name| realm.keys.open(name)).collect::<Done<Vec<_>>>()?;
+    let signers: Vec<KeyId> = keys.iter().map(|key| id(key)).collect();
+    let mut envelope = realm.statement(change, body, &signers).to_envelope()?;
+    for key in keys {
         let reviewed = review(&envelope)?;
         countersign(key.as_ref(), reviewed, &mut envelope)?;
     }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Done, Failure};
 use crate::home::{Home, Settings, read_bounded};
-use crate::keys::Keys;
+use crate::keys::{Keys, id};
 use crate::witness::Unwitnessed;
 
 /// The key that stamps the log.
@@ -125,9 +125,9 @@ impl Realm {
         ask(&rules)
     }
 
-    /// A statement of this realm, made now.
-    pub(crate) fn statement(&self, change: Tracking, body: impl Into<Body>) -> Statement {
-        Statement::new(self.settings.realm.clone(), change, self.now_ms(), body)
+    /// A statement of this realm, made now, as these keys are to sign it.
+    pub(crate) fn statement(&self, change: Tracking, body: impl Into<Body>, by: &[KeyId]) -> Statement {
+        Statement::new(self.settings.realm.clone(), change, self.now_ms(), body).signed_by(by)
     }
 
     /// Signs with a key of this machine and submits.
@@ -137,7 +137,7 @@ impl Realm {
         change: Tracking,
         body: impl Into<Body>,
     ) -> Done<StatementId> {
-        let statement = self.statement(change, body);
+        let statement = self.statement(change, body, &[id(key)]);
         let envelope = sign_statement(key, &statement)?;
         self.submit(&envelope)
     }
@@ -206,7 +206,7 @@ impl Realm {
         let reasons = reasons.iter().map(|code| code.parse::<Name>()).collect::<Result<_, _>>()?;
         let body = Attempt { action: action.parse()?, reasons, request, requester, subject: None };
         let key = self.keys.open(AUTOMATION_KEY)?;
-        let statement = self.statement(change, body);
+        let statement = self.statement(change, body, &[id(&key)]);
         let envelope = sign_statement(key.as_ref(), &statement)?;
         // Not through `submit`: an attempt that could not be logged must not be an attempt again.
         self.append(envelope.to_bytes()?).map(drop)

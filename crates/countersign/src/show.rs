@@ -310,6 +310,9 @@ pub(crate) fn approval(realm: &Realm, id: &ChangeId, reviewed: &Reviewed) -> Don
     text.push_str("\nyou are about to sign\n");
     let mut put = |label: &str, value: &str| line(&mut text, &format!("  {label:<14}{value}"));
     put("statement", &reviewed.id().to_string());
+    if let Some(signer) = reviewed.statement().header.signer {
+        put("signer", &signer.to_string());
+    }
     for digest in &approval.artefacts {
         put("artefact", &digest.to_string());
     }

@@ -110,6 +110,11 @@ impl Dossier {
         self.weights_moved_ppm(workers).unwrap_or(0)
     }
 
+    /// Whether it went wrong: an incident under its order, or a rollback. A change counts as one failure at most.
+    pub fn has_failed(&self) -> bool {
+        self.rollback.is_some() || !self.incidents.is_empty()
+    }
+
     /// The dossier that a first proposal opens.
     pub(crate) fn open(change: ChangeId, proposal: Recorded<Proposal>) -> Self {
         Self {

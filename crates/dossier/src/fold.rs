@@ -79,7 +79,7 @@ pub enum Applied {
 /// Why a reader must stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// A leaf of an unknown kind that is marked critical and signed by somebody who is enrolled.
+    /// A leaf of an unknown kind that is marked critical and signed by the root quorum.
     #[error("leaf {index}: `{kind}` is unknown to this version and marked critical")]
     UnknownCritical {
         /// Its place.
@@ -195,8 +195,12 @@ impl Ledger {
         }
         let leaf = match entry.leaf() {
             Ok(leaf) => leaf,
-            Err(StatementError::UnknownCritical(kind)) if self.speaks(entry) => {
-                return Err(Stop::UnknownCritical { index, kind: kind.clone() });
+            Err(StatementError::UnknownCritical(header)) => {
+                if let Err(refusal) = self.check_introduced(entry, header) {
+                    self.world.size = index + 1;
+                    return Ok(self.note(index, refusal));
+                }
+                return Err(Stop::UnknownCritical { index, kind: header.predicate_type() });
             }
             Err(error) => {
                 self.world.size = index + 1;
@@ -263,7 +267,7 @@ impl Ledger {
             return Err(Refusal::new(Code::RootExpired, root.id));
         }
         self.check_clock(stamp_ms, statement.issued_ms)?;
-        let signers = self.signers(entry, at, &statement.body)?;
+        let signers = self.signers(entry, at, statement)?;
         Ok(Act { at, statement, signers })
     }
 

@@ -59,7 +59,7 @@ codes! {
     RootRotation "CS-FLD-009" "the new trust root does not follow from the old one"
         "raise the epoch by one, name the present root, and sign with the quorum of both",
     RootInvalid "CS-FLD-010" "the trust root contradicts itself"
-        "every role's keys must be listed, and its threshold reachable by distinct persons",
+        "list every role's keys, and make each threshold, the witnesses' too, one that distinct persons with keys of their own can reach",
     ClockSkew "CS-FLD-011" "the signer's clock is too far from the log's stamp"
         "set the clock, or sign again: the policy says how far is too far",
     KeyExpired "CS-FLD-012" "the key's time is over"
@@ -82,8 +82,12 @@ codes! {
         "put the change's tracking id into the header",
     OtherProposer "CS-FLD-021" "the proposer is not the person behind the signing key"
         "propose in your own name; a model's key names its human sponsor",
-    OneSigner "CS-FLD-022" "it must have exactly one signer"
-        "each approver signs an approval of their own",
+    OneSigner "CS-FLD-022" "the statement names its signer, and must be signed by that key alone"
+        "each signer makes a statement of their own",
+    OtherSigner "CS-FLD-035" "the statement names another signer than the key that signed it"
+        "sign with the key that the header names, or make a statement of your own",
+    KindNotIntroduced "CS-FLD-036" "the kind is unknown to this version, and the root quorum did not sign what marks it critical"
+        "nothing to do: only a quorum of the root role introduces kinds",
     GrantInvalid "CS-FLD-023" "the grant is not in order"
         "a person grants to another, for a time within the policy's limit, and renews only their like",
     RevocationInvalid "CS-FLD-024" "there is nothing such to revoke, or the signers may not revoke it"
@@ -108,6 +112,9 @@ codes! {
         "change the slot first; what is in force is not purged",
     EvidenceRole "CS-FLD-032" "the signer's role cannot give this evidence"
         "compliance reviews come from compliance, all else from examiners",
+
+    OtherThanOrder "CS-FLD-037" "it names another state or slot than the order it is under"
+        "look at the order with `countersign show`, and name its state and slot",
 
     // What gates say.
     NoPolicy "CS-GATE-001" "there is no policy in force"

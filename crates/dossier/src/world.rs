@@ -52,7 +52,7 @@ pub struct GrantRecord {
 pub struct ClassHistory {
     /// Releases that went well: they reached all traffic.
     pub successes: u64,
-    /// Releases that went wrong: rolled back.
+    /// Releases that went wrong: rolled back, or with an incident; each counts once.
     pub failures: u64,
 }
 

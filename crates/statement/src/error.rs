@@ -1,7 +1,9 @@
 //! Why bytes are no statement.
 
+use crate::header::Header;
 use crate::id::KeyId;
 use crate::json::{EncodeError, JsonError, JsonErrorKind, ShapeError, ShapeErrorKind};
+use crate::kind::Kind;
 
 /// Why bytes are no statement that Countersign reads.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +27,14 @@ pub enum StatementError {
     #[error("`predicateType` is `{0}`, which is not what the header says")]
     PredicateType(String),
     /// A kind or version this reader does not know, marked critical.
-    #[error("`{0}` is unknown to this version and marked critical")]
-    UnknownCritical(String),
+    #[error("`{}` is unknown to this version and marked critical", .0.predicate_type())]
+    UnknownCritical(Box<Header>),
+    /// A kind that is one key's own word, without the key.
+    #[error("a statement of kind `{}` names its signer, and this one names none", .0.name())]
+    SignerMissing(Kind),
+    /// A kind that several sign together, with one of them named.
+    #[error("a statement of kind `{}` is signed by several and names no signer, and this one names one", .0.name())]
+    SignerNamed(Kind),
     /// The subjects are not those that the body implies.
     #[error("the subjects are not those that the body is about")]
     Subjects,
@@ -81,6 +89,8 @@ impl StatementError {
             Self::Oversize(_) => "CS-STM-021",
             Self::Spelling => "CS-STM-022",
             Self::Entry => "CS-STM-023",
+            Self::SignerMissing(_) => "CS-STM-024",
+            Self::SignerNamed(_) => "CS-STM-025",
         }
     }
 
@@ -95,6 +105,9 @@ impl StatementError {
             | Self::StatementType
             | Self::PredicateType(_)
             | Self::PayloadType => "compare the statement with its schema in docs/statements/",
+            Self::SignerMissing(_) | Self::SignerNamed(_) => {
+                "docs/statements/README.md lists the kinds whose header names the signer"
+            }
             Self::UnknownCritical(_) => "read this log with a version of Countersign that knows the kind",
             Self::Encode(_) | Self::Oversize(_) => {
                 "put large evidence and text into the vault and name its digest"

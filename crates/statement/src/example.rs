@@ -66,7 +66,8 @@ pub fn body(kind: Kind) -> Body {
     }
 }
 
-/// The example statement of a kind: in the realm `example`, about a change or the realm, as its kind has it.
+/// The example statement of a kind: in the realm `example`, about a change or the realm, as its kind has it, to be
+/// signed by [`public_key`] alone.
 pub fn statement(kind: Kind) -> Statement {
     let tracking = match kind {
         Kind::TrustRoot
@@ -95,7 +96,7 @@ pub fn statement(kind: Kind) -> Statement {
         | Kind::Retirement
         | Kind::Attempt => Tracking::Change(change_id()),
     };
-    Statement::new(text("example"), tracking, ISSUED_MS, body(kind))
+    Statement::new(text("example"), tracking, ISSUED_MS, body(kind)).signed_by(&[public_key().id()])
 }
 
 /// The public key of [`SEED`].

@@ -165,7 +165,47 @@ kinds! {
     Attempt "attempt",
 }
 
+/// Whose word a kind of statement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Voice {
+    /// One key's own: two who say the same have said two things. The header names the key, and it alone signs.
+    Own,
+    /// Several sign one and the same statement, and the header names none of them.
+    Joint,
+    /// Either: who says it alone names their key, several together name none. Saying it twice changes nothing.
+    Either,
+}
+
 impl Kind {
+    /// Whose word it is.
+    pub const fn voice(self) -> Voice {
+        match self {
+            Self::TrustRoot | Self::DirectoryEntry | Self::Policy | Self::Slot | Self::CapabilityLevel => {
+                Voice::Joint
+            }
+            Self::Proposal
+            | Self::Finding
+            | Self::Verdict
+            | Self::Approval
+            | Self::Rejection
+            | Self::Grant
+            | Self::EngineBinding
+            | Self::StageReport
+            | Self::Observation
+            | Self::Incident
+            | Self::BreakGlass
+            | Self::Attempt => Voice::Own,
+            Self::Revocation
+            | Self::Freeze
+            | Self::ReleaseOrder
+            | Self::RollbackOrder
+            | Self::ServedState
+            | Self::Hold
+            | Self::Purge
+            | Self::Retirement => Voice::Either,
+        }
+    }
+
     /// The version of the kind's body that this crate reads and writes.
     pub const fn version(self) -> u32 {
         1

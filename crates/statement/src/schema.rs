@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use crate::json::INTEGER_MAX;
-use crate::kind::Kind;
+use crate::kind::{Kind, Voice};
 use crate::statement::STATEMENT_TYPE;
 
 /// The JSON schema (2020-12) of a kind's payload.
@@ -21,6 +21,14 @@ pub fn payload_schema(kind: Kind) -> Value {
     ];
     if let Some(Value::Object(properties)) = header.get_mut("properties") {
         properties.extend(fixed.map(|(name, schema)| (name.to_owned(), schema)));
+        if kind.voice() == Voice::Joint {
+            properties.remove("signer");
+        }
+    }
+    if let Some(Value::Array(required)) = header.get_mut("required")
+        && kind.voice() == Voice::Own
+    {
+        required.push(json!("signer"));
     }
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

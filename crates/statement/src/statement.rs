@@ -7,9 +7,9 @@ use crate::digest::Digest;
 use crate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use crate::error::StatementError;
 use crate::header::Header;
-use crate::id::{RealmId, Tracking};
+use crate::id::{KeyId, RealmId, Tracking};
 use crate::json::{self, Value};
-use crate::kind::{Body, Kind};
+use crate::kind::{Body, Kind, Voice};
 
 /// The `_type` of an in-toto Statement v1.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
@@ -97,8 +97,20 @@ impl Statement {
         Self { header: Header::new(body.kind(), realm, change), issued_ms, body }
     }
 
+    /// The statement as these keys are to sign it: the header names the first key of a statement that is one key's own
+    /// word, the only key of one that may be, and otherwise none.
+    #[must_use]
+    pub fn signed_by(mut self, keys: &[KeyId]) -> Self {
+        self.header.signer = match (self.body.kind().voice(), keys) {
+            (Voice::Own, [key, ..]) | (Voice::Either, [key]) => Some(*key),
+            (Voice::Own | Voice::Either | Voice::Joint, _) => None,
+        };
+        self
+    }
+
     /// The canonical bytes: the payload that is signed.
     pub fn to_payload(&self) -> Result<Vec<u8>, StatementError> {
+        self.check_signer()?;
         let frame = wire::Frame {
             kind: STATEMENT_TYPE.to_owned(),
             predicate: wire::Predicate {
@@ -120,6 +132,16 @@ impl Statement {
             return Err(StatementError::Oversize(payload.len()));
         }
         Ok(Envelope::unsigned(payload))
+    }
+
+    /// Whether the header names a signer where the kind asks for one, and none where several sign together.
+    fn check_signer(&self) -> Result<(), StatementError> {
+        let kind = self.body.kind();
+        match (kind.voice(), self.header.signer) {
+            (Voice::Own, None) => Err(StatementError::SignerMissing(kind)),
+            (Voice::Joint, Some(_)) => Err(StatementError::SignerNamed(kind)),
+            (Voice::Own, Some(_)) | (Voice::Joint, None) | (Voice::Either, _) => Ok(()),
+        }
     }
 
     fn subjects(&self) -> Result<Vec<wire::Subject>, StatementError> {
@@ -146,12 +168,13 @@ impl Content {
             Kind::from_name(frame.header.kind.as_str()).filter(|kind| kind.version() == frame.header.version);
         let Some(kind) = known else {
             if frame.header.critical {
-                return Err(StatementError::UnknownCritical(frame.predicate_type.to_owned()));
+                return Err(StatementError::UnknownCritical(Box::new(frame.header)));
             }
             return Ok(Self::Opaque(Opaque { header: frame.header, issued_ms: frame.issued_ms }));
         };
         let body = kind.read(frame.body).map_err(StatementError::Shape)?;
         let statement = Statement { header: frame.header, issued_ms: frame.issued_ms, body };
+        statement.check_signer()?;
         if frame.subject != statement.subjects()? {
             return Err(StatementError::Subjects);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dossier::{Checked, Code, Current, Refusal};
 use merkle::{VerifiedCheckpoint, WitnessSeen};
 use statement::kind::{TrustRoot, WitnessKey};
-use statement::{Body, ChangeId, Content, Digest, Leaf};
+use statement::{Body, ChangeId, Content, Digest, Leaf, StatementError};
 
 use super::change::ChangeReport;
 use super::realm::{
@@ -189,7 +189,7 @@ fn change(entry: &Checked) -> Option<ChangeId> {
 fn kind_name(entry: &Checked) -> &'static str {
     match entry.leaf() {
         Ok(Leaf { content: Content::Known(statement), .. }) => statement.body.kind().name(),
-        Ok(_) => "unknown",
+        Ok(_) | Err(StatementError::UnknownCritical(_)) => "unknown",
         Err(_) => "malformed",
     }
 }
@@ -376,12 +376,16 @@ fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
             format!("leaf {}: `{}` on `{}`, review due {due}", act.index, act.action, act.slot),
         );
     }
-    let without = |code: Code| {
-        report.noops.iter().filter(|it| it.reasons.iter().any(|r| r.code == code.as_str())).count()
+    let without = |codes: &[Code]| {
+        let named = |code: &str| codes.iter().any(|one| one.as_str() == code);
+        report.noops.iter().filter(|it| it.reasons.iter().any(|reason| named(&reason.code))).count()
     };
-    for (code, remark) in [(Code::Malformed, RemarkCode::Malformed), (Code::OpaqueKind, RemarkCode::Unknown)]
-    {
-        let leaves = without(code);
+    let unread: [(&[Code], RemarkCode); 2] = [
+        (&[Code::Malformed], RemarkCode::Malformed),
+        (&[Code::OpaqueKind, Code::KindNotIntroduced], RemarkCode::Unknown),
+    ];
+    for (codes, remark) in unread {
+        let leaves = without(codes);
         if leaves > 0 {
             warn(remark, format!("{leaves} leaves"));
         }

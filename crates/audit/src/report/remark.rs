@@ -75,7 +75,7 @@ remarks! {
         "they have no effect; ask how they came into the log",
     Unknown "CS-AUD-059"
         "the log has statements of kinds that this program does not know"
-        "they are not critical and count as no evidence; a later version can read them",
+        "they have no effect here, and the root quorum introduced none of them as critical; a later version can read them",
     KeyRevoked "CS-AUD-060"
         "keys were revoked"
         "what they signed from the named leaf on does not count, and was decided again without it",

@@ -11,6 +11,8 @@ use crate::realm::Realm;
 /// What somebody wants to approve.
 pub(crate) struct ApprovalRequest<'a> {
     pub(crate) change: &'a ChangeId,
+    /// The key that is going to sign, by its name on this machine.
+    pub(crate) by: &'a str,
     pub(crate) capacity: Capacity,
     pub(crate) grant: Option<StatementId>,
     pub(crate) note: Option<&'a str>,
@@ -40,7 +42,8 @@ pub(crate) fn prepare_approval(realm: &Realm, request: &ApprovalRequest<'_>) -> 
         tier: verdict.body.score.tier,
         verdict: verdict.id,
     };
-    let statement = realm.statement(Tracking::Change(request.change.clone()), approval);
+    let key = realm.keys.public(request.by)?.0.id();
+    let statement = realm.statement(Tracking::Change(request.change.clone()), approval, &[key]);
     let envelope = statement.to_envelope()?;
     let reviewed = review(&envelope)?;
     Ok((envelope, reviewed))

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use dossier::Dossier;
-use signer::sign_statement;
 use statement::kind::{
     Artefact, Component, ComponentRole, Level, Manifest, ModificationKind, Proposal, Proposer, ServedState,
 };
@@ -159,8 +158,7 @@ pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<C
         target_state,
         training_data: BTreeSet::new(),
     };
-    let statement = realm.statement(tracking, proposal);
-    realm.submit(&sign_statement(key.as_ref(), &statement)?)?;
+    realm.say(&key, tracking, proposal)?;
     Ok(change)
 }
 

@@ -131,6 +131,7 @@ pub(super) fn approve(setting: &Setting, args: &ApproveArgs) -> Done {
         let change = realm.dossier(&args.change)?.change.clone();
         let request = act::ApprovalRequest {
             change: &change,
+            by: &args.by,
             capacity,
             grant: args.grant.as_deref().map(|text| act::grant_id(realm, text)).transpose()?,
             note: args.note.as_deref(),

@@ -185,7 +185,7 @@ fn examine_and_review(realm: &mut Realm, stage: &mut Stage, worker: &Worker, cha
 
 fn approve_all(realm: &mut Realm, stage: &mut Stage, change: &ChangeId) -> Done {
     for (by, capacity) in APPROVERS {
-        let request = act::ApprovalRequest { change, capacity, grant: None, note: None, days: 7 };
+        let request = act::ApprovalRequest { change, by, capacity, grant: None, note: None, days: 7 };
         let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
         let id = act::approve(realm, envelope, reviewed, by)?;
         stage.fact("approved", &format!("by {by} ({}): statement {}", word(&capacity), id.short()));

@@ -85,6 +85,7 @@ fn a_change_goes_from_proposal_to_release_and_back() {
     expect![[r"
         you are about to sign
           statement     ID
+          signer        ID
           artefact      ID
           target state  ID
           evidence      ID

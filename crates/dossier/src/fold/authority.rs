@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use statement::kind::{FreezeAction, RevocationTarget, Role, RoleRule, TrustRoot};
-use statement::{Body, KeyId, PersonId};
+use statement::kind::{FreezeAction, RevocationTarget, Role, RoleRule, TrustRoot, Voice, Witnesses};
+use statement::{Body, Header, KeyId, PersonId, Signature, Statement};
 
 use super::{At, Ledger};
 use crate::actor::Actor;
@@ -24,9 +24,18 @@ pub(crate) fn stops(body: &Body) -> bool {
 }
 
 impl Ledger {
-    /// Whether somebody who is enrolled signed the entry.
-    pub(super) fn speaks(&self, entry: &Checked) -> bool {
-        entry.good().iter().any(|key| self.world.actor(key).is_some() && self.counts(key, entry.index()))
+    /// Whether a leaf of an unknown critical kind is one: of this realm, and signed by the root quorum, which alone
+    /// introduces kinds. Like a rotation of the trust root it may come after the root has expired.
+    pub(super) fn check_introduced(&self, entry: &Checked, header: &Header) -> Result<(), Refusal> {
+        let (Some(realm), Some(root)) = (&self.realm, &self.world.root) else {
+            return Err(Refusal::new(Code::NoRoot, header.predicate_type()));
+        };
+        if *realm != header.realm {
+            return Err(Refusal::new(Code::OtherRealm, &header.realm));
+        }
+        let signed = |key: &&KeyId| header.signer.is_none_or(|signer| signer == **key);
+        Self::check_quorum(entry.good().iter().filter(signed), &root.body)
+            .map_err(|_| Refusal::new(Code::KindNotIntroduced, header.predicate_type()))
     }
 
     fn counts(&self, key: &KeyId, index: u64) -> bool {
@@ -41,7 +50,13 @@ impl Ledger {
     }
 
     /// The signers who have a role that this kind takes, or why there are none or too few.
-    pub(super) fn signers(&self, entry: &Checked, at: At, body: &Body) -> Result<Vec<Actor>, Refusal> {
+    pub(super) fn signers(
+        &self,
+        entry: &Checked,
+        at: At,
+        statement: &Statement,
+    ) -> Result<Vec<Actor>, Refusal> {
+        let body = &statement.body;
         let wanted = body.kind().signers();
         let mut reasons = Vec::new();
         let mut signers = Vec::new();
@@ -49,9 +64,7 @@ impl Ledger {
             Ok(leaf) => leaf.envelope.signatures.as_slice(),
             Err(_) => &[],
         };
-        if matches!(body, Body::Approval(_)) && signatures.len() != 1 {
-            return Err(Refusal::new(Code::OneSigner, format!("{} signatures", signatures.len())));
-        }
+        check_named(statement.header.signer, signatures)?;
         for signature in signatures {
             let key = signature.keyid;
             let actor = if entry.good().contains(&key) { self.world.actor(&key) } else { None };
@@ -83,7 +96,7 @@ impl Ledger {
             let of_role: Vec<Actor> =
                 signers.iter().filter(|actor| actor.roles.contains(role)).cloned().collect();
             let persons: BTreeSet<&PersonId> = of_role.iter().map(|actor| &actor.person).collect();
-            let threshold = self.world.threshold(*role);
+            let threshold = if is_said_alone(body, *role) { 1 } else { self.world.threshold(*role) };
             if persons.is_empty() {
                 continue;
             }
@@ -106,7 +119,7 @@ impl Ledger {
         if at.stamp_ms >= root.expires_ms {
             return Err(Refusal::new(Code::RootExpired, at.id));
         }
-        Self::check_quorum(entry, root)?;
+        Self::check_quorum(entry.good(), root)?;
         match &self.world.root {
             // Only the first leaf founds a realm: a trust root that was planted later never becomes the first.
             None if root.epoch == 1 && root.previous.is_none() && at.index == 0 => Ok(()),
@@ -118,20 +131,19 @@ impl Ledger {
                 if root.log.origin != old.body.log.origin {
                     return Err(Refusal::new(Code::RootRotation, &root.log.origin));
                 }
-                Self::check_quorum(entry, &old.body)
+                Self::check_quorum(entry.good(), &old.body)
             }
         }
     }
 
     /// Whether the root role's threshold of distinct persons of `root` signed. Keys of a trust root end with its
     /// rotation, never by a revocation, so what they founded stands.
-    fn check_quorum(entry: &Checked, root: &TrustRoot) -> Result<(), Refusal> {
+    fn check_quorum<'a>(good: impl IntoIterator<Item = &'a KeyId>, root: &TrustRoot) -> Result<(), Refusal> {
         let Some(rule) = root.roles.get(&Role::Root) else {
             return Err(Refusal::new(Code::RootInvalid, "root"));
         };
-        let persons: BTreeSet<&PersonId> = entry
-            .good()
-            .iter()
+        let persons: BTreeSet<&PersonId> = good
+            .into_iter()
             .filter(|key| rule.keys.contains(*key))
             .filter_map(|key| root.keys.get(key))
             .map(|key| &key.person)
@@ -146,6 +158,25 @@ impl Ledger {
 
 fn threshold_of(rule: &RoleRule) -> usize {
     usize::try_from(rule.threshold).unwrap_or(usize::MAX)
+}
+
+/// Whether the envelope has the signature of the signer whom the header names, and no other.
+fn check_named(signer: Option<KeyId>, signatures: &[Signature]) -> Result<(), Refusal> {
+    match (signer, signatures) {
+        (None, _) => Ok(()),
+        (Some(signer), [only]) if only.keyid == signer => Ok(()),
+        (Some(_), [other]) => Err(Refusal::new(Code::OtherSigner, other.keyid)),
+        (Some(_), _) => Err(Refusal::new(Code::OneSigner, format!("{} signatures", signatures.len()))),
+    }
+}
+
+/// Whether one signer is enough whatever the role's threshold: of one key's own word, and where haste is needed. Those
+/// who end a freeze together also begin one together.
+fn is_said_alone(body: &Body, role: Role) -> bool {
+    match body {
+        Body::Freeze(freeze) => freeze.action == FreezeAction::Begin && role.delegable(),
+        _ => body.kind().voice() == Voice::Own,
+    }
 }
 
 /// The roles that may sign this very statement, most natural first.
@@ -186,9 +217,29 @@ fn check_consistent(root: &TrustRoot) -> Result<(), Refusal> {
             reasons.push(Reason::new(Code::RootInvalid, format!("{role}")));
         }
     }
+    reasons.extend(check_witnesses(&root.witnesses).err());
     let officers = root.roles.get(&Role::DirectoryOfficer).map_or(0, |rule| rule.threshold);
     if officers < 2 {
         reasons.push(Reason::new(Code::RootInvalid, "two directory officers sign an entry"));
     }
     Refusal::from_reasons(reasons)
+}
+
+/// Whether as many persons can cosign as must: a witness counts once for its person, and a key for one person alone.
+fn check_witnesses(witnesses: &Witnesses) -> Result<(), Reason> {
+    let invalid = |about: String| Reason::new(Code::RootInvalid, about);
+    let mut keys = BTreeSet::new();
+    for witness in &witnesses.keys {
+        // A verifier key is `name+hash+key`; the same key under another name is the same witness.
+        let key = witness.key.splitn(3, '+').last().unwrap_or_default();
+        if !keys.insert(key) {
+            return Err(invalid(format!("witness key of `{}` twice", witness.person)));
+        }
+    }
+    let persons: BTreeSet<&PersonId> = witnesses.keys.iter().map(|witness| &witness.person).collect();
+    let threshold = usize::try_from(witnesses.threshold).unwrap_or(usize::MAX);
+    if persons.len() < threshold {
+        return Err(invalid(format!("witnesses: {} of {threshold}", persons.len())));
+    }
+    Ok(())
 }

@@ -248,6 +248,9 @@ impl Ledger {
     fn engine_binding(&mut self, act: &Act<'_>, body: &EngineBinding) -> Result<(), Refusal> {
         let record = act.record(body.clone());
         let dossier = self.under(act, body.order)?;
+        if dossier.order.as_ref().is_none_or(|order| order.body.to_state != body.state) {
+            return Err(Refusal::new(Code::OtherThanOrder, body.state));
+        }
         dossier.bindings.push(record);
         dossier.leaves.push(act.at.index);
         Ok(())
@@ -266,9 +269,17 @@ impl Ledger {
 
     fn incident(&mut self, act: &Act<'_>, body: &Incident) -> Result<(), Refusal> {
         let record = act.record(body.clone());
+        let change = change_of(act)?;
         let dossier = self.under(act, body.order)?;
+        if dossier.order.as_ref().is_none_or(|order| order.body.slot != body.slot) {
+            return Err(Refusal::new(Code::OtherThanOrder, &body.slot));
+        }
+        let counted = dossier.has_failed();
         dossier.incidents.push(record);
         dossier.leaves.push(act.at.index);
+        if !counted {
+            self.carry_out(&change, None, act.at.index, &[Effect::CountFailure]);
+        }
         Ok(())
     }
 
@@ -288,7 +299,11 @@ impl Ledger {
         if !allowed {
             return Err(Refusal::new(Code::RollbackTarget, body.to_state));
         }
-        let effects = advance(dossier, act, &Event::RolledBack { to: body.to_state })?;
+        let counted = dossier.has_failed();
+        let mut effects = advance(dossier, act, &Event::RolledBack { to: body.to_state })?;
+        if counted {
+            effects.retain(|effect| *effect != Effect::CountFailure);
+        }
         dossier.rollback = Some(record);
         self.carry_out(&change, None, act.at.index, &effects);
         Ok(())

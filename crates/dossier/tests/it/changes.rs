@@ -66,7 +66,7 @@ fn proposals_that_name_wrong_things_are_refused() {
     }
     refuses(&mut realm, &Tracking::Realm, sound.clone(), &[Who::Ada], &["CS-FLD-020"]);
     // Two persons propose nothing together.
-    refuses(&mut realm, &about(&change), sound.clone(), &[Who::Ada, Who::Abe], &["CS-FLD-021"]);
+    refuses(&mut realm, &about(&change), sound.clone(), &[Who::Ada, Who::Abe], &["CS-FLD-022"]);
     realm.establish(&about(&change), sound.clone(), &[Who::Ada]);
     let again = Proposal { summary: Some(Digest::of(b"again")), ..sound.clone() };
     refuses(&mut realm, &about(&change), again.clone(), &[Who::Ada], &["CS-FLD-019"]);
@@ -267,6 +267,43 @@ fn releases_are_counted_once_each() {
 }
 
 #[test]
+fn an_incident_counts_against_its_kind_of_change_once() {
+    let mut realm = Realm::new();
+    let class = |realm: &Realm| realm.ledger().world().class(ModificationKind::Adapter);
+    let incident = |realm: &Realm, change: &ChangeId, severity| Incident {
+        observations: BTreeSet::new(),
+        order: realm.dossier(change).order.as_ref().unwrap().id,
+        response: Response::Watch,
+        severity,
+        slot: SLOT.parse().unwrap(),
+        summary: None,
+    };
+    let first = realm.release(X);
+    realm.serve(&first);
+    assert!(!realm.dossier(&first).has_failed());
+    for severity in [Severity::Warning, Severity::Critical] {
+        let body = incident(&realm, &first, severity);
+        realm.establish(&about(&first), body, &[Who::Monitor]);
+        assert!(realm.dossier(&first).has_failed());
+        assert_eq!(class(&realm), ClassHistory { successes: 1, failures: 1 });
+    }
+    // Going back after an incident is the same failure; an incident after going back too.
+    realm.roll_back(&first);
+    assert_eq!(class(&realm), ClassHistory { successes: 1, failures: 1 });
+    let second = realm.release(Plan::tuning("y"));
+    realm.roll_back(&second);
+    let body = incident(&realm, &second, Severity::Critical);
+    realm.establish(&about(&second), body, &[Who::Monitor]);
+    assert_eq!(class(&realm), ClassHistory { successes: 1, failures: 2 });
+    // What came to light after another change took the slot counts all the same.
+    let third = realm.release(Plan::tuning("z"));
+    realm.release(Plan::tuning("w"));
+    let body = incident(&realm, &third, Severity::Warning);
+    realm.establish(&about(&third), body, &[Who::Monitor]);
+    assert_eq!(class(&realm), ClassHistory { successes: 1, failures: 3 });
+}
+
+#[test]
 fn reports_belong_to_the_order_in_force() {
     let mut realm = Realm::new();
     let change = realm.release(X);
@@ -299,6 +336,10 @@ fn reports_belong_to_the_order_in_force() {
     let envelope = signed(&realm, &about(&change), binding.clone(), &engine);
     is_refused(&mut realm, &envelope, &["CS-FLD-027"]);
     binding.order = order;
+    let envelope = signed(&realm, &about(&change), binding.clone(), &engine);
+    is_refused(&mut realm, &envelope, &["CS-FLD-037"]);
+    let elsewhere = Incident { slot: "eu/other".parse().unwrap(), ..incident(order) };
+    refuses(&mut realm, &about(&change), elsewhere, &[Who::Monitor], &["CS-FLD-037"]);
     binding.state = slot_state(&realm);
     let envelope = signed(&realm, &about(&change), binding, &engine);
     applies(&mut realm, &envelope);

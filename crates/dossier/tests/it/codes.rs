@@ -2,13 +2,14 @@
 
 use dossier::Code;
 
-const TESTS: [&str; 6] = [
+const TESTS: [&str; 7] = [
     include_str!("back.rs"),
     include_str!("changes.rs"),
     include_str!("governance.rs"),
     include_str!("reader.rs"),
     include_str!("roots.rs"),
     include_str!("signers.rs"),
+    include_str!("voices.rs"),
 ];
 
 #[test]

@@ -15,3 +15,4 @@ mod properties;
 mod reader;
 mod roots;
 mod signers;
+mod voices;

@@ -1,10 +1,12 @@
 //! What stops a reader, what it passes over, and in which order it takes leaves.
 
 use audit::fixture::{Plan, Realm, Who};
-use dossier::{Applied, Checked, Code, KeyBook, Ledger, Parsed, Stop};
-use statement::{Envelope, Statement, Tracking, stamp};
+use dossier::{Applied, Checked, KeyBook, Ledger, Parsed, Stop};
+use statement::kind::{Assurance, Role, RoleRule, RootKey};
+use statement::{Envelope, KeyId, RealmId, Statement, Tracking, stamp};
 
-use crate::keys::{Key, codes, is_refused};
+use crate::keys::{Key, OFFICERS, POLICY, ROOTS, applies, codes, is_refused, issued};
+use crate::roots::next_root;
 
 /// What the next entry would come to, without taking it in.
 fn next(realm: &Realm, entry: &[u8]) -> Result<Applied, Stop> {
@@ -18,13 +20,17 @@ fn next(realm: &Realm, entry: &[u8]) -> Result<Applied, Stop> {
 
 /// A statement of a kind that nobody knows yet, signed by nobody yet.
 fn unknown(realm: &Realm, critical: bool) -> Envelope {
-    let attempt = statement::example::body(statement::Kind::Attempt);
-    let statement = Statement::new(realm.id().clone(), Tracking::Realm, realm.now_ms(), attempt);
+    unknown_of(realm.id(), critical, &[], realm.now_ms())
+}
+
+fn unknown_of(realm: &RealmId, critical: bool, named: &[KeyId], issued_ms: u64) -> Envelope {
+    let hold = statement::example::body(statement::Kind::Hold);
+    let statement = Statement::new(realm.clone(), Tracking::Realm, issued_ms, hold).signed_by(named);
     let payload = String::from_utf8(statement.to_payload().unwrap()).unwrap();
     let payload = payload
-        .replace("\"kind\":\"attempt\"", "\"kind\":\"future\"")
-        .replace("urn:countersign:attempt:v1", "urn:countersign:future:v1")
-        .replace("\"critical\":false", &format!("\"critical\":{critical}"));
+        .replace("\"kind\":\"hold\"", "\"kind\":\"future\"")
+        .replace("urn:countersign:hold:v1", "urn:countersign:future:v1")
+        .replace("\"critical\":true", &format!("\"critical\":{critical}"));
     Envelope::unsigned(payload.into_bytes())
 }
 
@@ -55,46 +61,96 @@ fn an_unknown_kind_that_is_not_critical_is_passed_over() {
     is_refused(&mut realm, &envelope, &["CS-FLD-031"]);
 }
 
-#[test]
-fn an_unknown_critical_kind_stops_the_reader_if_somebody_enrolled_signed_it() {
-    let realm = Realm::new();
-    let envelope = unknown(&realm, true);
-    // Nobody, a stranger, a forger: no reason to stop.
-    let mut by_stranger = envelope.clone();
-    by_stranger.add(Who::Stranger.sign(&envelope.message())).unwrap();
-    let mut forged = envelope.clone();
-    let sig = Who::Stranger.sign(&envelope.message()).sig;
-    forged.add(statement::Signature { keyid: Who::Ada.key_id(), sig }).unwrap();
-    for envelope in [&envelope, &by_stranger, &forged] {
-        match next(&realm, &entry(&realm, envelope)) {
-            Ok(Applied::NoOp(refusal)) => assert!(refusal.has(Code::Malformed)),
-            other => panic!("{other:?}"),
-        }
-    }
-    for who in [Who::Ada, Who::Monitor, Who::RootOne, Who::OfficerTwo] {
-        let mut signed = envelope.clone();
+/// What comes of an unknown critical leaf that these sign: the code of the stop, or of the reasons.
+fn comes_to(realm: &Realm, envelope: &Envelope, by: &[Who]) -> Vec<&'static str> {
+    let mut signed = envelope.clone();
+    for who in by {
         signed.add(who.sign(&envelope.message())).unwrap();
-        let stop = next(&realm, &entry(&realm, &signed)).unwrap_err();
-        assert_eq!(stop.code(), "CS-STOP-001");
-        let index = realm.ledger().world().size();
-        assert_eq!(stop, Stop::UnknownCritical { index, kind: "urn:countersign:future:v1".to_owned() });
+    }
+    match next(realm, &entry(realm, &signed)) {
+        Err(stop) => {
+            let index = realm.ledger().world().size();
+            assert_eq!(stop, Stop::UnknownCritical { index, kind: "urn:countersign:future:v1".to_owned() });
+            vec![stop.code()]
+        }
+        Ok(Applied::NoOp(refusal)) => codes(&refusal),
+        Ok(applied) => panic!("{applied:?}"),
     }
 }
 
 #[test]
-fn a_revoked_keys_unknown_statement_stops_nobody() {
+fn an_unknown_critical_kind_stops_the_reader_if_the_root_quorum_signed_it() {
+    let realm = Realm::new();
+    let envelope = unknown(&realm, true);
+    assert_eq!(comes_to(&realm, &envelope, &ROOTS), ["CS-STOP-001"]);
+    assert_eq!(comes_to(&realm, &envelope, &[Who::RootOne, Who::RootTwo, Who::Stranger]), ["CS-STOP-001"]);
+}
+
+#[test]
+fn nobody_but_the_root_quorum_stops_readers() {
     let mut realm = Realm::new();
-    let revocation = statement::kind::Revocation {
-        reason: "stolen".parse().unwrap(),
-        target: statement::kind::RevocationTarget::Key {
-            compromised_since: realm.ledger().world().size(),
-            key: Who::Ada.key_id(),
-        },
-    };
-    realm.establish(&Tracking::Realm, revocation, &[Who::OfficerOne, Who::OfficerTwo]);
-    let mut envelope = unknown(&realm, true);
-    envelope.add(Who::Ada.sign(&envelope.message())).unwrap();
-    is_refused(&mut realm, &envelope, &["CS-FLD-001"]);
+    let envelope = unknown(&realm, true);
+    // Nobody, a stranger, every enrolled key alone and all together, each officer, the other quorums, half of the root's.
+    let all: Vec<Who> = Who::ENROLLED.to_vec();
+    let mut groups: Vec<Vec<Who>> = vec![vec![], vec![Who::Stranger], all];
+    groups.extend(Who::ENROLLED.map(|who| vec![who]));
+    groups.extend([
+        OFFICERS.to_vec(),
+        POLICY.to_vec(),
+        vec![Who::RootOne],
+        vec![Who::RootTwo, Who::OfficerOne],
+    ]);
+    for by in groups {
+        assert_eq!(comes_to(&realm, &envelope, &by), ["CS-FLD-036"], "{by:?}");
+    }
+    // A forged signature beside a good one.
+    let mut forged = envelope.clone();
+    let sig = Who::Stranger.sign(&envelope.message()).sig;
+    forged.add(statement::Signature { keyid: Who::RootTwo.key_id(), sig }).unwrap();
+    assert_eq!(comes_to(&realm, &forged, &[Who::RootOne]), ["CS-FLD-036"]);
+    // One key's own word is signed by that key alone, so that it is never a quorum of two.
+    let named = unknown_of(realm.id(), true, &[Who::RootOne.key_id()], realm.now_ms());
+    assert_eq!(comes_to(&realm, &named, &ROOTS), ["CS-FLD-036"]);
+    // Another realm's root quorum, were it the same persons.
+    let elsewhere = unknown_of(&"elsewhere".parse().unwrap(), true, &[], realm.now_ms());
+    assert_eq!(comes_to(&realm, &elsewhere, &ROOTS), ["CS-FLD-002"]);
+    // It is recorded, and the realm goes on.
+    let mut alone = envelope.clone();
+    alone.add(Who::RootOne.sign(&envelope.message())).unwrap();
+    is_refused(&mut realm, &alone, &["CS-FLD-036"]);
+    realm.release(Plan::tuning("x"));
+}
+
+#[test]
+fn the_root_quorum_of_the_day_introduces_kinds() {
+    // Before there is a root, there is nobody whom a reader could believe.
+    let realm = Realm::found("example");
+    assert_eq!(comes_to(&realm, &unknown(&realm, true), &ROOTS), ["CS-FLD-004"]);
+
+    // Keys that were rotated out say nothing any more; those that came in do.
+    let mut realm = Realm::new();
+    let mut root = next_root(&realm);
+    let fresh = [Key::new("fresh one"), Key::new("fresh two")];
+    for (key, person) in fresh.iter().zip(["f-one", "f-two"]) {
+        let entry =
+            RootKey { assurance: Assurance::Sealed, key: key.public(), person: person.parse().unwrap() };
+        root.keys.insert(key.id(), entry);
+    }
+    root.roles.insert(Role::Root, RoleRule { keys: fresh.iter().map(Key::id).collect(), threshold: 2 });
+    let keys: Vec<&Key> = fresh.iter().collect();
+    let envelope = issued(&realm, &Tracking::Realm, root.clone(), realm.now_ms(), &ROOTS, &keys);
+    applies(&mut realm, &envelope);
+    let envelope = unknown(&realm, true);
+    assert_eq!(comes_to(&realm, &envelope, &ROOTS), ["CS-FLD-036"]);
+    let mut signed = envelope.clone();
+    for key in fresh {
+        signed.add(key.sign(&envelope.message())).unwrap();
+    }
+    assert_eq!(comes_to(&realm, &signed, &[]), ["CS-STOP-001"]);
+
+    // A root that has expired can still be rotated, so it can still introduce kinds; nothing else of it counts.
+    realm.advance_ms(root.expires_ms - realm.now_ms());
+    assert_eq!(comes_to(&realm, &signed, &[]), ["CS-STOP-001"]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use audit::fixture::{BEGIN_MS, DAY_MS, Plan, Realm, SLOT, Who};
-use statement::kind::{Assurance, Freeze, FreezeAction, FreezeTarget, Role, RoleRule, RootKey, TrustRoot};
+use statement::kind::{
+    Assurance, Freeze, FreezeAction, FreezeTarget, Role, RoleRule, RootKey, TrustRoot, WitnessKey,
+};
 use statement::{Bytes, PublicKey, Scheme, Statement, Tracking};
 
 use crate::keys::{Key, OFFICERS, POLICY, ROOTS, applies, is_refused, issued, refuses};
@@ -153,6 +155,26 @@ fn a_root_that_contradicts_itself_is_refused() {
     check("CS-FLD-010", &|root| {
         let unlisted = BTreeSet::from([Who::Stranger.key_id()]);
         root.roles.insert(Role::Operator, RoleRule { keys: unlisted, threshold: 1 });
+    });
+    // More witnesses than there are, than persons run them, than have keys of their own.
+    check("CS-FLD-010", &|root| root.witnesses.threshold = 3);
+    check("CS-FLD-010", &|root| {
+        root.witnesses.threshold = 2;
+        let one: statement::PersonId = "w-one".parse().unwrap();
+        root.witnesses.keys = root
+            .witnesses
+            .keys
+            .iter()
+            .cloned()
+            .map(|key| WitnessKey { person: one.clone(), ..key })
+            .collect();
+        assert_eq!(root.witnesses.keys.len(), 2);
+    });
+    check("CS-FLD-010", &|root| {
+        let first = root.witnesses.keys.first().unwrap().clone();
+        let (_, rest) = first.key.split_once('+').unwrap();
+        let key = format!("another.invalid/name+{rest}");
+        root.witnesses.keys.insert(WitnessKey { key, person: "w-else".parse().unwrap() });
     });
     // A key under another's id, and bytes that are no key.
     check("CS-FLD-015", &|root| {

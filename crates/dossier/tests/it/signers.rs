@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use audit::fixture::{BEGIN_MS, DAY_MS, Plan, Realm, Who};
 use statement::kind::{
     Assurance, CapabilityLevel, Freeze, FreezeAction, FreezeTarget, Kind, Revocation, RevocationTarget, Role,
-    RoleRule, RootKey,
+    RoleRule, RootKey, Voice,
 };
-use statement::{Bytes, Digest, Signature, StatementId, Tracking, example};
+use statement::{Bytes, Digest, Signature, Statement, StatementId, Tracking, example};
 
 use crate::keys::{Key, OFFICERS, POLICY, ROOTS, applies, is_refused, issued, refuses, signed};
 use crate::roots::next_root;
@@ -64,9 +64,9 @@ fn every_kind_is_refused_from_every_role_that_may_not_say_it() {
             if kind.signers().contains(role) {
                 continue;
             }
-            let envelope = match kind {
-                // An approval has one signer, whoever it is.
-                Kind::Approval if who.len() > 1 => issued(
+            let envelope = match kind.voice() {
+                // One key's own word has one signer, whoever it is.
+                Voice::Own if who.len() > 1 => issued(
                     &realm,
                     &statement.header.change,
                     statement.body.clone(),
@@ -133,8 +133,12 @@ fn unknown_and_missing_signers_are_refused() {
     let about = Tracking::Change(Plan::tuning("x").change());
     let state = realm.target_state(Plan::tuning("x"));
     refuses(&mut realm, &about, state.clone(), &[Who::Stranger], &["CS-FLD-005"]);
-    refuses(&mut realm, &about, state.clone(), &[], &["CS-FLD-005"]);
-    // A stranger beside somebody who may takes nothing away.
+    // Nobody signs: neither for the key that is named, nor where several would.
+    refuses(&mut realm, &about, state.clone(), &[], &["CS-FLD-022"]);
+    let joint = Statement::new(realm.id().clone(), about.clone(), realm.now_ms(), state.clone());
+    let envelope = realm.seal(&joint, &[]);
+    is_refused(&mut realm, &envelope, &["CS-FLD-005"]);
+    // Where several sign, a stranger beside somebody who may takes nothing away.
     realm.establish(&about, state, &[Who::Ada, Who::Stranger]);
 }
 
@@ -142,7 +146,9 @@ fn unknown_and_missing_signers_are_refused() {
 fn forged_signatures_are_no_signatures() {
     let mut realm = Realm::new();
     let about = Tracking::Change(Plan::tuning("x").change());
-    let unsigned = realm.sign(&about, realm.target_state(Plan::tuning("x")), &[]);
+    let target = realm.target_state(Plan::tuning("x"));
+    let named = Statement::new(realm.id().clone(), about.clone(), realm.now_ms(), target);
+    let unsigned = realm.seal(&named.signed_by(&[Who::Ada.key_id()]), &[]);
     // A stranger's signature under Ada's name, Ada's over other bytes, no signature at all.
     let forged = [
         Who::Stranger.sign(&unsigned.message()).sig,
@@ -163,7 +169,7 @@ fn forged_signatures_are_no_signatures() {
     is_refused(&mut realm, &envelope, &["CS-FLD-007"]);
     // What was signed was changed afterwards.
     let signed = realm.sign(&about, realm.target_state(Plan::tuning("x")), &[Who::Ada]);
-    let mut other = realm.sign(&about, realm.target_state(Plan::tuning("y")), &[]);
+    let mut other = realm.sign(&about, realm.target_state(Plan::tuning("y")), &[Who::Ada]);
     other.signatures = signed.signatures;
     is_refused(&mut realm, &other, &["CS-FLD-005"]);
 }
@@ -282,17 +288,4 @@ fn clocks_may_differ_by_as_much_as_the_policy_says() {
         let envelope = at(&realm, label, issued_ms);
         applies(&mut realm, &envelope);
     }
-}
-
-#[test]
-fn an_approval_has_exactly_one_signer() {
-    let mut realm = Realm::new();
-    let change = realm.propose(Plan::tuning("x"));
-    realm.examine(&change, 2_000);
-    realm.verdict(&change);
-    let about = Tracking::Change(change.clone());
-    let approval = realm.approval(&change, statement::kind::Capacity::Technical);
-    refuses(&mut realm, &about, approval.clone(), &[Who::Fay, Who::Jon], &["CS-FLD-022"]);
-    refuses(&mut realm, &about, approval.clone(), &[], &["CS-FLD-022"]);
-    realm.establish(&about, approval, &[Who::Fay]);
 }

@@ -78,7 +78,9 @@ pub(crate) fn issued(
     by: &[Who],
     keys: &[&Key],
 ) -> Envelope {
-    let statement = Statement::new(realm.id().clone(), about.clone(), issued_ms, body);
+    let signers: Vec<KeyId> =
+        by.iter().map(|who| who.key_id()).chain(keys.iter().map(|key| key.id())).collect();
+    let statement = Statement::new(realm.id().clone(), about.clone(), issued_ms, body).signed_by(&signers);
     let mut envelope = realm.seal(&statement, by);
     for key in keys {
         envelope.add(key.sign(&envelope.message())).unwrap();

@@ -11,7 +11,7 @@ use crate::error::StatementError;
 use crate::id::StatementId;
 use crate::json::{self, INTEGER_MAX};
 use crate::key::PublicKey;
-use crate::kind::Kind;
+use crate::kind::{Kind, Voice};
 use crate::leaf::{ENTRY_BYTES_MAX, stamp};
 use crate::schema::payload_schema;
 
@@ -82,6 +82,11 @@ fn refused() -> Result<Value, StatementError> {
         let code = crate::Content::parse(twin.as_bytes()).err().map(|error| error.code());
         cases.push(json!({ "code": code, "payload": twin, "what": what }));
     }
+    for (kind, (what, changes)) in SIGNER_TWINS {
+        let twin = twin(&text(&super::statement(*kind).to_payload()?), changes);
+        let code = crate::Content::parse(twin.as_bytes()).err().map(|error| error.code());
+        cases.push(json!({ "code": code, "payload": twin, "what": what }));
+    }
     for (what, changes) in ENVELOPE_TWINS {
         let twin = twin(&good, changes);
         let code = crate::Envelope::parse(twin.as_bytes()).err().map(|error| error.code());
@@ -139,6 +144,25 @@ const PAYLOAD_TWINS: &[Twin] = &[
     ("critical flag dropped", &[("\"critical\":true", "\"critical\":false")]),
 ];
 
+/// The key that signs every vector, as the header names it.
+const SIGNER: &str = ",\"signer\":\"fd0748f1228a37d01514bef1900956a1f96f7eda6dddb4c46f2a55ce16b47391\"";
+
+/// Of kinds that are one key's own word, and of kinds that several sign together.
+const SIGNER_TWINS: &[(Kind, Twin)] = &[
+    (Kind::Approval, ("an approval without its signer", &[(SIGNER, "")])),
+    (Kind::Finding, ("a finding without its signer", &[(SIGNER, "")])),
+    (
+        Kind::Policy,
+        (
+            "a policy with one signer named",
+            &[(
+                ",\"version\":1}",
+                ",\"signer\":\"fd0748f1228a37d01514bef1900956a1f96f7eda6dddb4c46f2a55ce16b47391\",\"version\":1}",
+            )],
+        ),
+    ),
+];
+
 const ENVELOPE_TWINS: &[Twin] = &[
     ("another payload type", &[("application/vnd.in-toto+json", "application/json")]),
     ("base64 without padding", &[("==\"}]}", "\"}]}")]),
@@ -177,10 +201,15 @@ fn readme() -> String {
             schema.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
         let signers: Vec<String> = kind.signers().iter().filter_map(word).collect();
         let critical = if kind.critical() { "yes" } else { "no" };
+        let voice = match kind.voice() {
+            Voice::Own => "one, named",
+            Voice::Joint => "several",
+            Voice::Either => "one, named, or several",
+        };
         // Writing to a string does not fail.
         _ = writeln!(
             table,
-            "| [`{name}`]({name}.schema.json) | `{urn}` | {signers} | {critical} | {meaning} | [vector](vectors/{name}.json) |",
+            "| [`{name}`]({name}.schema.json) | `{urn}` | {signers} | {voice} | {critical} | {meaning} | [vector](vectors/{name}.json) |",
             name = kind.name(),
             urn = kind.predicate_type(),
             signers = signers.join(", "),

@@ -96,7 +96,8 @@ fn every_choice_round_trips() {
     assert_eq!(bodies.len(), 5 + 4 + 15);
     for body in bodies {
         let validator = validator(body.kind());
-        let statement = Statement::new("example".parse().unwrap(), crate::Tracking::Realm, 1, body);
+        let statement = Statement::new("example".parse().unwrap(), crate::Tracking::Realm, 1, body)
+            .signed_by(&[example::public_key().id()]);
         let bytes = statement.to_payload().unwrap();
         assert_eq!(known(&bytes), statement);
         assert!(validator.is_valid(&serde_json::from_slice(&bytes).unwrap()), "{statement:?}");
@@ -219,11 +220,11 @@ impl Tampering {
     /// The codes by which it may be refused.
     const fn codes(self) -> &'static [&'static str] {
         match self {
-            Self::Removed => &["CS-STM-010", "CS-STM-011", "CS-STM-017"],
+            Self::Removed => &["CS-STM-010", "CS-STM-011", "CS-STM-017", "CS-STM-024"],
             Self::Renamed => &["CS-STM-009", "CS-STM-010", "CS-STM-011"],
             Self::Added => &["CS-STM-009", "CS-STM-011"],
             Self::Repeated => &["CS-STM-005"],
-            Self::Null => &["CS-STM-011", "CS-STM-022"],
+            Self::Null => &["CS-STM-011", "CS-STM-022", "CS-STM-024"],
             Self::OtherType | Self::Altered => &[
                 "CS-STM-010",
                 "CS-STM-011",
@@ -398,6 +399,7 @@ fn nothing_can_be_tampered_with() {
             "CS-STM-015",
             "CS-STM-017",
             "CS-STM-022",
+            "CS-STM-024",
             "another statement",
         ]),
         "{counts:#?}"
@@ -433,7 +435,10 @@ fn check_twin(
         Err(error) => {
             let code = error.code();
             assert!(tampering.codes().contains(&code), "{tampering:?}: {error}: {text}");
-            if matches!(code, "CS-STM-009" | "CS-STM-010" | "CS-STM-011" | "CS-STM-014" | "CS-STM-015") {
+            if matches!(
+                code,
+                "CS-STM-009" | "CS-STM-010" | "CS-STM-011" | "CS-STM-014" | "CS-STM-015" | "CS-STM-024"
+            ) {
                 assert!(!valid(), "the schema takes what the parser refuses: {error}: {text}");
             }
             code

@@ -4,7 +4,7 @@ use crate::example;
 use crate::header::Header;
 use crate::id::Tracking;
 use crate::json;
-use crate::kind::{Attempt, Kind, Policy};
+use crate::kind::{Attempt, Kind, Policy, Voice};
 
 fn text(kind: Kind) -> String {
     String::from_utf8(example::statement(kind).to_payload().unwrap()).unwrap()
@@ -26,6 +26,62 @@ fn payload(kind: &str, version: u32, critical: bool, body: &str) -> String {
     )
 }
 
+/// A key that signs no example.
+fn other() -> crate::KeyId {
+    crate::KeyId::from_digest(crate::Digest::of(b"another key"))
+}
+
+#[test]
+fn a_statement_names_its_signer_where_its_kind_says_so() {
+    let keys = [example::public_key().id(), other()];
+    let (mut own, mut joint, mut either) = (0, 0, 0);
+    for kind in Kind::ALL {
+        let statement = example::statement(*kind);
+        let named = |keys: &[crate::KeyId]| statement.clone().signed_by(keys).header.signer;
+        let with =
+            |signer| Statement { header: Header { signer, ..statement.header.clone() }, ..statement.clone() };
+        let code = |signer| with(signer).to_payload().err().map(|error| error.code());
+        let (alone, nobody) = match kind.voice() {
+            Voice::Own => {
+                own += 1;
+                assert_eq!(
+                    [named(&keys), named(&keys[..1]), named(&[])],
+                    [Some(keys[0]), Some(keys[0]), None]
+                );
+                (None, Some("CS-STM-024"))
+            }
+            Voice::Joint => {
+                joint += 1;
+                assert_eq!([named(&keys), named(&keys[..1]), named(&[])], [None, None, None]);
+                (Some("CS-STM-025"), None)
+            }
+            Voice::Either => {
+                either += 1;
+                assert_eq!([named(&keys), named(&keys[..1]), named(&[])], [None, Some(keys[0]), None]);
+                (None, None)
+            }
+        };
+        assert_eq!((code(Some(other())), code(None)), (alone, nobody), "{kind:?}");
+        // The same from outside.
+        let member = format!("\"signer\":\"{}\",", keys[0]);
+        let text = text(*kind);
+        if kind.voice() == Voice::Own {
+            refuse(&text.replace(&member, ""), "CS-STM-024");
+        }
+        if kind.voice() == Voice::Joint {
+            refuse(&text.replace("\"version\":1", &format!("{member}\"version\":1")), "CS-STM-025");
+        } else {
+            assert!(text.contains(&member));
+            let twin = text.replace(&member, &format!("\"signer\":\"{}\",", other()));
+            assert_eq!(Content::parse(twin.as_bytes()).unwrap().header().signer, Some(other()));
+            let null = if kind.voice() == Voice::Own { "CS-STM-024" } else { "CS-STM-022" };
+            refuse(&text.replace(&member, "\"signer\":null,"), null);
+            refuse(&text.replace(&member, "\"signer\":\"ada\","), "CS-STM-011");
+        }
+    }
+    assert_eq!((own, joint, either), (12, 5, 8));
+}
+
 #[test]
 fn an_unknown_kind_is_opaque_or_stops() {
     let read = Content::parse(payload("weather", 1, false, "{\"any\":[null,-3]}").as_bytes()).unwrap();
@@ -34,6 +90,7 @@ fn an_unknown_kind_is_opaque_or_stops() {
         critical: false,
         kind: "weather".parse().unwrap(),
         realm: "example".parse().unwrap(),
+        signer: None,
         version: 1,
     };
     assert_eq!(read, Content::Opaque(Opaque { header: header.clone(), issued_ms: 5 }));
@@ -136,10 +193,13 @@ fn the_header_is_signed() {
             .unwrap()
             .id(),
     );
-    ids.push(Statement { issued_ms: 1, ..statement }.to_envelope().unwrap().id());
+    ids.push(Statement { issued_ms: 1, ..statement.clone() }.to_envelope().unwrap().id());
+    // The same words by another key, and by several together.
+    ids.push(statement.clone().signed_by(&[other()]).to_envelope().unwrap().id());
+    ids.push(statement.signed_by(&[]).to_envelope().unwrap().id());
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), 4);
+    assert_eq!(ids.len(), 6);
 }
 
 #[test]
@@ -169,7 +229,8 @@ fn an_absent_member_is_left_out() {
         requester: None,
         subject: None,
     };
-    let statement = Statement::new("example".parse().unwrap(), Tracking::Realm, 1, attempt);
+    let statement =
+        Statement::new("example".parse().unwrap(), Tracking::Realm, 1, attempt).signed_by(&[other()]);
     let text = String::from_utf8(statement.to_payload().unwrap()).unwrap();
     assert!(text.contains("\"body\":{\"action\":\"propose\",\"reasons\":[]}"));
     refuse(&text.replace("\"reasons\":[]", "\"reasons\":[],\"request\":null"), "CS-STM-022");

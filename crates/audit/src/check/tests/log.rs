@@ -7,29 +7,32 @@ use statement::kind::{
     Attempt, BreakGlass, Freeze, FreezeAction, FreezeTarget, Purge, Revocation, RevocationTarget, Slot,
     WitnessKey, Witnesses,
 };
-use statement::{Digest, Envelope};
+use statement::{Digest, Envelope, Statement};
 
 use super::*;
 use crate::fixture::SCOPE_FILE;
 use crate::report::Audited;
 
 /// A statement of another kind than any that this version knows.
-fn unknown(realm: &Realm, critical: bool, by: Who) -> Vec<u8> {
+fn unknown(realm: &Realm, critical: bool, by: &[Who]) -> Vec<u8> {
     let freeze =
         Freeze { action: FreezeAction::Begin, reason: "x".parse().unwrap(), target: FreezeTarget::Realm };
-    let payload = realm.sign(&Tracking::Realm, freeze, &[]).payload.into_vec();
+    let statement = Statement::new(realm.id().clone(), Tracking::Realm, realm.now_ms(), freeze);
+    let payload = statement.to_payload().unwrap();
     let text = String::from_utf8(payload).unwrap();
     let text = text.replace(r#""kind":"freeze""#, r#""kind":"thaw""#).replace(":freeze:", ":thaw:");
     let text = text.replace(r#""critical":true"#, &format!(r#""critical":{critical}"#));
     let mut envelope = Envelope::unsigned(text.into_bytes());
-    envelope.add(by.sign(&envelope.message())).unwrap();
+    for who in by {
+        envelope.add(who.sign(&envelope.message())).unwrap();
+    }
     statement::leaf::stamp(&envelope.to_bytes().unwrap(), realm.now_ms())
 }
 
 #[test]
 fn an_unknown_critical_kind_stops_the_reader() {
     let mut realm = busy();
-    realm.log_unread(unknown(&realm, true, Who::Lea));
+    realm.log_unread(unknown(&realm, true, &[Who::RootOne, Who::RootTwo]));
     let error = refused(&realm.export(), &realm.expectations(), "CS-AUD-020");
     let index = realm.entries().len() - 1;
     let cause = std::error::Error::source(&error).unwrap().to_string();
@@ -39,14 +42,16 @@ fn an_unknown_critical_kind_stops_the_reader() {
 #[test]
 fn an_unknown_kind_is_no_evidence() {
     let mut realm = busy();
-    realm.log(unknown(&realm, false, Who::Lea));
-    // Nobody is stopped by a stranger.
-    realm.log(unknown(&realm, true, Who::Stranger));
+    realm.log(unknown(&realm, false, &[Who::Lea]));
+    // Nobody is stopped by a stranger, by an operator or by less than the root quorum.
+    for by in [[Who::Stranger], [Who::Lea], [Who::RootOne]] {
+        realm.log(unknown(&realm, true, &by));
+    }
     realm.log(b"not a statement".to_vec());
     let report = audit(&realm.export(), &realm.expectations()).unwrap();
     remarks(&report, &[], &[RemarkCode::Malformed, RemarkCode::Unknown]);
-    assert_eq!(report.population.kinds["unknown"].statements, 1);
-    assert_eq!(report.population.kinds["malformed"].statements, 2);
+    assert_eq!(report.population.kinds["unknown"].statements, 4);
+    assert_eq!(report.population.kinds["malformed"].statements, 1);
 }
 
 #[test]

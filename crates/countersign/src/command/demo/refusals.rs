@@ -100,6 +100,7 @@ fn self_approval(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Don
     act::decide(realm, &change)?;
     let request = act::ApprovalRequest {
         change: &change,
+        by: "tina",
         capacity: Capacity::Technical,
         grant: None,
         note: None,
@@ -174,6 +175,7 @@ fn forged_signature(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> 
     act::decide(realm, &change)?;
     let request = act::ApprovalRequest {
         change: &change,
+        by: "tina",
         capacity: Capacity::Technical,
         grant: None,
         note: None,
