@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`safetensors`] | which tensors a file holds, if every rule of the format is kept |
 //! | [`gguf`] | the same of GGUF files, with their metadata; and writes them |
+//! | [`onnx`] | the graph and weights of an ONNX model |
 //! | [`peft`] | which modules of a base model an adapter changes, and through which factors |
 //! | [`measure`] | how far: norms and largest elements, as integers that never understate |
 //! | [`scope`] | whether a change stays inside what a scope file allows |
@@ -24,6 +25,7 @@ pub mod error;
 pub mod gguf;
 pub mod json;
 pub mod measure;
+pub mod onnx;
 pub mod peft;
 pub mod pickle;
 pub mod safetensors;

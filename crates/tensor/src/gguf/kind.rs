@@ -141,12 +141,12 @@ impl GgmlType {
         if !row.is_multiple_of(elements) {
             return None;
         }
-        let mut total = 1_usize;
+        let mut most = 1_usize;
         for &dimension in shape {
-            total = total.checked_mul(dimension)?;
+            most = most.checked_mul(dimension.max(1))?;
         }
         // ggml counts elements in `int64_t`.
-        i64::try_from(total).ok()?;
-        (total / elements).checked_mul(bytes)
+        i64::try_from(most.checked_mul(bytes)?).ok()?;
+        Some(shape.iter().product::<usize>() / elements * bytes)
     }
 }

@@ -176,6 +176,7 @@ fn tensors_that_lie_are_refused() {
     one(&[u64::MAX, 2], 0, 0).refused("CS-TSR-511");
     one(&[1 << 32, 1 << 32], 24, 0).refused("CS-TSR-511");
     one(&[0, 1 << 40, 1 << 40], 0, 0).refused("CS-TSR-511");
+    one(&[1 << 40, 1 << 40, 0], 0, 0).refused("CS-TSR-511");
     one(&[1 << 63], 24, 0).refused("CS-TSR-511");
     one(&[33], 2, 0).refused("CS-TSR-511");
     one(&[16, 2], 2, 0).refused("CS-TSR-511");

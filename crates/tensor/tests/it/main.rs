@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod gguf;
 #[cfg(test)]
+mod onnx;
+#[cfg(test)]
 mod published;
