@@ -141,7 +141,6 @@ const ENDINGS: &[(&str, Kind)] = &[
     (".pt", Kind::TorchZip),
     (".pth", Kind::TorchZip),
     (".ckpt", Kind::TorchZip),
-    (".bin", Kind::TorchZip),
     (".mar", Kind::Zip),
     (".zip", Kind::Zip),
     (".nemo", Kind::Archive),

@@ -1,11 +1,16 @@
 //! Looks at each file by what it is, and joins what was found.
 
 mod adapter;
+mod archive;
 mod config;
 mod files;
+mod gguf;
 mod json;
 mod lowbits;
 mod notes;
+mod other;
+mod pickle;
+mod template;
 mod tensors;
 mod text;
 mod tokenizer;
@@ -14,6 +19,8 @@ mod values;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use tensor::pickle::AllowList;
+use tensor::torch::{self, Checkpoint};
 
 pub(crate) use notes::Notes;
 
@@ -60,7 +67,8 @@ pub fn examine(artefact: &Artefact<'_>, entry: &Entry<'_>, rules: &Rules) -> Loo
     match entry.content {
         Content::Bytes(bytes) => {
             let kind = files::kind_of(entry.name(), bytes, &mut notes);
-            let examined = content(artefact, entry, kind, bytes, &mut notes);
+            let mut allowance = archive::Allowance::new();
+            let examined = content(artefact, entry, kind, bytes, &mut allowance, &mut notes);
             notes.seen(kind, bytes.len() as u64, examined);
         }
         Content::Link(target) => {
@@ -107,33 +115,56 @@ fn content(
     entry: &Entry<'_>,
     kind: Kind,
     bytes: &[u8],
+    allowance: &mut archive::Allowance,
     notes: &mut Notes<'_>,
 ) -> Examined {
     match kind {
         Kind::Safetensors => tensors::safetensors(artefact, entry, bytes, notes),
         Kind::Json => json::look(artefact, entry, bytes, notes),
-        Kind::Text | Kind::Template | Kind::Python | Kind::Script => text::look(bytes, notes),
+        Kind::Gguf => gguf::look(bytes, notes),
+        Kind::Pickle => pickles(bytes, notes),
+        Kind::TorchZip | Kind::Zip | Kind::Npz | Kind::Keras => {
+            if allowance.depth >= archive::DEPTH_MAX {
+                let message = "an archive inside archives was not looked into".to_owned();
+                notes.find("SCAN-ZIP-005", Place::File, message, []);
+                notes.unexamined("an archive inside archives");
+                return Examined::No;
+            }
+            allowance.depth += 1;
+            let examined = archive::look(artefact, entry, bytes, allowance, notes);
+            allowance.depth -= 1;
+            examined
+        }
+        Kind::Npy => other::npy(bytes, notes),
+        Kind::Hdf5 => other::hdf5(bytes, notes),
+        Kind::Template => match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                template::look(text, entry.name(), notes);
+                Examined::Whole
+            }
+            Err(_) => text::look(bytes, notes),
+        },
+        Kind::Text | Kind::Python | Kind::Script => text::look(bytes, notes),
         Kind::Empty => Examined::Whole,
         Kind::Elf | Kind::Pe | Kind::MachO | Kind::Bytecode | Kind::Media => {
             notes.unexamined("known by its first bytes or its name; what it holds was not looked at");
             Examined::Kind
         }
-        Kind::Pickle
-        | Kind::TorchZip
-        | Kind::Zip
-        | Kind::Gguf
-        | Kind::Onnx
-        | Kind::Npy
-        | Kind::Npz
-        | Kind::Hdf5
-        | Kind::Keras
-        | Kind::Archive
-        | Kind::OtherModel
-        | Kind::Unknown
-        | Kind::NoFile => {
+        Kind::Onnx | Kind::Archive | Kind::OtherModel | Kind::Unknown | Kind::NoFile => {
             files::not_examined(kind, notes);
             Examined::No
         }
+    }
+}
+
+/// A stream of pickles, and the storages behind it where it is a checkpoint of the old form.
+fn pickles(bytes: &[u8], notes: &mut Notes<'_>) -> Examined {
+    let legacy = Checkpoint::read(bytes, &torch::Limits::STANDARD).ok();
+    let tail = if legacy.is_some() { pickle::Tail::Storages } else { pickle::Tail::Nothing };
+    let examined = pickle::look(bytes, AllowList::standard(), tail, notes);
+    match legacy {
+        Some(checkpoint) => examined.max(archive::storages(&checkpoint, notes)),
+        None => examined,
     }
 }
 

@@ -14,6 +14,8 @@ use crate::finding::Severity;
 /// The catalogues, by file.
 const CATALOGUES: &[(&str, &str)] = &[
     ("files.json", include_str!("../rules/files.json")),
+    ("pickle.json", include_str!("../rules/pickle.json")),
+    ("containers.json", include_str!("../rules/containers.json")),
     ("json.json", include_str!("../rules/json.json")),
     ("tensors.json", include_str!("../rules/tensors.json")),
     ("adapter.json", include_str!("../rules/adapter.json")),

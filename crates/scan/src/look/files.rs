@@ -1,16 +1,19 @@
 //! What a file is, and whether its name says so.
 
 use super::notes::{Notes, shown};
+use super::pickle;
 use crate::finding::Place;
 use crate::kind::{self, Kind};
 
 /// A text longer than this is not taken for one by its first bytes alone.
 const TEXT_HEAD_BYTES: usize = 4096;
+/// A pickle without a mark of its own is looked for in files up to this size.
+const BARE_PICKLE_BYTES_MAX: usize = 1 << 20;
 
 /// Decides what a file is; a name that promises something else is a finding, and so is a program.
 pub(super) fn kind_of(name: &str, bytes: &[u8], notes: &mut Notes<'_>) -> Kind {
     let promised = kind::by_name(name);
-    let content = kind::by_content(bytes).or_else(|| text_kind(bytes));
+    let content = kind::by_content(bytes).or_else(|| without_magic(bytes, promised));
     let kind = match (content, promised) {
         (Some(content), Some(named)) if text_may_be(content, named) => named,
         (Some(content), Some(named)) => {
@@ -61,6 +64,17 @@ const fn special(content: Kind, named: Kind) -> Kind {
         (Kind::Zip, Kind::TorchZip | Kind::Npz | Kind::Keras) => named,
         _ => content,
     }
+}
+
+/// What a file without magic bytes is. Pickles of protocols 0 and 1 read as text, or as nothing; what is short enough is
+/// tried as one.
+fn without_magic(bytes: &[u8], promised: Option<Kind>) -> Option<Kind> {
+    let is_pickle_by_name = matches!(promised, Some(Kind::Pickle | Kind::TorchZip));
+    if bytes.len() <= BARE_PICKLE_BYTES_MAX && pickle::is_bare(bytes) {
+        return Some(Kind::Pickle);
+    }
+    // A text under a pickle's name is read as what a loader takes it for.
+    if is_pickle_by_name { Some(Kind::Pickle) } else { text_kind(bytes) }
 }
 
 /// Whether the head reads as text, and of which sort.

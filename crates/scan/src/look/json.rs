@@ -3,7 +3,7 @@
 use tensor::json::{FaultKind, Value};
 
 use super::notes::{Notes, shown};
-use super::{config, text, tokenizer};
+use super::{config, other, template, text, tokenizer};
 use crate::artefact::{Artefact, Entry};
 use crate::finding::Place;
 use crate::report::Examined;
@@ -31,6 +31,8 @@ pub(super) fn look(
         }
     };
     anywhere(&value, notes);
+    other::keras(&value, notes);
+    templates(&value, notes);
     match name {
         "config.json" => config::model(artefact, entry, &value, notes),
         "generation_config.json" => config::generation(&value, notes),
@@ -85,6 +87,21 @@ fn anywhere(value: &Value, notes: &mut Notes<'_>) {
             _ => {}
         }
     });
+}
+
+/// Chat templates, wherever they stand: as a text, or as a list of named ones.
+fn templates(value: &Value, notes: &mut Notes<'_>) {
+    match member(value, "chat_template") {
+        Some(Value::Text(source)) => template::look(source, "chat_template", notes),
+        Some(Value::List(items)) => {
+            for item in items {
+                if let Some(source) = string(item, "template") {
+                    template::look(source, string(item, "name").unwrap_or("chat_template"), notes);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Every value with its pointer (RFC 6901) and the key it stands under (that of the list, for an item).

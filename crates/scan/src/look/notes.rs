@@ -60,6 +60,17 @@ impl<'r> Notes<'r> {
         self.looked.seen.push(Seen { path: self.path.clone(), kind, bytes, examined });
     }
 
+    /// Looks into a member of this file under its own name; what it finds is added here.
+    pub(crate) fn member(&mut self, name: &str, look: impl FnOnce(&mut Notes<'r>)) {
+        let mut inner = Notes::new(self.rules, &format!("{}!{name}", self.path));
+        look(&mut inner);
+        let inner = inner.looked();
+        self.looked.seen.extend(inner.seen);
+        self.looked.findings.extend(inner.findings);
+        self.looked.more.extend(inner.more);
+        self.looked.unexamined.extend(inner.unexamined);
+    }
+
     /// Adds what was found in a part of this file.
     pub(super) fn take(&mut self, part: Looked) {
         for finding in part.findings {
