@@ -22,6 +22,7 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-STM", "statement", "Statements that cannot be read"),
     Family::new("CS-MRK", "merkle", "Proofs, notes, checkpoints and witnesses"),
     Family::new("CS-TSR", "tensor", "Model files, and scopes that they leave"),
+    Family::new("CS-SEL", "seal", "Seals of weights, and signatures of model folders"),
     Family::new("CS-FLD", "dossier", "Statements that have no effect"),
     Family::new("CS-GATE", "dossier", "What gates refuse"),
     Family::new("CS-STOP", "dossier", "Logs that cannot be read any further"),

@@ -1,6 +1,7 @@
 //! `fingerprint`, `sign` and `verify`, as a person uses them.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -184,6 +185,13 @@ fn what_is_signed_verifies_and_what_differs_does_not() {
     refused(&house, verify, "CS-SEL-031");
     std::os::unix::fs::symlink(house.path("pub.pem"), house.path("m/config.json")).unwrap();
     refused(&house, verify, "CS-SEL-034");
+    // A folder that leads into itself: the system gives up on it.
+    std::os::unix::fs::symlink(house.path("m"), house.path("m/again")).unwrap();
+    refused(&house, "sign m --key key.pem --out x.sig", "CS-SEL-034");
+    refused(&house, "sign m --key key.pem --out x.sig --allow-symlinks", "CS-CLI-003");
+    fs::remove_file(house.path("m/again")).unwrap();
+    house.ok("sign m --key key.pem --out x.sig --allow-symlinks");
+    house.ok("verify m --signature x.sig --public-key pub.pem");
     house.write("m.sig", b"{}");
     refused(&house, verify, "CS-SEL-020");
 }
@@ -238,4 +246,34 @@ fn model_signing_verifies_ours_and_we_verify_its_own() {
         config.verify('m', 'm/model.sig')\n";
     let output = Command::new(&python).args(["-c", library]).current_dir(house.path(".")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_certificate_is_judged_now_or_at_the_time_given() {
+    let (Some(house), Some(python)) = (house(), peer()) else { return };
+    house.write("leaf.ext", b"keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n");
+    let run = |program: &Path, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).current_dir(house.path(".")).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let openssl = |line: &str| run(Path::new("openssl"), &line.split_whitespace().collect::<Vec<_>>());
+    let authority = "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -subj /CN=root -days 30 -out ca.pem \
+        -addext keyUsage=critical,keyCertSign";
+    openssl(authority);
+    openssl("req -new -key key.pem -subj /CN=signer -out leaf.csr");
+    openssl(
+        "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile leaf.ext -out leaf.pem",
+    );
+    openssl(&authority.replace("ca.", "other-ca."));
+    let sign = "-m model_signing sign certificate m --signature m.sig --private_key key.pem \
+        --signing_certificate leaf.pem --certificate_chain ca.pem";
+    run(&python, &sign.split_whitespace().collect::<Vec<_>>());
+    let verify = "verify m --signature m.sig --certificate-chain ca.pem";
+    let told = house.ok(verify);
+    assert!(told.contains("certificate: "), "{told}");
+    // Years after it expired, when the peer still takes it.
+    let told = refused(&house, &format!("{verify} --at 1999999999"), "CS-SEL-030");
+    assert!(told.contains("nothing shows that it was signed in time"), "{told}");
+    refused(&house, &verify.replace("ca.pem", "other-ca.pem"), "CS-SEL-029");
+    refused(&house, "verify m --signature m.sig --public-key pub.pem", "CS-SEL-027");
 }

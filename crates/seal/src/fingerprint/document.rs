@@ -12,8 +12,8 @@ use crate::Error;
 use crate::hash::{HASH_BYTES, Mark};
 use crate::rule::Rule;
 
-/// Largest seal file, in bytes: enough for some eleven trillion weights.
-pub const SEAL_BYTES_MAX: usize = 8 << 30;
+/// Largest seal file, in bytes: enough for some 1.6 trillion weights.
+pub const SEAL_BYTES_MAX: usize = 1 << 30;
 
 const FORMAT: &str = "countersign-seal";
 const VERSION: i64 = 1;

@@ -82,7 +82,9 @@ fn compare(setting: &Setting, tensors: &[Tensor<'_>], wanted: &Seal) -> Done {
     let seal = sealed(wanted.rule(), tensors)?;
     if seal.root() == wanted.root() {
         let mut value = shown(&seal);
-        value["same"] = Value::Bool(true);
+        if let Value::Object(members) = &mut value {
+            members.insert("same".to_owned(), Value::Bool(true));
+        }
         setting.print(&value, &format!("the same seal\n{}", told(&seal)));
         return Ok(());
     }
@@ -144,7 +146,7 @@ fn some(named: &[String]) -> String {
 }
 
 fn sealed(rule: &Rule, tensors: &[Tensor<'_>]) -> Done<Seal> {
-    let bar = busy::bytes("sealing", tensors.iter().map(Tensor::length).sum());
+    let bar = busy::bytes("sealing weights", tensors.iter().map(Tensor::length).sum());
     let seal = Seal::of(rule, tensors, |elements| busy::advance(&bar, elements))?;
     bar.finish_and_clear();
     Ok(seal)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use seal::oms::plan::Hasher;
-use seal::oms::{Found, HashType, Job};
+use seal::oms::{Found, HashType, Job, Symlinks};
 
 use super::tree;
 use crate::busy;
@@ -27,8 +27,9 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Everything at and below `path`, but for the file `signature`.
-    pub(crate) fn walk(path: &Path, signature: &Path) -> Done<Self> {
+    /// Everything at and below `path`, but for the file `signature`. Links are entered only where they are followed;
+    /// elsewhere each is one find, which plans then refuse.
+    pub(crate) fn walk(path: &Path, signature: &Path, symlinks: Symlinks) -> Done<Self> {
         let failed = |error| Failure::file(path, &error);
         let root = path.canonicalize().map_err(failed)?;
         let name = root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned();
@@ -38,7 +39,8 @@ impl Model {
         if metadata.is_file() {
             found.push(Found { path: ".".to_owned(), bytes: metadata.len(), is_link: false });
         } else {
-            let mut walk = Walk { found: &mut found, signature: signature.as_deref(), root: &root };
+            let signature = signature.as_deref();
+            let mut walk = Walk { found: &mut found, signature, root: &root, symlinks, folders: 0 };
             walk.folder(&root, "", 0, Way::Straight)?;
         }
         Ok(Self { root, name, found })
@@ -71,13 +73,8 @@ impl Model {
             }
             Ok((job, hasher.finish()))
         };
-        // One file after the other for BLAKE3, which is parallel inside; each file on a core for the others.
-        let done = match hash {
-            HashType::Blake3 => jobs.into_iter().map(digest).collect(),
-            HashType::Sha256 | HashType::Blake2b => {
-                jobs.into_par_iter().with_max_len(1).map(digest).collect()
-            }
-        };
+        // Each file on a core; BLAKE3 is parallel inside a file as well.
+        let done = jobs.into_par_iter().with_max_len(1).map(digest).collect();
         bar.finish_and_clear();
         done
     }
@@ -108,48 +105,53 @@ struct Walk<'w> {
     found: &'w mut Vec<Found>,
     signature: Option<&'w Path>,
     root: &'w Path,
+    symlinks: Symlinks,
+    /// Folders entered; links may lead into one many times.
+    folders: usize,
 }
 
 impl Walk<'_> {
     fn folder(&mut self, folder: &Path, prefix: &str, depth: usize, way: Way) -> Done {
-        if depth > DEPTH_MAX {
+        self.folders += 1;
+        if depth > DEPTH_MAX || self.folders > FILES_MAX {
             return Err(too_many(self.root));
         }
         let listing = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut children = listing.map_err(|error| Failure::file(folder, &error))?;
         children.sort_by_key(std::fs::DirEntry::file_name);
         for child in children {
-            let place = child.path();
-            let failed = |error| Failure::file(&place, &error);
-            if self.signature == Some(place.as_path()) {
-                continue;
-            }
-            let name = child.file_name();
-            let name = name.to_str().ok_or_else(|| {
-                Failure::not_a("file that can be signed", &place, "its name is not Unicode")
-            })?;
-            let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-            let mut way = way;
-            if child.file_type().map_err(failed)?.is_symlink() {
-                way = Way::OverLink;
-            }
-            let metadata = std::fs::metadata(&place).map_err(failed)?;
-            if metadata.is_dir() {
-                self.folder(&place, &path, depth + 1, way)?;
-            } else if metadata.is_file() {
-                let is_link = way == Way::OverLink;
-                self.found.push(Found { path, bytes: metadata.len(), is_link });
-            } else {
-                return Err(Failure::not_a(
-                    "file that can be signed",
-                    &place,
-                    "it is neither file nor folder",
-                ));
-            }
+            self.child(&child, prefix, depth, way)?;
             if self.found.len() > FILES_MAX {
                 return Err(too_many(self.root));
             }
         }
+        Ok(())
+    }
+
+    fn child(&mut self, child: &std::fs::DirEntry, prefix: &str, depth: usize, way: Way) -> Done {
+        let place = child.path();
+        let failed = |error| Failure::file(&place, &error);
+        let unfit = |why| Failure::not_a("file that can be signed", &place, why);
+        if self.signature == Some(place.as_path()) {
+            return Ok(());
+        }
+        let name = child.file_name();
+        let name = name.to_str().ok_or_else(|| unfit("its name is not Unicode"))?;
+        let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        let is_link = child.file_type().map_err(failed)?.is_symlink();
+        if is_link && self.symlinks == Symlinks::Refused {
+            self.found.push(Found { path, bytes: 0, is_link });
+            return Ok(());
+        }
+        let way = if is_link { Way::OverLink } else { way };
+        let metadata = std::fs::metadata(&place).map_err(failed)?;
+        if metadata.is_dir() {
+            return self.folder(&place, &path, depth + 1, way);
+        }
+        if !metadata.is_file() {
+            return Err(unfit("it is neither file nor folder"));
+        }
+        self.found.push(Found { path, bytes: metadata.len(), is_link: way == Way::OverLink });
         Ok(())
     }
 }
@@ -157,5 +159,5 @@ impl Walk<'_> {
 fn too_many(root: &Path) -> Failure {
     let message =
         format!("`{}`: more than {FILES_MAX} files, or folders deeper than {DEPTH_MAX}", root.display());
-    Failure::new("CS-CLI-021", message, "sign the folder in parts")
+    Failure::new("CS-CLI-023", message, "sign the folder in parts")
 }

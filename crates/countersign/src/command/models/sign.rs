@@ -30,7 +30,8 @@ const GIT: [&str; 4] = [".git", ".gitattributes", ".github", ".gitignore"];
 /// Hashes, signs, writes the bundle.
 pub(crate) fn sign(setting: &Setting, args: &SignArgs) -> Done {
     let key = Key::open(setting, &args.key)?;
-    let model = Model::walk(&args.path, &args.out)?;
+    let symlinks = if args.allow_symlinks { Symlinks::Followed } else { Symlinks::Refused };
+    let model = Model::walk(&args.path, &args.out, symlinks)?;
     let is_file = model.found.iter().any(|file| file.path == ".");
     let mut ignored = args.ignore.clone();
     if !args.with_git && !is_file {
@@ -52,7 +53,7 @@ pub(crate) fn sign(setting: &Setting, args: &SignArgs) -> Done {
             SignHash::Blake2b => HashType::Blake2b,
             SignHash::Blake3 => HashType::Blake3,
         },
-        symlinks: if args.allow_symlinks { Symlinks::Followed } else { Symlinks::Refused },
+        symlinks,
         ignored,
     };
     let jobs = serialization.plan(&model.found)?;
@@ -113,12 +114,11 @@ impl Key {
             return Self::of_pem(&bytes, path);
         }
         let file = KeyFile::read(path)?;
-        let key = match file.assurance() {
-            Assurance::Unsealed => file.open_unsealed()?,
-            _ => {
-                let keys = Keys::new(&setting.home, setting.passphrase.clone());
-                file.open_sealed(&keys.passphrase(&format!("Passphrase for key `{}`: ", path.display()))?)?
-            }
+        let key = if file.assurance() == Assurance::Unsealed {
+            file.open_unsealed()?
+        } else {
+            let keys = Keys::new(&setting.home, setting.passphrase.clone());
+            file.open_sealed(&keys.passphrase(&format!("Passphrase for key `{}`: ", path.display()))?)?
         };
         Ok(Self::Sealed(Box::new(key)))
     }

@@ -23,8 +23,8 @@ pub(crate) fn verify(setting: &Setting, args: &VerifyArgs) -> Done {
     let bundle = Bundle::parse(&bytes)?;
     let logged = args.inclusion.as_deref().map(|proof| included(args, proof, &bundle)).transpose()?;
     let verified = checked(args, bundle, logged.as_ref())?;
-    let model = Model::walk(&args.path, &args.signature)?;
     let manifest = verified.manifest();
+    let model = Model::walk(&args.path, &args.signature, manifest.serialization().symlinks)?;
     let jobs = manifest.plan(&model.found, &args.ignore)?;
     let hashed_bytes: u64 = jobs.iter().map(|job| job.bytes).sum();
     let hashed = model.hash(manifest.serialization().hash, jobs)?;
