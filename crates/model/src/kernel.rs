@@ -115,56 +115,96 @@ impl Panel {
     }
 }
 
-/// Activation rows, quantised.
+/// Activation rows, quantised, in tiles of up to eight rows that kernels work on together.
 #[derive(Debug, Default)]
 pub(crate) struct Quantised {
-    rows: usize,
     columns: usize,
+    tiles: Vec<Tile>,
+    /// For each tile `[column / 4][row of the tile]`, each four codes.
     quads: Vec<u32>,
+    /// For each tile `[column / 32][row of the tile]`.
     scales: Vec<f32>,
+    /// Scale times sum of the codes: for each tile `[column / 16][row of the tile]`.
     sums16: Vec<f32>,
+    /// For each tile `[column / 32][row of the tile]`.
     sums32: Vec<f32>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Tile {
+    first: usize,
+    width: usize,
+}
+
+/// A tile's parts.
+#[derive(Debug, Clone, Copy)]
+struct TileView<'a> {
+    first: usize,
+    width: usize,
+    quads: &'a [u32],
+    scales: &'a [f32],
+    sums: &'a [f32],
+}
+
 impl Quantised {
-    fn part<T>(values: &[T], row: usize, len: usize) -> &[T] {
-        &values[row * len..(row + 1) * len]
-    }
-
-    fn quads(&self, row: usize) -> &[u32] {
-        Self::part(&self.quads, row, self.columns / 4)
-    }
-
-    fn scales(&self, row: usize) -> &[f32] {
-        Self::part(&self.scales, row, self.columns / 32)
-    }
-
-    fn sums(&self, row: usize, group_len: usize) -> &[f32] {
-        if group_len == 16 {
-            Self::part(&self.sums16, row, self.columns / 16)
-        } else {
-            Self::part(&self.sums32, row, self.columns / 32)
-        }
+    fn tiles(&self, group_len: usize) -> impl Iterator<Item = TileView<'_>> {
+        self.tiles.iter().map(move |&Tile { first, width }| {
+            let sums = if group_len == 16 { &self.sums16 } else { &self.sums32 };
+            let part = |per_row: usize| first * per_row..(first + width) * per_row;
+            TileView {
+                first,
+                width,
+                quads: &self.quads[part(self.columns / 4)],
+                scales: &self.scales[part(self.columns / 32)],
+                sums: &sums[part(self.columns / group_len)],
+            }
+        })
     }
 }
 
 #[allow(clippy::inline_always, reason = "each level compiles its own copy with that level's instructions")]
 #[inline(always)]
-fn quantise_rows(x: &[f32], columns: usize, out: &mut Quantised) {
-    out.rows = x.len() / columns;
+fn quantise_rows(
+    x: &[f32],
+    columns: usize,
+    out: &mut Quantised,
+    quantise: impl Fn(&[f32; 32], &mut [i8; 32]) -> (f32, [i32; 2]),
+) {
+    let rows = x.len() / columns;
     out.columns = columns;
     out.quads.resize(x.len() / 4, 0);
     out.scales.resize(x.len() / 32, 0.0);
     out.sums16.resize(x.len() / 16, 0.0);
     out.sums32.resize(x.len() / 32, 0.0);
-    let groups = x.as_chunks::<32>().0.iter().zip(out.quads.as_chunks_mut::<8>().0);
-    let sums16 = out.sums16.as_chunks_mut::<2>().0;
-    let places = out.scales.iter_mut().zip(&mut out.sums32).zip(sums16);
-    for ((x, quads), ((scale, sum32), sum16)) in groups.zip(places) {
-        let (d, [a, b]) = math::quantise(x, quads);
-        *scale = d;
-        *sum32 = d * (a + b) as f32;
-        *sum16 = [d * a as f32, d * b as f32];
+    out.tiles.clear();
+    let mut first = 0;
+    let mut codes = [0_i8; 32];
+    while first < rows {
+        let width = match rows - first {
+            8.. => 8,
+            4.. => 4,
+            _ => 1,
+        };
+        out.tiles.push(Tile { first, width });
+        let groups = columns / 32;
+        for lane in 0..width {
+            let row = &x[(first + lane) * columns..(first + lane + 1) * columns];
+            for (group, x) in row.as_chunks::<32>().0.iter().enumerate() {
+                let (scale, [a, b]) = quantise(x, &mut codes);
+                let at = first * groups + group * width + lane;
+                out.scales[at] = scale;
+                out.sums32[at] = scale * (a + b) as f32;
+                let at = first * groups * 2 + group * 2 * width + lane;
+                out.sums16[at] = scale * a as f32;
+                out.sums16[at + width] = scale * b as f32;
+                let at = first * groups * QUADS + group * QUADS * width + lane;
+                let places = out.quads[at..].iter_mut().step_by(width);
+                for (place, codes) in places.zip(codes.as_chunks::<4>().0) {
+                    *place = u32::from_le_bytes(codes.map(|code| code as u8));
+                }
+            }
+        }
+        first += width;
     }
 }
 
@@ -194,32 +234,30 @@ impl Kernels {
     ///
     /// INVARIANT: the lengths fit; the callers make them from checked shapes.
     pub(crate) fn product(self, w: Rows<'_>, x: &[f32], out: &mut [f32]) {
+        self.product_of(w, x, &mut Input::default(), out);
+    }
+
+    /// [`Kernels::product`] of an activation that several matrices are multiplied with: `input` keeps what is made
+    /// of it, and belongs to one `x`.
+    pub(crate) fn product_of(self, w: Rows<'_>, x: &[f32], input: &mut Input, out: &mut [f32]) {
         let Some(row_bytes) = w.kind.row_bytes(w.columns).filter(|&bytes| bytes > 0) else { return };
         let (w_rows, x_rows) = (w.bytes.len() / row_bytes, x.len() / w.columns);
         if w_rows == 0 || x_rows == 0 {
             return;
         }
         let panels = w_rows.div_ceil(LANES);
-        let mut quantised = Quantised::default();
-        if w.kind.group_len().is_some() {
-            match self.level {
-                Level::Portable => quantise_rows(x, w.columns, &mut quantised),
-                #[cfg(target_arch = "x86_64")]
-                #[allow(unsafe_code, reason = "the level was detected; see `x86`")]
-                Level::Avx2 => unsafe { x86::avx2::quantise(x, w.columns, &mut quantised) },
-                #[cfg(target_arch = "x86_64")]
-                #[allow(unsafe_code, reason = "the level was detected; see `x86`")]
-                Level::Avx512 => unsafe { x86::avx512::quantise(x, w.columns, &mut quantised) },
-                #[cfg(not(target_arch = "x86_64"))]
-                _ => quantise_rows(x, w.columns, &mut quantised),
-            }
+        if w.kind.group_len().is_none() {
+            input.quantised.tiles.clear();
+        } else if input.quantised.tiles.is_empty() {
+            self.quantise(x, w.columns, &mut input.quantised);
         }
+        let quantised = &input.quantised;
         let mut columns = vec![[0.0_f32; LANES]; panels * x_rows];
         let task = |(at, out): (usize, &mut [[f32; LANES]])| {
             let mut scratch = Scratch::default();
             for (panel, out) in out.chunks_mut(x_rows).enumerate() {
                 let first = (at * PANELS_PER_TASK + panel) * LANES;
-                self.panel(w, row_bytes, (w_rows, first), x, &quantised, &mut scratch, out);
+                self.panel(w, row_bytes, (w_rows, first), x, quantised, &mut scratch, out);
             }
         };
         if rayon::current_num_threads() > 1 {
@@ -232,6 +270,18 @@ impl Kernels {
             for (row, lanes) in columns.iter().enumerate() {
                 out[row * w_rows + first..row * w_rows + last].copy_from_slice(&lanes[..last - first]);
             }
+        }
+    }
+
+    fn quantise(self, x: &[f32], columns: usize, out: &mut Quantised) {
+        match self.level {
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code, reason = "the level was detected; see `x86`")]
+            Level::Avx2 => unsafe { x86::avx2::quantise(x, columns, out) },
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code, reason = "the level was detected; see `x86`")]
+            Level::Avx512 => unsafe { x86::quantise_avx512(x, columns, out) },
+            _ => quantise_rows(x, columns, out, math::quantise),
         }
     }
 
@@ -261,18 +311,26 @@ impl Kernels {
                 if !x86::pack_avx512(w.kind, w.bytes, row_bytes, rows, first, panel) {
                     x86::avx512::pack(w.kind, w.bytes, row_bytes, rows, first, panel);
                 }
-                x86::dot_avx512(panel, group_len, quantised, 0, out);
+                for tile in quantised.tiles(group_len) {
+                    x86::dot_avx512(panel, group_len, tile, &mut out[tile.first..tile.first + tile.width]);
+                }
             },
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code, reason = "the level was detected; see `x86`")]
             Level::Avx2 => unsafe {
                 x86::avx2::pack(w.kind, w.bytes, row_bytes, rows, first, panel);
-                x86::dot_avx2(panel, (group_len, w.kind.wide()), quantised, 0, out);
+                for tile in quantised.tiles(group_len) {
+                    let out = &mut out[tile.first..tile.first + tile.width];
+                    x86::dot_avx2(panel, (group_len, w.kind.wide()), tile, out);
+                }
             },
             _ => {
                 portable::pack(w.kind, w.bytes, row_bytes, rows, first, panel);
-                for (row, out) in out.iter_mut().enumerate() {
-                    portable::dot(panel, group_len, quantised, row, out);
+                for tile in quantised.tiles(group_len) {
+                    let out = &mut out[tile.first..tile.first + tile.width];
+                    for (row, out) in out.iter_mut().enumerate() {
+                        portable::dot(panel, group_len, tile, row, out);
+                    }
                 }
             }
         }
@@ -340,6 +398,12 @@ impl Kernels {
         let largest = self.largest(x);
         at_level!(self.level, log_sum_exp(x, largest))
     }
+}
+
+/// What is made of an activation before it is multiplied.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    quantised: Quantised,
 }
 
 /// Memory that a task works in.

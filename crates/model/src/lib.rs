@@ -10,8 +10,37 @@
     )
 )]
 
+mod adapter;
+mod cache;
+pub mod config;
+mod decoder;
+pub mod error;
+mod fast;
+pub mod graph;
 mod kernel;
 #[cfg(test)]
 mod made;
+mod matrix;
+mod model;
+mod names;
+mod random;
+mod sampling;
+mod score;
+mod source;
+pub mod tap;
+pub mod template;
+mod tokenizer;
+pub mod train;
 
+pub use adapter::Adapter;
+pub use cache::Cache;
+pub use config::Config;
+pub use error::Error;
+pub use fast::Activations;
 pub use kernel::{Activation, Kind, Level};
+pub use matrix::Matrix;
+pub use model::{Continuation, Model};
+pub use sampling::{Sampler, Sampling};
+pub use score::{Scored, TokenScore};
+pub use source::{Origin, Source};
+pub use tokenizer::{Controls, TextStream, Tokenizer};

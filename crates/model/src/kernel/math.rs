@@ -77,10 +77,12 @@ pub(super) fn largest(x: &[f32]) -> f32 {
 /// Cephes' `expf`: `x = n·ln 2 + r`, a polynomial of degree six for `eʳ`, `2ⁿ` through the exponent's bits.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5·2^23: adding it rounds to an integer.
+    const ROUND: f32 = 12_582_912.0; // 1.5·2^23: adding it rounds to an integer, which stands in the low bits.
     let clamped = if x < -87.336_54 { -87.336_54 } else { x };
     let clamped = if clamped > 88.722_83 { 88.722_83 } else { clamped };
-    let n = clamped.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let whole = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let n = shifted - ROUND;
     let r = n.mul_add(-0.693_359_4, clamped);
     let r = n.mul_add(2.121_944_4e-4, r);
     let p = 1.987_569_1e-4_f32;
@@ -91,9 +93,9 @@ pub(super) fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 0.5);
     let p = p.mul_add(r * r, r) + 1.0;
     // Two factors, so that 2^128 is reached without leaving the exponent's range.
-    let (whole, first) = (n as i32, n as i32 >> 1);
-    let power = |n: i32| f32::from_bits(((n + 127) as u32) << 23);
-    let value = p * power(first) * power(whole - first);
+    let first = whole >> 1;
+    let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
+    let value = p * power(first) * power(whole.wrapping_sub(first));
     if x < -87.336_54 {
         0.0
     } else if x > 88.722_83 {
@@ -208,31 +210,18 @@ pub(super) fn log_sum_exp(x: &[f32], largest: f32) -> f32 {
 }
 
 /// Quantises 32 activations: codes in -127..=127 and their scale, `max |x| / 127` (ggml, `quantize_row_q8_0`,
-/// with ties to even).
+/// with ties to even). What is not finite makes the scale so.
 #[inline(always)]
-pub(super) fn quantise(x: &[f32; 32], codes: &mut [u32; 8]) -> (f32, [i32; 2]) {
-    let mut most = [0.0_f32; LANES];
-    for lane in 0..LANES {
-        let (a, b) = (x[lane].abs(), x[lane + LANES].abs());
-        most[lane] = if a > b { a } else { b };
-    }
-    let most = most.into_iter().fold(0.0_f32, |a, b| if a > b { a } else { b });
-    // What is not finite must not vanish in a code: it makes the scale NaN.
-    let mut poison = [0.0_f32; LANES];
-    for lane in 0..LANES {
-        poison[lane] = x[lane] * 0.0 + x[lane + LANES] * 0.0;
-    }
-    let scale = most / 127.0 + fold(poison);
+pub(super) fn quantise(x: &[f32; 32], codes: &mut [i8; 32]) -> (f32, [i32; 2]) {
+    // The order of magnitudes is that of their bits, with infinity and NaN above all numbers.
+    let most = x.iter().fold(0_u32, |most, x| most.max(x.to_bits() & 0x7fff_ffff));
+    let scale = f32::from_bits(most) / 127.0;
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-    let mut bytes = [0_i32; 32];
-    for (byte, &x) in bytes.iter_mut().zip(x) {
+    for (code, &x) in codes.iter_mut().zip(x) {
         // Adding 1.5·2^23 rounds to an integer, ties to even.
-        let shifted = x.mul_add(inverse, 12_582_912.0).to_bits() as i32 - 0x4b40_0000;
-        *byte = shifted.clamp(-127, 127);
+        let shifted = x.mul_add(inverse, 12_582_912.0).to_bits().wrapping_sub(0x4b40_0000) as i32;
+        *code = shifted.clamp(-127, 127) as i8;
     }
-    let sums = [bytes[..16].iter().sum(), bytes[16..].iter().sum()];
-    for (code, bytes) in codes.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *code = u32::from_le_bytes(bytes.map(|byte| byte as u8));
-    }
-    (scale, sums)
+    let sum = |codes: &[i8]| codes.iter().map(|&code| i32::from(code)).sum();
+    (scale, [sum(&codes[..16]), sum(&codes[16..])])
 }

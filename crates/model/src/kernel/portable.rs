@@ -4,7 +4,7 @@
 //! depend neither on the processor nor on how many rows are computed at once.
 
 use super::kind::{Kind, Unpacked, expand, unpack};
-use super::{LANES, Panel, QUADS, Quantised};
+use super::{LANES, Panel, QUADS, TileView};
 
 /// Brings the rows `first..first + 16` of a quantised matrix to the form of a panel; rows beyond the last repeat
 /// the last one, and what is computed from them is not used.
@@ -59,22 +59,21 @@ pub(super) fn pack_floats(
 ///
 /// Group by group, in order, for each lane: `sum = fma(d·dx, Σ u·x, sum)`, then `sum = fma(m, s, sum)`, where
 /// `s = dx·Σ x`.
-pub(super) fn dot(panel: &Panel, group_len: usize, x: &Quantised, row: usize, out: &mut [f32; LANES]) {
+pub(super) fn dot(panel: &Panel, group_len: usize, x: TileView<'_>, row: usize, out: &mut [f32; LANES]) {
     let quads = group_len / 4;
-    let (codes, scales, sums) = (x.quads(row), x.scales(row), x.sums(row, group_len));
     let per_scale = QUADS / quads;
     let mut sum = [0.0_f32; LANES];
-    for (group, &total) in sums.iter().enumerate() {
+    for (group, totals) in x.sums.chunks_exact(x.width).enumerate() {
         let mut integers = [0_i32; LANES];
         for quad in group * quads..(group + 1) * quads {
-            let x = codes[quad].to_le_bytes();
+            let x = x.quads[quad * x.width + row].to_le_bytes();
             for (integer, code) in integers.iter_mut().zip(&panel.quads[quad * LANES..]) {
                 for (u, x) in code.to_le_bytes().into_iter().zip(x) {
                     *integer += i32::from(u) * i32::from(x as i8);
                 }
             }
         }
-        let dx = scales[group / per_scale];
+        let (dx, total) = (x.scales[group / per_scale * x.width + row], totals[row]);
         for lane in 0..LANES {
             let scale = panel.scales[group * LANES + lane] * dx;
             sum[lane] = scale.mul_add(integers[lane] as f32, sum[lane]);

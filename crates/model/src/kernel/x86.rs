@@ -12,12 +12,11 @@
 
 use std::arch::x86_64::{
     __m128i, __m512, __m512i, _mm_loadu_si128, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-    _mm512_add_epi32, _mm512_and_si512, _mm512_castsi128_si512, _mm512_cvtepi32_ps, _mm512_cvtph_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_inserti32x4, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
-    _mm512_xor_si512,
+    _mm512_and_si512, _mm512_castsi128_si512, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_fmadd_ps,
+    _mm512_inserti32x4, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32,
+    _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_broadcast_ss, _mm256_cvtepi32_ps, _mm256_fmadd_ps,
@@ -25,10 +24,14 @@ use std::arch::x86_64::{
     _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256, _mm256_slli_epi32,
     _mm256_srli_epi16, _mm512_cvtepi32_epi16,
 };
+use std::arch::x86_64::{
+    _MM_HINT_T0, _mm_prefetch, _mm_storeu_si128, _mm512_castps_si512, _mm512_cvtepi32_epi8, _mm512_max_epi32,
+    _mm512_min_epi32, _mm512_reduce_add_epi32, _mm512_reduce_max_epi32, _mm512_sub_epi32,
+};
 
 use super::kind::{Kind, scale_min};
 use super::math::{self, Activation};
-use super::{LANES, Panel, QUADS, Quantised};
+use super::{LANES, Panel, QUADS, Quantised, TileView};
 
 /// The instructions that the AVX-512 level needs.
 pub(super) fn has_avx512() -> bool {
@@ -45,31 +48,72 @@ pub(super) fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
 }
 
-/// Sixteen bytes of each of sixteen rows, at the same offset in each, as four vectors: dword `q` of row `r` is in
-/// lane `r` of vector `q`.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+/// Sixteen rows of a matrix, for reading at one offset in each.
+#[derive(Clone, Copy)]
+struct SixteenRows<'a> {
+    rows: [&'a [u8]; LANES],
+}
+
+impl SixteenRows<'_> {
+    /// Sixteen bytes at the same offset of each row, as four vectors: dword `q` of row `r` is in lane `r` of
+    /// vector `q`.
+    ///
+    /// SAFETY: `at + 16` is within every row.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+    #[inline]
+    unsafe fn quads(&self, at: usize) -> [__m512i; 4] {
+        macro_rules! four {
+            ($first:literal) => {{
+                // SAFETY: the function's own contract.
+                unsafe {
+                    let load = |row: &[u8]| -> __m128i { _mm_loadu_si128(row.as_ptr().add(at).cast()) };
+                    let v = _mm512_castsi128_si512(load(self.rows[$first]));
+                    let v = _mm512_inserti32x4::<1>(v, load(self.rows[$first + 4]));
+                    let v = _mm512_inserti32x4::<2>(v, load(self.rows[$first + 8]));
+                    _mm512_inserti32x4::<3>(v, load(self.rows[$first + 12]))
+                }
+            }};
+        }
+        let (a, b, c, d) = (four!(0), four!(1), four!(2), four!(3));
+        let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+        let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+        [
+            _mm512_unpacklo_epi64(ab, cd),
+            _mm512_unpackhi_epi64(ab, cd),
+            _mm512_unpacklo_epi64(ab_high, cd_high),
+            _mm512_unpackhi_epi64(ab_high, cd_high),
+        ]
+    }
+
+    /// A dword at the same offset of each row.
+    ///
+    /// SAFETY: `at + 4` is within every row.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+    #[inline]
+    unsafe fn dwords(&self, at: usize) -> __m512i {
+        let mut values = [0_i32; LANES];
+        for (value, row) in values.iter_mut().zip(&self.rows) {
+            // SAFETY: the function's own contract.
+            *value = unsafe { row.as_ptr().add(at).cast::<i32>().read_unaligned() };
+        }
+        // SAFETY: `values` is sixteen readable dwords.
+        unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+    }
+}
+
+/// Asks for the part of the next panel that corresponds to `share` of this one. Rows are read sixteen at once, which
+/// the processor's own prefetcher does not see through.
 #[inline]
-fn sixteen_rows(rows: &[&[u8]; LANES], at: usize) -> [__m512i; 4] {
-    let load = |row: usize| -> __m128i {
-        let bytes: &[u8; 16] = rows[row][at..].first_chunk().unwrap_or(&[0; 16]);
-        // SAFETY: `bytes` is sixteen readable bytes.
-        unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-    };
-    let four = |first: usize| -> __m512i {
-        let v = _mm512_castsi128_si512(load(first));
-        let v = _mm512_inserti32x4::<1>(v, load(first + 4));
-        let v = _mm512_inserti32x4::<2>(v, load(first + 8));
-        _mm512_inserti32x4::<3>(v, load(first + 12))
-    };
-    let (a, b, c, d) = (four(0), four(1), four(2), four(3));
-    let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
-    let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
-    [
-        _mm512_unpacklo_epi64(ab, cd),
-        _mm512_unpackhi_epi64(ab, cd),
-        _mm512_unpacklo_epi64(ab_high, cd_high),
-        _mm512_unpackhi_epi64(ab_high, cd_high),
-    ]
+fn prefetch(next: &[u8], part: usize, parts: usize) {
+    let bytes = next.len() / parts;
+    let mut at = part * bytes;
+    while at < (part + 1) * bytes {
+        if let Some(byte) = next.get(at) {
+            // SAFETY: a prefetch reads nothing; the address is inside the slice.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast()) }
+        }
+        at += 64;
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
@@ -88,18 +132,6 @@ fn store_lanes(place: &mut [f32], group: usize, value: __m512) {
         // SAFETY: `place` is sixteen writable floats.
         unsafe { _mm512_storeu_ps(place.as_mut_ptr(), value) }
     }
-}
-
-/// A dword at `at` of each row.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-#[inline]
-fn dwords(rows: &[&[u8]; LANES], at: usize) -> __m512i {
-    let mut values = [0_u32; LANES];
-    for (value, row) in values.iter_mut().zip(rows) {
-        *value = row[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-    }
-    // SAFETY: `values` is sixteen readable dwords.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
@@ -123,18 +155,25 @@ pub(super) unsafe fn pack_avx512(
         let row = (first + lane).min(rows - 1);
         *slice = &bytes[row * row_bytes..(row + 1) * row_bytes];
     }
+    // INVARIANT: every row is `row_bytes` long, whole blocks; all offsets below are inside a block.
+    let block_bytes = kind.block_bytes();
+    let blocks = row_bytes / block_bytes;
+    let after = (first + LANES).min(rows) * row_bytes;
+    let next = &bytes[after..(after + LANES * row_bytes).min(bytes.len())];
+    let slices = SixteenRows { rows: slices };
     let low = _mm512_set1_epi32(0x0f0f_0f0f);
     match kind {
         Kind::Q4_0 | Kind::Q4_1 => {
             let header = if kind == Kind::Q4_0 { 2 } else { 4 };
-            for group in 0..row_bytes / kind.block_bytes() {
-                let at = group * kind.block_bytes();
-                for (q, quad) in sixteen_rows(&slices, at + header).into_iter().enumerate() {
+            for group in 0..blocks {
+                let at = group * block_bytes;
+                prefetch(next, group, blocks);
+                for (q, quad) in unsafe { slices.quads(at + header) }.into_iter().enumerate() {
                     store_quad(&mut panel.quads, group * QUADS + q, _mm512_and_si512(quad, low));
                     let high = _mm512_and_si512(_mm512_srli_epi32::<4>(quad), low);
                     store_quad(&mut panel.quads, group * QUADS + q + 4, high);
                 }
-                let head = dwords(&slices, at);
+                let head = unsafe { slices.dwords(at) };
                 let scale = low_halves(head);
                 let offset = if kind == Kind::Q4_0 {
                     _mm512_mul_ps(_mm512_set1_ps(-8.0), scale)
@@ -147,25 +186,27 @@ pub(super) unsafe fn pack_avx512(
         }
         Kind::Q8_0 => {
             let flip = _mm512_set1_epi32(0x8080_8080_u32 as i32);
-            for group in 0..row_bytes / kind.block_bytes() {
-                let at = group * kind.block_bytes();
+            for group in 0..blocks {
+                let at = group * block_bytes;
+                prefetch(next, group, blocks);
                 for part in 0..2 {
-                    for (q, quad) in sixteen_rows(&slices, at + 2 + part * 16).into_iter().enumerate() {
+                    for (q, quad) in unsafe { slices.quads(at + 2 + part * 16) }.into_iter().enumerate() {
                         let place = group * QUADS + part * 4 + q;
                         store_quad(&mut panel.quads, place, _mm512_xor_si512(quad, flip));
                     }
                 }
-                let scale = low_halves(dwords(&slices, at));
+                let scale = low_halves(unsafe { slices.dwords(at) });
                 store_lanes(&mut panel.scales, group, scale);
                 store_lanes(&mut panel.offsets, group, _mm512_mul_ps(_mm512_set1_ps(-128.0), scale));
             }
         }
         Kind::Q4K => {
-            for block in 0..row_bytes / kind.block_bytes() {
-                let at = block * kind.block_bytes();
+            for block in 0..blocks {
+                let at = block * block_bytes;
+                prefetch(next, block, blocks);
                 for pair in 0..4 {
                     for part in 0..2 {
-                        let quads = sixteen_rows(&slices, at + 16 + pair * 32 + part * 16);
+                        let quads = unsafe { slices.quads(at + 16 + pair * 32 + part * 16) };
                         for (q, quad) in quads.into_iter().enumerate() {
                             let place = (block * 8 + pair * 2) * QUADS + part * 4 + q;
                             store_quad(&mut panel.quads, place, _mm512_and_si512(quad, low));
@@ -174,13 +215,13 @@ pub(super) unsafe fn pack_avx512(
                         }
                     }
                 }
-                let head = dwords(&slices, at);
+                let head = unsafe { slices.dwords(at) };
                 let (d, dmin) = (low_halves(head), low_halves(_mm512_srli_epi32::<16>(head)));
                 let negative = _mm512_mul_ps(_mm512_set1_ps(-1.0), dmin);
                 for group in 0..8 {
                     let (mut scales, mut minima) = ([0_i32; LANES], [0_i32; LANES]);
                     for lane in 0..LANES {
-                        let (scale, minimum) = scale_min(&slices[lane][at + 4..at + 16], group);
+                        let (scale, minimum) = scale_min(&slices.rows[lane][at + 4..at + 16], group);
                         scales[lane] = i32::from(scale);
                         minima[lane] = i32::from(minimum);
                     }
@@ -200,13 +241,14 @@ pub(super) unsafe fn pack_avx512(
         }
         Kind::Q6K => {
             let two = _mm512_set1_epi32(0x3030_3030);
-            for block in 0..row_bytes / kind.block_bytes() {
-                let at = block * kind.block_bytes();
+            for block in 0..blocks {
+                let at = block * block_bytes;
+                prefetch(next, block, blocks);
                 for half in 0..2 {
                     for part in 0..2 {
-                        let a = sixteen_rows(&slices, at + half * 64 + part * 16);
-                        let b = sixteen_rows(&slices, at + half * 64 + 32 + part * 16);
-                        let c = sixteen_rows(&slices, at + 128 + half * 32 + part * 16);
+                        let a = unsafe { slices.quads(at + half * 64 + part * 16) };
+                        let b = unsafe { slices.quads(at + half * 64 + 32 + part * 16) };
+                        let c = unsafe { slices.quads(at + 128 + half * 32 + part * 16) };
                         for q in 0..4 {
                             let place = block * 64 + half * 32 + part * 4 + q;
                             let high = |v: __m512i| _mm512_and_si512(v, two);
@@ -230,14 +272,14 @@ pub(super) unsafe fn pack_avx512(
                     }
                 }
                 let mut d = [0_u32; LANES];
-                for (d, row) in d.iter_mut().zip(&slices) {
+                for (d, row) in d.iter_mut().zip(&slices.rows) {
                     *d = u32::from(u16::from_le_bytes([row[at + 208], row[at + 209]]));
                 }
                 // SAFETY: `d` is sixteen readable dwords.
                 let d = low_halves(unsafe { _mm512_loadu_si512(d.as_ptr().cast()) });
                 for group in 0..16 {
                     let mut scales = [0_i32; LANES];
-                    for (scale, row) in scales.iter_mut().zip(&slices) {
+                    for (scale, row) in scales.iter_mut().zip(&slices.rows) {
                         *scale = i32::from(row[at + 192 + group] as i8);
                     }
                     // SAFETY: `scales` is sixteen readable dwords.
@@ -254,58 +296,45 @@ pub(super) unsafe fn pack_avx512(
     true
 }
 
-/// [`super::portable::dot`] for `C` activation rows at once.
+/// [`super::portable::dot`] for a tile of `C` activation rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")]
 unsafe fn dot_avx512_by<const C: usize, const Q: usize>(
     panel: &Panel,
-    x: &Quantised,
-    first: usize,
+    x: TileView<'_>,
     out: &mut [[f32; LANES]],
 ) {
-    let groups = x.columns / (4 * Q);
+    let groups = x.sums.len() / C;
     let per_scale = QUADS / Q;
-    let codes: [&[u32]; C] = std::array::from_fn(|c| &x.quads(first + c)[..groups * Q]);
-    let scales: [&[f32]; C] = std::array::from_fn(|c| &x.scales(first + c)[..groups / per_scale]);
-    let sums: [&[f32]; C] = std::array::from_fn(|c| &x.sums(first + c, 4 * Q)[..groups]);
+    let codes = &x.quads[..groups * Q * C];
+    let scales = &x.scales[..groups / per_scale * C];
     let quads = &panel.quads[..groups * Q * LANES];
     let (d, m) = (&panel.scales[..groups * LANES], &panel.offsets[..groups * LANES]);
     let mut total = [_mm512_setzero_ps(); C];
+    let (mut w, mut codes) = (quads.as_ptr(), codes.as_ptr());
     for group in 0..groups {
         let mut integers = [_mm512_setzero_si512(); C];
-        // A second chain of sums hides the instruction's latency; integers may be added in any order.
-        let mut others = [_mm512_setzero_si512(); C];
-        for q in (0..Q).step_by(2) {
-            let quad = group * Q + q;
-            // SAFETY: `quads` has `groups·Q·16` dwords and `codes[c]` has `groups·Q`; `quad + 1 < groups·Q`.
+        for _ in 0..Q {
+            // SAFETY: `quads` has `groups·Q·16` dwords and `codes` has `groups·Q·C`; this is step `group·Q + q`.
             unsafe {
-                let u = _mm512_loadu_si512(quads.as_ptr().add(quad * LANES).cast());
-                let v = _mm512_loadu_si512(quads.as_ptr().add((quad + 1) * LANES).cast());
-                for c in 0..C {
-                    let x = _mm512_set1_epi32(*codes[c].get_unchecked(quad) as i32);
-                    let y = _mm512_set1_epi32(*codes[c].get_unchecked(quad + 1) as i32);
-                    integers[c] = _mm512_dpbusd_epi32(integers[c], u, x);
-                    if C == 1 {
-                        others[c] = _mm512_dpbusd_epi32(others[c], v, y);
-                    } else {
-                        integers[c] = _mm512_dpbusd_epi32(integers[c], v, y);
-                    }
+                let u = _mm512_loadu_si512(w.cast());
+                for (c, integer) in integers.iter_mut().enumerate() {
+                    *integer = dpbusd_broadcast(*integer, u, codes.add(c));
                 }
+                w = w.add(LANES);
+                codes = codes.add(C);
             }
         }
-        // SAFETY: `d` and `m` have `groups·16` floats.
-        let (d, m) = unsafe {
-            (_mm512_loadu_ps(d.as_ptr().add(group * LANES)), _mm512_loadu_ps(m.as_ptr().add(group * LANES)))
-        };
-        for c in 0..C {
-            if C == 1 {
-                integers[c] = _mm512_add_epi32(integers[c], others[c]);
+        // SAFETY: `d` and `m` have `groups·16` floats, `scales` has `groups / per_scale · C`, `sums` has `groups·C`.
+        unsafe {
+            let d = _mm512_loadu_ps(d.as_ptr().add(group * LANES));
+            let m = _mm512_loadu_ps(m.as_ptr().add(group * LANES));
+            for c in 0..C {
+                let scale = *scales.get_unchecked(group / per_scale * C + c);
+                let sum = *x.sums.get_unchecked(group * C + c);
+                let scale = _mm512_mul_ps(d, _mm512_set1_ps(scale));
+                total[c] = _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(integers[c]), total[c]);
+                total[c] = _mm512_fmadd_ps(m, _mm512_set1_ps(sum), total[c]);
             }
-            // SAFETY: `scales[c]` has `groups / per_scale` floats and `sums[c]` has `groups`.
-            let (dx, sum) =
-                unsafe { (*scales[c].get_unchecked(group / per_scale), *sums[c].get_unchecked(group)) };
-            let scale = _mm512_mul_ps(d, _mm512_set1_ps(dx));
-            total[c] = _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(integers[c]), total[c]);
-            total[c] = _mm512_fmadd_ps(m, _mm512_set1_ps(sum), total[c]);
         }
     }
     for (out, total) in out.iter_mut().zip(total) {
@@ -314,37 +343,76 @@ unsafe fn dot_avx512_by<const C: usize, const Q: usize>(
     }
 }
 
-/// The products of a panel with the activation rows `first..first + out.len()`.
+/// `sum + u·x`, four unsigned by four signed bytes in each lane, `x` being one dword of memory for all lanes. As
+/// an intrinsic the compiler takes the broadcast out of the instruction and runs out of registers.
+///
+/// SAFETY: `x` points to a readable dword.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+#[inline]
+unsafe fn dpbusd_broadcast(mut sum: __m512i, u: __m512i, x: *const u32) -> __m512i {
+    // SAFETY: one dword is read at `x`; nothing else is touched.
+    unsafe {
+        std::arch::asm!(
+            "vpdpbusd {sum}, {u}, dword ptr [{x}]{{1to16}}",
+            sum = inout(zmm_reg) sum,
+            u = in(zmm_reg) u,
+            x = in(reg) x,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    sum
+}
+
+/// The products of a panel with a tile.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")]
 pub(super) unsafe fn dot_avx512(
     panel: &Panel,
     group_len: usize,
-    x: &Quantised,
-    mut first: usize,
-    mut out: &mut [[f32; LANES]],
+    tile: TileView<'_>,
+    out: &mut [[f32; LANES]],
 ) {
     // SAFETY: the same features are enabled here.
     unsafe {
-        while !out.is_empty() {
-            let step = if out.len() >= 8 {
-                8
-            } else if out.len() >= 4 {
-                4
-            } else {
-                1
-            };
-            let (head, tail) = out.split_at_mut(step);
-            match (step, group_len) {
-                (8, 32) => dot_avx512_by::<8, 8>(panel, x, first, head),
-                (8, _) => dot_avx512_by::<8, 4>(panel, x, first, head),
-                (4, 32) => dot_avx512_by::<4, 8>(panel, x, first, head),
-                (4, _) => dot_avx512_by::<4, 4>(panel, x, first, head),
-                (_, 32) => dot_avx512_by::<1, 8>(panel, x, first, head),
-                (_, _) => dot_avx512_by::<1, 4>(panel, x, first, head),
-            }
-            out = tail;
-            first += step;
+        match (tile.width, group_len) {
+            (8, 32) => dot_avx512_by::<8, 8>(panel, tile, out),
+            (8, _) => dot_avx512_by::<8, 4>(panel, tile, out),
+            (4, 32) => dot_avx512_by::<4, 8>(panel, tile, out),
+            (4, _) => dot_avx512_by::<4, 4>(panel, tile, out),
+            (_, 32) => dot_avx512_by::<1, 8>(panel, tile, out),
+            (_, _) => dot_avx512_by::<1, 4>(panel, tile, out),
         }
+    }
+}
+
+/// [`math::quantise`] of whole rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")]
+pub(super) unsafe fn quantise_avx512(x: &[f32], columns: usize, out: &mut Quantised) {
+    super::quantise_rows(x, columns, out, |x, codes| {
+        // SAFETY: the closure runs in this function alone, where the features are enabled.
+        unsafe { quantise_group(x, codes) }
+    });
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")]
+#[inline]
+unsafe fn quantise_group(x: &[f32; 32], codes: &mut [i8; 32]) -> (f32, [i32; 2]) {
+    // SAFETY: `x` is 32 readable floats, `codes` 32 writable bytes.
+    unsafe {
+        let (a, b) = (_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(x.as_ptr().add(16)));
+        let magnitude = _mm512_set1_epi32(0x7fff_ffff);
+        let bits = |v: __m512| _mm512_and_si512(_mm512_castps_si512(v), magnitude);
+        let most = _mm512_reduce_max_epi32(_mm512_max_epi32(bits(a), bits(b)));
+        let scale = f32::from_bits(most as u32) / 127.0;
+        let inverse = _mm512_set1_ps(if scale > 0.0 { 1.0 / scale } else { 0.0 });
+        let code = |v: __m512| {
+            let shifted = _mm512_fmadd_ps(v, inverse, _mm512_set1_ps(12_582_912.0));
+            let whole = _mm512_sub_epi32(_mm512_castps_si512(shifted), _mm512_set1_epi32(0x4b40_0000));
+            _mm512_max_epi32(_mm512_min_epi32(whole, _mm512_set1_epi32(127)), _mm512_set1_epi32(-127))
+        };
+        let (a, b) = (code(a), code(b));
+        _mm_storeu_si128(codes.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(a));
+        _mm_storeu_si128(codes.as_mut_ptr().add(16).cast(), _mm512_cvtepi32_epi8(b));
+        (scale, [_mm512_reduce_add_epi32(a), _mm512_reduce_add_epi32(b)])
     }
 }
 
@@ -368,15 +436,13 @@ fn dpbusd_avx2<const WIDE: bool>(sum: __m256i, u: __m256i, x: __m256i) -> __m256
 #[target_feature(enable = "avx2,fma")]
 unsafe fn dot_avx2_by<const C: usize, const Q: usize, const WIDE: bool>(
     panel: &Panel,
-    x: &Quantised,
-    first: usize,
+    x: TileView<'_>,
+    from: usize,
     out: &mut [[f32; LANES]],
 ) {
-    let groups = x.columns / (4 * Q);
+    let width = x.width;
+    let groups = x.sums.len() / width;
     let per_scale = QUADS / Q;
-    let codes: [&[u32]; C] = std::array::from_fn(|c| &x.quads(first + c)[..groups * Q]);
-    let scales: [&[f32]; C] = std::array::from_fn(|c| &x.scales(first + c)[..groups / per_scale]);
-    let sums: [&[f32]; C] = std::array::from_fn(|c| &x.sums(first + c, 4 * Q)[..groups]);
     let quads = &panel.quads[..groups * Q * LANES];
     let (d, m) = (&panel.scales[..groups * LANES], &panel.offsets[..groups * LANES]);
     for half in [0, 8] {
@@ -387,7 +453,7 @@ unsafe fn dot_avx2_by<const C: usize, const Q: usize, const WIDE: bool>(
                 // SAFETY: `quads` has `groups·Q·16` dwords, of which eight are read at `quad·16 + half`.
                 let u = unsafe { _mm256_loadu_si256(quads.as_ptr().add(quad * LANES + half).cast()) };
                 for c in 0..C {
-                    let x = _mm256_set1_epi32(codes[c][quad] as i32);
+                    let x = _mm256_set1_epi32(x.quads[quad * width + from + c] as i32);
                     integers[c] = dpbusd_avx2::<WIDE>(integers[c], u, x);
                 }
             }
@@ -399,9 +465,9 @@ unsafe fn dot_avx2_by<const C: usize, const Q: usize, const WIDE: bool>(
                 )
             };
             for c in 0..C {
-                let scale = _mm256_mul_ps(d, _mm256_set1_ps(scales[c][group / per_scale]));
+                let scale = _mm256_mul_ps(d, _mm256_set1_ps(x.scales[group / per_scale * width + from + c]));
                 total[c] = _mm256_fmadd_ps(scale, _mm256_cvtepi32_ps(integers[c]), total[c]);
-                total[c] = _mm256_fmadd_ps(m, _mm256_set1_ps(sums[c][group]), total[c]);
+                total[c] = _mm256_fmadd_ps(m, _mm256_set1_ps(x.sums[group * width + from + c]), total[c]);
             }
         }
         for (out, total) in out.iter_mut().zip(total) {
@@ -411,30 +477,27 @@ unsafe fn dot_avx2_by<const C: usize, const Q: usize, const WIDE: bool>(
     }
 }
 
-/// The products of a panel with the activation rows `first..first + out.len()`.
+/// The products of a panel with a tile.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn dot_avx2(
     panel: &Panel,
     (group_len, wide): (usize, bool),
-    x: &Quantised,
-    mut first: usize,
-    mut out: &mut [[f32; LANES]],
+    tile: TileView<'_>,
+    out: &mut [[f32; LANES]],
 ) {
-    // SAFETY: the same features are enabled here.
-    unsafe {
-        while !out.is_empty() {
-            let step = if out.len() >= 4 { 4 } else { 1 };
-            let (head, tail) = out.split_at_mut(step);
-            match (step, group_len, wide) {
-                (4, 32, false) => dot_avx2_by::<4, 8, false>(panel, x, first, head),
-                (4, 32, true) => dot_avx2_by::<4, 8, true>(panel, x, first, head),
-                (4, _, _) => dot_avx2_by::<4, 4, false>(panel, x, first, head),
-                (_, 32, false) => dot_avx2_by::<1, 8, false>(panel, x, first, head),
-                (_, 32, true) => dot_avx2_by::<1, 8, true>(panel, x, first, head),
-                (_, _, _) => dot_avx2_by::<1, 4, false>(panel, x, first, head),
+    // Sixteen registers hold the sums of four rows; a tile of eight is worked on in two parts.
+    for (part, out) in out.chunks_mut(4).enumerate() {
+        let from = part * 4;
+        // SAFETY: the same features are enabled here.
+        unsafe {
+            match (out.len(), group_len, wide) {
+                (4, 32, false) => dot_avx2_by::<4, 8, false>(panel, tile, from, out),
+                (4, 32, true) => dot_avx2_by::<4, 8, true>(panel, tile, from, out),
+                (4, _, _) => dot_avx2_by::<4, 4, false>(panel, tile, from, out),
+                (_, 32, false) => dot_avx2_by::<1, 8, false>(panel, tile, from, out),
+                (_, 32, true) => dot_avx2_by::<1, 8, true>(panel, tile, from, out),
+                (_, _, _) => dot_avx2_by::<1, 4, false>(panel, tile, from, out),
             }
-            out = tail;
-            first += step;
         }
     }
 }
@@ -602,7 +665,7 @@ macro_rules! compiled_for {
             }
             #[target_feature(enable = $features)]
             pub(in super::super) unsafe fn quantise(x: &[f32], columns: usize, out: &mut Quantised) {
-                super::super::quantise_rows(x, columns, out);
+                super::super::quantise_rows(x, columns, out, math::quantise);
             }
             #[target_feature(enable = $features)]
             pub(in super::super) unsafe fn pack(
