@@ -7,6 +7,7 @@ mod log;
 mod machine;
 mod postgres;
 mod report;
+mod sandbox;
 mod seal;
 mod vault;
 
@@ -33,6 +34,8 @@ pub enum Subject {
     Audit,
     /// Sealing and hashing a model, beside `model_signing`.
     Seal,
+    /// Starting a worker in its box, beside `bwrap` and `unshare`, and what each layer holds by itself.
+    Sandbox,
     /// All of them.
     All,
 }
@@ -47,11 +50,13 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 4] = [
+    let parts: [(Subject, &str, Measure); 6] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
         (Subject::Seal, "seal", seal::measure),
+        (Subject::Sandbox, "sandbox", sandbox::measure),
+        (Subject::Sandbox, "escapes", sandbox::escapes),
     ];
     for (part, section, measure) in parts {
         if subject == part || subject == Subject::All {

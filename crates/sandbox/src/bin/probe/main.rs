@@ -14,6 +14,11 @@ fn main() -> ExitCode {
         ["--boxed"] => boxed(),
         ["--alone", layer, name] => alone(layer, name),
         ["--supervise", names] => supervise(names),
+        ["--list"] => {
+            println!("{}", attempts::NAMES.join("\n"));
+            ExitCode::SUCCESS
+        }
+        ["--time", level, count] => time(level, count),
         [name] => {
             println!("{}", attempts::attempt(name, &mut |_| {}));
             ExitCode::SUCCESS
@@ -51,25 +56,48 @@ fn alone(layer: &str, name: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// How long a worker takes that has nothing to do, from the call to its result: the median, as JSON.
+fn time(level: &str, count: &str) -> ExitCode {
+    let level = if level == "deep" { sandbox::Level::Deep } else { sandbox::Level::Standard };
+    let count: usize = count.parse().unwrap_or(1);
+    let program = std::env::current_exe().ok().and_then(|path| sandbox::Program::seal(&path).ok());
+    let Some(program) = program else { return ExitCode::FAILURE };
+    let run = sandbox::Run { level, ..OWN };
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let begin = std::time::Instant::now();
+        if let Err(error) = run.run(&program, &[], b"nothing", |_| {}) {
+            println!("{error}");
+            return ExitCode::FAILURE;
+        }
+        times.push(begin.elapsed().as_micros());
+    }
+    times.sort_unstable();
+    println!("{{\"median_us\":{}}}", times.get(times.len() / 2).copied().unwrap_or_default());
+    ExitCode::SUCCESS
+}
+
+/// How this program boxes itself.
+const OWN: sandbox::Run = sandbox::Run {
+    level: sandbox::Level::Standard,
+    profile: sandbox::Profile::Parse,
+    limits: sandbox::Limits {
+        memory_bytes: 256 << 20,
+        processor_s: 20,
+        wall: std::time::Duration::from_mins(1),
+        threads: 4,
+        answer_bytes: 1 << 20,
+    },
+};
+
 /// Runs itself in a box, as whoever started it.
 fn supervise(names: &str) -> ExitCode {
-    let run = sandbox::Run {
-        level: sandbox::Level::Standard,
-        profile: sandbox::Profile::Parse,
-        limits: sandbox::Limits {
-            memory_bytes: 256 << 20,
-            processor_s: 20,
-            wall: std::time::Duration::from_mins(1),
-            threads: 4,
-            answer_bytes: 1 << 20,
-        },
-    };
     let result = std::env::current_exe()
         .map_err(|error| error.to_string())
         .and_then(|path| sandbox::Program::seal(&path).map_err(|error| error.to_string()))
         .and_then(|program| {
             let print = |frame: &[u8]| println!("{}", String::from_utf8_lossy(frame));
-            run.run(&program, &[], names.as_bytes(), print)
+            OWN.run(&program, &[], names.as_bytes(), print)
                 .map_err(|error| format!("{error}: {}", error.code()))
         });
     match result {
