@@ -269,15 +269,22 @@ fn in_child(call: impl Fn() -> c_long) -> c_long {
     }
     // SAFETY: this program has one thread.
     let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return -1;
+    }
     if pid == 0 {
-        let result = call();
+        let failed = call() < 0;
+        let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
         // SAFETY: ends the child at once.
-        unsafe { libc::_exit(i32::from(result < 0)) }
+        unsafe { libc::_exit(if failed { error } else { 0 }) }
     }
     let mut status = 0;
-    // SAFETY: the status is ours.
-    unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    if status == 0 { 0 } else { -1 }
+    // SAFETY: the status is ours, and so is the error's place.
+    unsafe {
+        libc::waitpid(pid, &raw mut status, 0);
+        *libc::__errno_location() = libc::WEXITSTATUS(status);
+    }
+    if libc::WEXITSTATUS(status) == 0 { 0 } else { -1 }
 }
 
 fn fork() -> c_long {
