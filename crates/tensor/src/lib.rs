@@ -5,6 +5,7 @@
 //! | [`safetensors`] | which tensors a file holds, if every rule of the format is kept |
 //! | [`gguf`] | the same of GGUF files, with their metadata; and writes them |
 //! | [`onnx`] | the graph and weights of an ONNX model |
+//! | [`weights`] | any of these as one list of tensors, and one name for the same tensor |
 //! | [`peft`] | which modules of a base model an adapter changes, and through which factors |
 //! | [`measure`] | how far: norms and largest elements, as integers that never understate |
 //! | [`scope`] | whether a change stays inside what a scope file allows |
@@ -34,6 +35,7 @@ pub mod scope;
 #[cfg(feature = "spectrum")]
 pub mod spectrum;
 pub mod torch;
+pub mod weights;
 pub mod zip;
 
 pub use error::Error;

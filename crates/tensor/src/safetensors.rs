@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use dtype::Dtype;
+pub(crate) use dtype::decode;
 pub use index::{Index, Sharded};
 pub(crate) use name::is_tensor_name;
 pub use view::{Elements, View};

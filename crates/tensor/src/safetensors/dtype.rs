@@ -102,7 +102,7 @@ impl Dtype {
 
 /// Decodes whole elements into `out`, replacing what it holds. Exact for every type except 64-bit integers
 /// beyond 2^53, which become NaN so that no measure passes over them.
-pub(super) fn decode(dtype: Dtype, bytes: &[u8], out: &mut Vec<f64>) {
+pub(crate) fn decode(dtype: Dtype, bytes: &[u8], out: &mut Vec<f64>) {
     fn each<const N: usize>(bytes: &[u8], out: &mut Vec<f64>, value: impl Fn([u8; N]) -> f64) {
         out.extend(bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)));
     }

@@ -7,3 +7,5 @@ mod gguf;
 mod onnx;
 #[cfg(test)]
 mod published;
+#[cfg(test)]
+mod weights;

@@ -1,0 +1,91 @@
+//! Why weights could not be listed or decoded.
+
+/// A refusal to list or decode tensors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WeightsError {
+    /// Two tensors of one name.
+    #[error("the tensor `{tensor}` stands twice")]
+    Repeated {
+        /// The name.
+        tensor: String,
+    },
+    /// A tensor whose bytes do not fit its shape and type.
+    #[error("the tensor `{tensor}` has {bytes} bytes, which do not fit its shape and type")]
+    Bytes {
+        /// The tensor.
+        tensor: String,
+        /// How many there are.
+        bytes: usize,
+    },
+    /// Rows that the tensor does not have, or a buffer that does not hold exactly the rows asked for.
+    #[error("rows {begin}..{end} of `{tensor}`, which has {rows}, do not fit a buffer of {buffer} elements")]
+    Rows {
+        /// The tensor.
+        tensor: String,
+        /// First row asked for.
+        begin: usize,
+        /// One past the last.
+        end: usize,
+        /// Rows there are.
+        rows: usize,
+        /// Elements the buffer holds.
+        buffer: usize,
+    },
+    /// A type whose blocks cannot be turned back into numbers here.
+    #[error("the blocks of `{tensor}` are of type `{element}`, which is not decoded")]
+    NotDecodable {
+        /// The tensor.
+        tensor: String,
+        /// The type.
+        element: &'static str,
+    },
+    /// A number of heads that does not divide the rows into pairs.
+    #[error("the {rows} rows of `{tensor}` are not {heads} heads of an even number of rows each")]
+    Heads {
+        /// The tensor.
+        tensor: String,
+        /// Rows there are.
+        rows: usize,
+        /// Heads given.
+        heads: usize,
+    },
+    /// A tensor of a checkpoint that cannot stand as it is: quantised there, of a type of PyTorch's own, or copied
+    /// beyond the limit.
+    #[error(
+        "the tensor `{tensor}` of the checkpoint is quantised, of a type without a name elsewhere, or too large"
+    )]
+    Checkpoint {
+        /// The tensor.
+        tensor: String,
+    },
+}
+
+impl WeightsError {
+    /// The stable code of this refusal.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Repeated { .. } => "CS-TSR-570",
+            Self::Bytes { .. } => "CS-TSR-571",
+            Self::Rows { .. } => "CS-TSR-572",
+            Self::NotDecodable { .. } => "CS-TSR-573",
+            Self::Heads { .. } => "CS-TSR-574",
+            Self::Checkpoint { .. } => "CS-TSR-575",
+        }
+    }
+
+    /// What the reader of the refusal can do.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Repeated { .. } => {
+                "keep one of the two; readers differ in which they believe, so neither is taken"
+            }
+            Self::Bytes { .. } => "give as many bytes as shape and type need",
+            Self::Rows { .. } => "ask for rows that are there, with a buffer of rows times row length",
+            Self::NotDecodable { .. } => {
+                "compare the bytes themselves, or convert the file to a type that is decoded"
+            }
+            Self::Heads { .. } => "take the numbers of heads from the same model's configuration",
+            Self::Checkpoint { .. } => "save the model again as safetensors",
+        }
+    }
+}
