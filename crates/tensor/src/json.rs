@@ -135,6 +135,12 @@ impl<'a> Reader<'a> {
         found
     }
 
+    /// Whether the next value begins with that byte.
+    pub(crate) fn begins_with(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        self.peek() == Some(byte)
+    }
+
     /// Only white space may follow.
     pub(crate) fn end(&mut self) -> Result<(), Fault> {
         self.skip_space();

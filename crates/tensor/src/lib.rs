@@ -24,6 +24,7 @@
 pub mod delta;
 pub mod error;
 pub mod gguf;
+pub mod jinja;
 pub mod json;
 pub mod measure;
 pub mod onnx;
@@ -34,6 +35,7 @@ pub mod sample;
 pub mod scope;
 #[cfg(feature = "spectrum")]
 pub mod spectrum;
+pub mod tokenizer;
 pub mod torch;
 pub mod weights;
 pub mod zip;
