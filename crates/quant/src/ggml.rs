@@ -137,6 +137,16 @@ pub fn check(kind: Kind, blocks: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// The bits of a number rounded to half precision, ties to even; what is too large becomes infinite.
+pub fn half_bits(value: f32) -> u16 {
+    float16::to_half(value)
+}
+
+/// A number in half precision, widened exactly.
+pub fn half(bits: u16) -> f32 {
+    float16::from_half(bits)
+}
+
 fn needed(kind: Kind, elements: usize, row_len: usize) -> Result<usize, Error> {
     if row_len == 0 || !row_len.is_multiple_of(kind.block_elements()) {
         return Err(Error::RowLength { kind, row_len, block: kind.block_elements() });

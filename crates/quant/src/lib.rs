@@ -6,8 +6,8 @@
 //! the code it stands in for, in the same order, each rounded once; no multiplication is fused with an
 //! addition. `docs/quantize.md` says which build of ggml that matches.
 //!
-//! The crate works on slices. It reads no file, knows no container and no tensor's name, and does not
-//! choose which tensor gets which kind. It multiplies no matrices.
+//! The crate works on slices. It reads no file and knows no container; [`mixture`] says which tensor llama.cpp
+//! gives which kind. It multiplies no matrices.
 //!
 //! ```
 //! use quant::Kind;
@@ -21,10 +21,15 @@
 //! # Ok::<(), quant::Error>(())
 //! ```
 
+pub mod awq;
+pub mod bitsandbytes;
+pub mod gptq;
+pub mod mixture;
+
 mod error;
 mod ggml;
 mod kind;
 
 pub use error::Error;
-pub use ggml::{check, dequantize, quantize, quantize_into};
+pub use ggml::{check, dequantize, half, half_bits, quantize, quantize_into};
 pub use kind::Kind;
