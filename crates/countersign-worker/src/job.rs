@@ -1,7 +1,6 @@
 //! What the worker is asked and answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use statement::Digest;
@@ -10,7 +9,7 @@ use statement::Digest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Subject {
-    /// A PEFT folder: `adapter_config.json` and `adapter_model.safetensors`.
+    /// A PEFT folder: `candidate/adapter_config.json` and `candidate/adapter_model.safetensors`.
     Adapter,
     /// A safetensors file.
     Weights,
@@ -20,19 +19,14 @@ pub(crate) enum Subject {
     Settings,
 }
 
-/// One job.
+/// One job. The inputs come by name beside it: `scope`, `base`, and `candidate` or `candidate/FILE`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Job {
-    /// What it is.
-    pub(crate) subject: Subject,
-    /// The file or folder that was proposed.
-    pub(crate) candidate: PathBuf,
-    /// What it is to replace or to be applied to, where that is at hand.
-    #[serde(default)]
-    pub(crate) base: Option<PathBuf>,
-    /// The scope file.
-    pub(crate) scope: PathBuf,
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Job {
+    /// Nothing.
+    Nothing,
+    /// Measure the candidate against the scope.
+    Measure(Subject),
 }
 
 /// What was found out.

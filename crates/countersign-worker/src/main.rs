@@ -1,21 +1,26 @@
 //! What opens untrusted files: measures a change against its scope and answers a finding. Holds no key.
 //!
-//! Reads one job (JSON) from standard input, writes one answer (JSON, at most 1 MiB) to standard output. It says what
-//! it read by digest, so that whoever signs can compare that with what was proposed. It decides nothing else.
+//! It is started by a supervisor in a box of crate [`sandbox`] and closes that box around itself before it reads anything.
+//! It gets one job (JSON) and its inputs as descriptors, and answers one frame (JSON). It says what it read by digest, so
+//! that whoever signs can compare that with what was proposed. It decides nothing else.
 
 mod job;
 mod measure;
 
-use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use job::{Answer, Job};
 
-/// The largest job.
-const JOB_BYTES_MAX: u64 = 64 * 1024;
-
 fn main() -> ExitCode {
-    match run() {
+    // First of all: nothing that anybody else wrote has been read until this answers.
+    let mut inside = match sandbox::inside::enter() {
+        Ok(inside) => inside,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(&mut inside) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
@@ -24,14 +29,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> anyhow::Result<()> {
-    let mut text = String::new();
-    std::io::stdin().take(JOB_BYTES_MAX).read_to_string(&mut text)?;
-    let job: Job = serde_json::from_str(&text)?;
-    let answer: Answer = measure::measure(&job)?;
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, &answer)?;
-    out.write_all(b"\n")?;
-    out.flush()?;
+fn run(inside: &mut sandbox::inside::Inside) -> anyhow::Result<()> {
+    let job: Job = serde_json::from_slice(&inside.job)?;
+    let answer: Option<Answer> = match job {
+        // Asked by `countersign doctor`: the box itself is the answer.
+        Job::Nothing => None,
+        Job::Measure(subject) => Some(measure::measure(subject, std::mem::take(&mut inside.inputs))?),
+    };
+    inside.answer(&serde_json::to_vec(&answer)?)?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Reads the files of a job and measures them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
 
 use anyhow::{Context as _, bail};
 use statement::Digest;
@@ -12,42 +12,53 @@ use tensor::scope::{
     BaseWeights, Scope, ScopeReport, Verdict, check_adapter, check_prompt, check_settings, check_weights,
 };
 
-use crate::job::{Answer, Job, Outcome, Subject, Violation};
+use crate::job::{Answer, Outcome, Subject, Violation};
 
 /// The largest text (scope, prompt, settings, configuration).
 const TEXT_BYTES_MAX: u64 = 4 << 20;
 /// The largest tensor file: it is read into memory.
 const TENSORS_BYTES_MAX: u64 = 12 << 30;
 
-/// Files that were read.
-#[derive(Default)]
-struct Inputs(BTreeSet<Digest>);
+/// The inputs, and the digests of those that were read.
+struct Inputs {
+    files: BTreeMap<String, File>,
+    read: BTreeSet<Digest>,
+}
 
 impl Inputs {
-    fn read(&mut self, path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
-        let name = path.display();
-        let length = fs::metadata(path).with_context(|| format!("`{name}`"))?.len();
+    fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    fn read(&mut self, name: &str, limit: u64) -> anyhow::Result<Vec<u8>> {
+        let file = self.files.get_mut(name).with_context(|| format!("there is no input `{name}`"))?;
+        let length = file.metadata().with_context(|| format!("`{name}`"))?.len();
         if length > limit {
             bail!("`{name}` has {length} bytes, more than {limit}");
         }
-        let bytes = fs::read(path).with_context(|| format!("`{name}`"))?;
-        self.0.insert(Digest::of(&bytes));
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(usize::try_from(length)?).with_context(|| format!("`{name}`"))?;
+        file.take(limit).read_to_end(&mut bytes).with_context(|| format!("`{name}`"))?;
+        self.read.insert(Digest::of(&bytes));
         Ok(bytes)
     }
 
-    /// Reads a file of the candidate. Its name alone is told: where it lies on this machine is nobody's matter.
-    fn candidate(&mut self, path: &Path, limit: u64) -> Result<Vec<u8>, Unfit> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match fs::metadata(path) {
-            Ok(file) if file.is_file() && file.len() <= limit => {}
-            Ok(file) if file.is_file() => {
-                let text = format!("`{name}` has {} bytes, more than {limit}", file.len());
+    /// Reads a file of the candidate.
+    fn candidate(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, Unfit> {
+        let shown = name.rsplit('/').next().unwrap_or(name);
+        let Some(file) = self.files.get(name) else {
+            return Err(Unfit::File("CS-WRK-001", format!("`{shown}` is not there, or is no file")));
+        };
+        match file.metadata() {
+            Ok(file) if file.len() > limit => {
+                let text = format!("`{shown}` has {} bytes, more than {limit}", file.len());
                 return Err(Unfit::File("CS-WRK-003", text));
             }
-            _ => return Err(Unfit::File("CS-WRK-001", format!("`{name}` is not there, or is no file"))),
+            Ok(_) => {}
+            Err(error) => return Err(Unfit::File("CS-WRK-001", format!("`{shown}`: {error}"))),
         }
-        self.read(path, limit)
-            .map_err(|error| Unfit::File("CS-WRK-001", format!("`{name}`: {}", error.root_cause())))
+        self.read(name, limit)
+            .map_err(|error| Unfit::File("CS-WRK-001", format!("`{shown}`: {}", error.root_cause())))
     }
 }
 
@@ -68,36 +79,34 @@ impl From<tensor::Error> for Unfit {
 type Checked = Result<ScopeReport, Unfit>;
 
 /// Does a job. What is wrong with the candidate is an answer; what is wrong with the job is an error.
-pub(crate) fn measure(job: &Job) -> anyhow::Result<Answer> {
-    let mut inputs = Inputs::default();
-    let scope = Scope::read(&inputs.read(&job.scope, TEXT_BYTES_MAX)?)?;
-    let base = base(job, &mut inputs)?;
-    let report = check(job, &scope, base.as_deref(), &mut inputs);
+pub(crate) fn measure(subject: Subject, files: Vec<(String, File)>) -> anyhow::Result<Answer> {
+    let mut inputs = Inputs { files: files.into_iter().collect(), read: BTreeSet::new() };
+    let scope = Scope::read(&inputs.read("scope", TEXT_BYTES_MAX)?)?;
+    let base = base(subject, &mut inputs)?;
+    let report = check(subject, &scope, base.as_deref(), &mut inputs);
     Ok(answer(inputs, report))
 }
 
 /// What the candidate is to replace or to be applied to.
-fn base(job: &Job, inputs: &mut Inputs) -> anyhow::Result<Option<Vec<u8>>> {
-    let (limit, what) = match job.subject {
+fn base(subject: Subject, inputs: &mut Inputs) -> anyhow::Result<Option<Vec<u8>>> {
+    let (limit, what) = match subject {
         Subject::Adapter | Subject::Weights => {
             (TENSORS_BYTES_MAX, "the weights it is to replace are missing")
         }
         Subject::Prompt | Subject::Settings => (TEXT_BYTES_MAX, "the text it is to replace is missing"),
     };
-    match &job.base {
-        Some(base) => inputs.read(base, limit).map(Some),
-        None if job.subject == Subject::Adapter => Ok(None),
-        None => bail!(what),
+    match inputs.has("base") {
+        true => inputs.read("base", limit).map(Some),
+        false if subject == Subject::Adapter => Ok(None),
+        false => bail!(what),
     }
 }
 
-fn check(job: &Job, scope: &Scope, base: Option<&[u8]>, inputs: &mut Inputs) -> Checked {
-    let candidate = &job.candidate;
-    match job.subject {
+fn check(subject: Subject, scope: &Scope, base: Option<&[u8]>, inputs: &mut Inputs) -> Checked {
+    match subject {
         Subject::Adapter => {
-            let config = inputs.candidate(&candidate.join("adapter_config.json"), TEXT_BYTES_MAX)?;
-            let tensors =
-                inputs.candidate(&candidate.join("adapter_model.safetensors"), TENSORS_BYTES_MAX)?;
+            let config = inputs.candidate("candidate/adapter_config.json", TEXT_BYTES_MAX)?;
+            let tensors = inputs.candidate("candidate/adapter_model.safetensors", TENSORS_BYTES_MAX)?;
             let config = Config::read(&config)?;
             let file = SafeTensors::read(&tensors)?;
             let base = base.map(SafeTensors::read).transpose()?;
@@ -105,7 +114,7 @@ fn check(job: &Job, scope: &Scope, base: Option<&[u8]>, inputs: &mut Inputs) -> 
             Ok(check_adapter(scope, &adapter, base.as_ref().map(|base| base as &dyn BaseWeights)))
         }
         Subject::Weights => {
-            let bytes = inputs.candidate(candidate, TENSORS_BYTES_MAX)?;
+            let bytes = inputs.candidate("candidate", TENSORS_BYTES_MAX)?;
             Ok(check_weights(
                 scope,
                 &SafeTensors::read(base.unwrap_or_default())?,
@@ -113,11 +122,11 @@ fn check(job: &Job, scope: &Scope, base: Option<&[u8]>, inputs: &mut Inputs) -> 
             ))
         }
         Subject::Prompt => {
-            let bytes = inputs.candidate(candidate, TEXT_BYTES_MAX)?;
+            let bytes = inputs.candidate("candidate", TEXT_BYTES_MAX)?;
             Ok(check_prompt(scope, text(base.unwrap_or_default())?, text(&bytes)?))
         }
         Subject::Settings => {
-            let bytes = inputs.candidate(candidate, TEXT_BYTES_MAX)?;
+            let bytes = inputs.candidate("candidate", TEXT_BYTES_MAX)?;
             Ok(check_settings(scope, text(base.unwrap_or_default())?, text(&bytes)?)?)
         }
     }
@@ -133,7 +142,7 @@ fn answer(inputs: Inputs, report: Checked) -> Answer {
             let listed = u64::try_from(report.violations.len()).unwrap_or(u64::MAX);
             let all = report.measures.get("violations").copied().unwrap_or(listed);
             Answer {
-                inputs: inputs.0,
+                inputs: inputs.read,
                 outcome: match report.within {
                     Verdict::Within => Outcome::Pass,
                     Verdict::Undecided => Outcome::Inconclusive,
@@ -162,7 +171,7 @@ fn answer(inputs: Inputs, report: Checked) -> Answer {
             let place = text.chars().take(256).collect();
             let violation = Violation { code: code.to_owned(), limit: 0, measured: 0, place };
             Answer {
-                inputs: inputs.0,
+                inputs: inputs.read,
                 measures: BTreeMap::new(),
                 outcome: Outcome::Fail,
                 violations: vec![violation],

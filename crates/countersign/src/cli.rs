@@ -100,6 +100,9 @@ pub(crate) enum Command {
     /// Halt changes, or end a halt.
     #[command(after_help = "Example: countersign freeze begin --slot support --reason incident-7 --by olga")]
     Freeze(FreezeArgs),
+    /// Tell what this host can enforce around the worker that opens untrusted files.
+    #[command(after_help = "Example: countersign doctor --json")]
+    Doctor,
     /// List changes, slots, persons and grants.
     #[command(after_help = "Example: countersign list --json")]
     List,

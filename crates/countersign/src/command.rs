@@ -2,6 +2,7 @@
 
 mod change;
 mod demo;
+mod doctor;
 mod export;
 mod log;
 mod models;
@@ -111,6 +112,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Order(args) => change::order(&setting, &args),
         Command::Rollback(args) => change::rollback(&setting, &args),
         Command::Admit(args) => change::admit(&setting, &args),
+        Command::Doctor => doctor::doctor(&setting),
         Command::List => show::list(&setting),
         Command::Show(args) => show::show(&setting, &args.what),
         Command::Log(command) => log::run(&setting, command),

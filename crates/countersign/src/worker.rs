@@ -1,11 +1,13 @@
-//! Runs the worker: another program, which opens what nobody trusts. This one signs what it answers.
+//! Runs the worker in its box: another program, which opens what nobody trusts. This one signs what it answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
+use std::error::Error as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use sandbox::{Boundaries, Boundary, Held, Input, Level, Limits, Profile, Program, Run, SandboxError};
 use serde::Deserialize;
 use statement::Digest;
 use statement::kind::Outcome;
@@ -14,10 +16,18 @@ use crate::failure::{Done, Failure};
 
 /// The worker's program name.
 const PROGRAM: &str = "countersign-worker";
-/// The largest answer.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
-/// The longest a job may take.
-const LIMIT: Duration = Duration::from_mins(15);
+/// How a file reader is boxed, and how much it may use beside its inputs.
+const READING: Run = Run {
+    level: Level::Standard,
+    profile: Profile::Parse,
+    limits: Limits {
+        memory_bytes: 2 << 30,
+        processor_s: 15 * 60,
+        wall: Duration::from_mins(15),
+        threads: 1,
+        answer_bytes: 1 << 20,
+    },
+};
 
 /// One thing against a change, as the worker says it.
 #[derive(Debug, Deserialize)]
@@ -40,10 +50,46 @@ pub(crate) struct Answer {
     pub(crate) violations_left_out: u64,
 }
 
-/// The worker beside this program, and the digest of its code.
+/// What is to be measured, and the files of it. A file that is not there is not given; the worker says so.
+#[derive(Debug)]
+pub(crate) struct Measuring<'a> {
+    pub(crate) subject: &'static str,
+    pub(crate) candidate: &'a Path,
+    pub(crate) scope: &'a Path,
+    pub(crate) base: Option<&'a Path>,
+}
+
+impl Measuring<'_> {
+    /// The files by the names that the worker knows them by.
+    fn inputs(&self) -> Done<Vec<Input>> {
+        let mut named: Vec<(&str, PathBuf)> = vec![("scope", self.scope.to_owned())];
+        named.extend(self.base.map(|base| ("base", base.to_owned())));
+        if self.subject == "adapter" {
+            for (name, file) in [
+                ("candidate/adapter_config.json", "adapter_config.json"),
+                ("candidate/adapter_model.safetensors", "adapter_model.safetensors"),
+            ] {
+                named.push((name, self.candidate.join(file)));
+            }
+        } else {
+            named.push(("candidate", self.candidate.to_owned()));
+        }
+        let mut inputs = Vec::new();
+        for (name, path) in named {
+            // Files rebuilt from the vault: what is no file there has none to give.
+            if path.is_file() {
+                let file = File::open(&path).map_err(|error| Failure::file(&path, &error))?;
+                inputs.push(Input { name: name.to_owned(), file });
+            }
+        }
+        Ok(inputs)
+    }
+}
+
+/// The worker beside this program, sealed in memory, and the digest of its code.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
-    path: PathBuf,
+    program: Arc<Program>,
     pub(crate) digest: Digest,
 }
 
@@ -65,70 +111,40 @@ impl Worker {
                 "name it with --worker or COUNTERSIGN_WORKER, or build it: `cargo build -p countersign-worker`",
             ));
         }
-        let (digest, _) = vault::hash_file(&path)?;
-        Ok(Self { path, digest })
+        let program = Program::seal(&path)?;
+        Ok(Self { digest: program.digest(), program: Arc::new(program) })
     }
 
-    /// Runs a job. The worker gets an empty environment, the job, and nothing else of ours; it is a process of its own
-    /// and not otherwise confined, which the finding says.
-    pub(crate) fn run(&self, job: &serde_json::Value) -> Done<Answer> {
-        let failed = |error: std::io::Error| Failure::file(&self.path, &error);
-        let mut child = Command::new(&self.path)
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
-        if let Some(mut input) = child.stdin.take() {
-            // A worker that died does not read; its status says more than the broken pipe.
-            let text = job.to_string();
-            if let Err(error) = input.write_all(text.as_bytes()) {
-                tracing::warn!(%error, "the worker did not take its job");
-            }
-        }
-        let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(Failure::outside("the worker has no output", "start it again"));
-        };
-        let reading = std::thread::spawn(move || read_bounded(output));
-        let complaining = std::thread::spawn(move || read_bounded(errors));
-        let status = wait(&mut child, LIMIT).map_err(failed)?;
-        let answer = reading.join().ok().and_then(Result::ok).unwrap_or_default();
-        let complaint = complaining.join().ok().and_then(Result::ok).unwrap_or_default();
+    /// Measures in the box; answers what the worker says, and what held around it.
+    pub(crate) fn measure(&self, measuring: &Measuring<'_>) -> Done<(Answer, Boundaries)> {
+        let job = serde_json::json!({ "measure": measuring.subject }).to_string();
+        let mut frames = Vec::new();
+        let inputs = measuring.inputs()?;
+        let outcome =
+            READING.run(&self.program, &inputs, job.as_bytes(), |frame| frames.push(frame.to_vec()))?;
         let hint = "the file may be damaged or hostile; nothing was signed";
-        match status {
-            Some(status) if status.success() => serde_json::from_slice(&answer)
-                .map_err(|error| Failure::outside(format!("the worker's answer is none: {error}"), hint)),
-            Some(status) => {
-                let text: String = String::from_utf8_lossy(&complaint).chars().take(400).collect();
-                Err(Failure::outside(format!("the worker ended with {status}: {}", text.trim()), hint))
-            }
-            None => Err(Failure::outside("the worker took too long and was ended", hint)),
-        }
+        let [frame] = frames.as_slice() else {
+            return Err(Failure::outside(format!("the worker answered {} frames", frames.len()), hint));
+        };
+        let answer = serde_json::from_slice(frame)
+            .map_err(|error| Failure::outside(format!("the worker's answer is none: {error}"), hint))?;
+        Ok((answer, outcome.boundaries))
+    }
+
+    /// What this host enforces around a worker.
+    pub(crate) fn boundaries(&self) -> Done<Boundaries> {
+        Ok(sandbox::host::enforced(&self.program, b"\"nothing\"")?)
     }
 }
 
-fn read_bounded(source: impl std::io::Read) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    source.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// The boundaries that did not hold, as the finding tells them.
+pub(crate) fn not_enforced(boundaries: &Boundaries) -> impl Iterator<Item = Boundary> + '_ {
+    boundaries.each().filter(|(_, held)| *held != Held::Enforced).map(|(boundary, _)| boundary)
 }
 
-/// Waits for the child until the limit; then ends it.
-fn wait(
-    child: &mut std::process::Child,
-    limit: Duration,
-) -> std::io::Result<Option<std::process::ExitStatus>> {
-    let started = std::time::Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if started.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::park_timeout(Duration::from_millis(2));
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Self::new(error.code(), format!("{error}{cause}"), error.hint())
     }
 }

@@ -15,7 +15,9 @@ mod cache;
 pub mod config;
 mod decoder;
 pub mod error;
+pub mod executor;
 mod fast;
+mod generate;
 pub mod graph;
 mod kernel;
 #[cfg(test)]
@@ -37,6 +39,7 @@ pub use cache::Cache;
 pub use config::Config;
 pub use error::Error;
 pub use fast::Activations;
+pub use generate::{Finish, Generate, Generation, Step};
 pub use kernel::{Activation, Kind, Level};
 pub use matrix::Matrix;
 pub use model::{Continuation, Model};

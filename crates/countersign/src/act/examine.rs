@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use policy::gate::{self, DECIDER, Decision};
+use sandbox::Boundaries;
 use statement::kind::{EvidenceKind, Finding, Isolation, ModificationKind, Outcome, Verdict, Violation};
 use statement::{ChangeId, Digest, Name, StatementId, Tracking};
 
@@ -12,7 +13,7 @@ use crate::busy::while_busy;
 use crate::failure::{Done, Failure};
 use crate::realm::{AUTOMATION_KEY, Realm};
 use crate::text::word;
-use crate::worker::{Answer, Worker};
+use crate::worker::{Answer, Measuring, Worker, not_enforced};
 
 /// The examiner that checks bytes against the scope.
 const SCOPE_EXAMINER: &str = concat!("scope/", env!("CARGO_PKG_VERSION"));
@@ -50,13 +51,14 @@ fn scope_finding(realm: &Realm, worker: &Worker, change: &ChangeId) -> Done<Find
         }
         _ => None,
     };
-    let job = serde_json::json!({
-        "subject": subject,
-        "candidate": candidate,
-        "scope": scope,
-        "base": base_digest.map(|_| &base),
-    });
-    let answer = while_busy("measuring the change in a worker process", || worker.run(&job))?;
+    let measuring = Measuring {
+        subject,
+        candidate: &candidate,
+        scope: &scope,
+        base: base_digest.map(|_| base.as_path()),
+    };
+    let (answer, boundaries) =
+        while_busy("measuring the change in its box", || worker.measure(&measuring))?;
     check_inputs(&answer, &files, &proposal.scope, base_digest.as_ref())?;
     let mut inputs = answer.inputs.clone();
     inputs.insert(artefact.digest);
@@ -65,8 +67,8 @@ fn scope_finding(realm: &Realm, worker: &Worker, change: &ChangeId) -> Done<Find
         evidence: EvidenceKind::Scope,
         examiner: SCOPE_EXAMINER.parse()?,
         inputs,
-        isolation: Isolation::Process,
-        measures: measures(&answer)?,
+        isolation: Isolation::Standard,
+        measures: measures(&answer, &boundaries)?,
         outcome: answer.outcome,
         proposal: dossier.proposal.id,
         violations: violations(&answer)?,
@@ -105,8 +107,12 @@ fn check_inputs(answer: &Answer, files: &BTreeSet<Digest>, scope: &Digest, base:
     Ok(())
 }
 
-fn measures(answer: &Answer) -> Done<BTreeMap<Name, i64>> {
+/// What was measured; and of the box, what this host could not enforce.
+fn measures(answer: &Answer, boundaries: &Boundaries) -> Done<BTreeMap<Name, i64>> {
     let mut measures = BTreeMap::new();
+    for boundary in not_enforced(boundaries) {
+        measures.insert(format!("box-without-{}", boundary.name()).parse()?, 1);
+    }
     for (name, value) in &answer.measures {
         measures.insert(name.parse()?, signed(*value));
     }

@@ -6,9 +6,12 @@
 //! square) of the reference, and we lie no more than 1.6 times as far from it as llama.cpp does. Of greedy choices
 //! 95 % are llama.cpp's; the others are nearly as likely (0.4).
 
+use std::ops::ControlFlow;
+
+use model::executor::{Executor, Local, Prompt, Request};
 use model::tap::NoTap;
 use model::template::{Context, Ending, Limits, Message, Template};
-use model::{Controls, Model, Scored, Tokenizer};
+use model::{Controls, Finish, Model, Sampling, Scored, Tokenizer};
 use serde_json::Value;
 use tensor::gguf::Gguf;
 
@@ -134,4 +137,48 @@ fn the_chat_template_of_smollm2_renders() {
     let text = template.render(&messages, Ending::Prompt, &Context::default()).unwrap();
     let golden: Value = serde_json::from_str(include_str!("../golden/smollm2.json")).unwrap();
     assert_eq!(text, golden[7]["text"].as_str().unwrap());
+}
+
+#[test]
+fn a_chat_is_answered_streamed_and_stopped() {
+    let Some(bytes) = file("a_chat_is_answered_streamed_and_stopped", SMOLLM2) else { return };
+    let tokenizer = Tokenizer::from_gguf(&Gguf::read(&bytes).unwrap()).unwrap();
+    let local = Local::new(Model::from_gguf(&bytes).unwrap(), tokenizer).unwrap();
+    let message = Message { role: "user".into(), content: "What is the capital of France?".into() };
+    let request = Request {
+        prompt: Prompt::Chat(vec![message]),
+        tokens_max: 24,
+        sampling: Sampling::GREEDY,
+        stop: vec![],
+        top: 2,
+        adapter: None,
+        now_s: 0,
+    };
+    let mut heard = String::new();
+    let mut listen = |text: &str| {
+        heard.push_str(text);
+        ControlFlow::Continue(())
+    };
+    let answer = local.generate(&request, &mut listen).unwrap();
+    assert_eq!(heard, answer.text);
+    // A text from the answer's middle, across tokens.
+    let (from, _) = answer.text.char_indices().nth(answer.text.chars().count() / 2).unwrap();
+    let stop: String = answer.text[from..].chars().take(6).collect();
+    let stopped = Request { stop: vec![stop.clone(), "absent".into()], ..request.clone() };
+    let short = local.generate(&stopped, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(short.finish, Some(Finish::Stop));
+    assert_eq!(short.text, answer.text.split(&stop).next().unwrap());
+    let cut = local.generate(&request, &mut |_| ControlFlow::Break(())).unwrap();
+    assert_eq!(cut.finish, None);
+    // The same seed gives the same text, another seed another.
+    let sampled = |seed| {
+        let sampling = Sampling { temperature: 1.5, top_k: None, top_p: 0.95, seed };
+        let request = Request { sampling, ..request.clone() };
+        local.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap().text
+    };
+    assert_eq!(sampled(1), sampled(1));
+    assert_ne!(sampled(1), sampled(2));
+    let likely = local.score(&[("The capital of France is".into(), " Paris".into())], None).unwrap();
+    let unlikely = local.score(&[("The capital of France is".into(), " cheese".into())], None).unwrap();
+    assert!(likely[0][0].logprob > unlikely[0][0].logprob);
 }

@@ -1,0 +1,46 @@
+//! `countersign doctor`: what this host can enforce around a worker, found out by starting one.
+
+use sandbox::{Held, Level};
+use serde_json::json;
+
+use super::Setting;
+use crate::failure::Done;
+use crate::text::line;
+use crate::worker::Worker;
+
+/// Starts a worker that has nothing to do, and tells what held.
+pub(super) fn doctor(setting: &Setting) -> Done {
+    let worker = Worker::find(setting.worker.as_deref())?;
+    let boundaries = worker.boundaries()?;
+    let levels = [("standard", Level::Standard), ("deep", Level::Deep)];
+    let mut text = String::new();
+    line(&mut text, &format!("The worker: {}", worker.digest));
+    line(&mut text, "");
+    line(&mut text, "Boundary            This host");
+    for (boundary, held) in boundaries.each() {
+        let said = match held {
+            Held::Enforced => "enforced".to_owned(),
+            Held::NotEnforced(why) => format!("NOT enforced: {why}"),
+        };
+        line(&mut text, &format!("{:<20}{said}", boundary.name()));
+    }
+    line(&mut text, "");
+    for (name, level) in levels {
+        let lacking: Vec<&str> =
+            boundaries.lacks(level).into_iter().map(|(boundary, _)| boundary.name()).collect();
+        let said = if lacking.is_empty() {
+            "can be used".to_owned()
+        } else {
+            format!("is refused: it lacks {}", lacking.join(", "))
+        };
+        line(&mut text, &format!("The level `{name}` {said}."));
+    }
+    let usable: Vec<&str> = levels
+        .into_iter()
+        .filter(|(_, level)| boundaries.lacks(*level).is_empty())
+        .map(|(name, _)| name)
+        .collect();
+    let value = json!({ "boundaries": boundaries, "levels": usable, "worker": worker.digest });
+    setting.print(&value, &text);
+    Ok(())
+}
