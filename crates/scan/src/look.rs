@@ -8,6 +8,7 @@ mod gguf;
 mod json;
 mod lowbits;
 mod notes;
+mod onnx;
 mod other;
 mod pickle;
 mod template;
@@ -150,7 +151,8 @@ fn content(
             notes.unexamined("known by its first bytes or its name; what it holds was not looked at");
             Examined::Kind
         }
-        Kind::Onnx | Kind::Archive | Kind::OtherModel | Kind::Unknown | Kind::NoFile => {
+        Kind::Onnx => onnx::look(artefact, entry, bytes, notes),
+        Kind::Archive | Kind::OtherModel | Kind::Unknown | Kind::NoFile => {
             files::not_examined(kind, notes);
             Examined::No
         }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use tensor::measure::Work;
 use tensor::peft::{Adapter, Config, Embedding, FullKind, Layer, Targets};
 use tensor::safetensors::SafeTensors;
 use tensor::scope::Rule;
+use tensor::spectrum::{self, Statistics, family};
 
 use super::notes::{Notes, shown};
 use crate::artefact::{Artefact, Entry};
@@ -47,6 +49,75 @@ pub(super) fn look(
     disagreements(&adapter, notes);
     targets(&adapter, notes);
     strength(&adapter, notes);
+    spread(&adapter, notes);
+}
+
+/// How each module's change is spread, and whether one is unlike those of its kind.
+fn spread(adapter: &Adapter<'_>, notes: &mut Notes<'_>) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a limit, and NaN becomes none"
+    )]
+    let mut work = Work::limit(notes.rules.parameter("SCAN-ADP-009", "multiply_adds_max") as u64);
+    let mut statistics = Vec::new();
+    for module in &adapter.modules {
+        match spectrum::module(module, &mut work) {
+            Ok(of) => statistics.push((module, of)),
+            // Values that are not finite, and scalings that are not known, have rules of their own.
+            Err(error) => {
+                notes.unexamined(&format!("the spectrum of module `{}`: {error}", shown(module.path)));
+            }
+        }
+    }
+    let pairs: Vec<(&str, &Statistics)> = statistics.iter().map(|(module, of)| (module.path, of)).collect();
+    let most = notes.rules.parameter("SCAN-ADP-009", "concentration_max");
+    for ((path, of), standing) in pairs.iter().zip(family::standings(&pairs)) {
+        if let Some(far) = standing.concentration().filter(|far| *far >= most) {
+            let message = format!(
+                "the change of module `{}` is heaped on few outputs, {far:.0} deviations beyond its kind",
+                shown(path)
+            );
+            let mut evidence = Vec::new();
+            if let Some(form) = &of.form {
+                evidence.push(format!(
+                    "kurtosis {:.1}, share of the eight strongest rows {:.3}, Hoyer's sparsity of the rows {:.3}",
+                    form.kurtosis.unwrap_or(f64::NAN),
+                    form.row_top8_share,
+                    form.row_hoyer.unwrap_or(f64::NAN)
+                ));
+                evidence.push(format!(
+                    "Frobenius norm {:.3e}, stable rank {:.2} of {}, leading direction {:.1} %",
+                    of.frobenius,
+                    form.stable_rank,
+                    of.rank,
+                    form.top1_energy * 100.0
+                ));
+            }
+            notes.find("SCAN-ADP-009", Place::Module((*path).to_owned()), message, evidence);
+        }
+    }
+    let (energy, rank) = (
+        notes.rules.parameter("SCAN-ADP-010", "top1_energy_max"),
+        notes.rules.parameter("SCAN-ADP-010", "rank_min"),
+    );
+    for (path, of) in &pairs {
+        #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
+        let wide = of.rank as f64 >= rank;
+        if let Some(form) = of.form.as_ref().filter(|form| wide && form.top1_energy > energy) {
+            let message = format!(
+                "{:.2} % of the change of module `{}` lies in one direction",
+                form.top1_energy * 100.0,
+                shown(path)
+            );
+            notes.find(
+                "SCAN-ADP-010",
+                Place::Module((*path).to_owned()),
+                message,
+                [format!("rank {}", of.rank)],
+            );
+        }
+    }
 }
 
 /// Embeddings, heads and other modules that are shipped whole.
