@@ -6,8 +6,10 @@ mod audit;
 mod log;
 mod machine;
 mod postgres;
+mod quantize;
 mod report;
 mod sandbox;
+mod scan;
 mod seal;
 mod vault;
 
@@ -36,6 +38,10 @@ pub enum Subject {
     Seal,
     /// Starting a worker in its box, beside `bwrap` and `unshare`, and what each layer holds by itself.
     Sandbox,
+    /// Scanning model files, beside `picklescan`, `modelscan`, `modelaudit` and `adaptersentry`.
+    Scan,
+    /// Quantising, beside ggml's C.
+    Quantize,
     /// All of them.
     All,
 }
@@ -50,13 +56,16 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 6] = [
+    let parts: [(Subject, &str, Measure); 9] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
         (Subject::Seal, "seal", seal::measure),
         (Subject::Sandbox, "sandbox", sandbox::measure),
         (Subject::Sandbox, "escapes", sandbox::escapes),
+        (Subject::Scan, "scan-found", scan::found),
+        (Subject::Scan, "scan", scan::measure),
+        (Subject::Quantize, "quantize", quantize::measure),
     ];
     for (part, section, measure) in parts {
         if subject == part || subject == Subject::All {

@@ -22,6 +22,10 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-STM", "statement", "Statements that cannot be read"),
     Family::new("CS-MRK", "merkle", "Proofs, notes, checkpoints and witnesses"),
     Family::new("CS-TSR", "tensor", "Model files, and scopes that they leave"),
+    Family::new("CS-BOX", "sandbox", "Workers and the box around them"),
+    Family::new("CS-ENG", "engine", "The engine that serves a model"),
+    Family::new("CS-MDL", "model", "Running and training models"),
+    Family::new("CS-QNT", "quant", "Quantising weights"),
     Family::new("CS-SEL", "seal", "Seals of weights, and signatures of model folders"),
     Family::new("CS-FLD", "dossier", "Statements that have no effect"),
     Family::new("CS-GATE", "dossier", "What gates refuse"),
@@ -31,6 +35,7 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-LOG", "translog", "The log on disk"),
     Family::new("CS-VLT", "vault", "The artefact store"),
     Family::new("CS-SGN", "signer", "Keys and signing"),
+    Family::new("CS-SCN", "scan", "Scans that cannot be asked for"),
     Family::new("CS-CLI", "countersign", "The command line"),
     Family::new("CS-ACL", "countersign-audit", "The auditor's command line"),
     Family::new("CS-WRK", "countersign-worker", "Files that the worker cannot measure")

@@ -70,6 +70,8 @@ pub fn run(extent: Extent) -> Result<Verdict> {
         steps.run("doc tests", process::cargo().args(["test", "--doc", "--workspace", "--all-features"]));
         steps.heading("Inputs that once were found by fuzzing");
         steps.fuzz_corpus();
+        steps.heading("Quantisers against ggml's C");
+        steps.ggml();
     }
     steps.heading("Tests");
     let outcome = runner::run()?;
@@ -123,6 +125,30 @@ impl Steps {
             process::cargo()
                 .args(["test", "--manifest-path", "fuzz/Cargo.toml"])
                 .env("CARGO_TARGET_DIR", workspace::target()),
+        );
+    }
+
+    /// The tests hold digests of what the C makes; here it is made again, and much more of it, where its sources and a
+    /// compiler can be had.
+    fn ggml(&mut self) {
+        const MANIFEST: [&str; 3] = ["--locked", "--manifest-path", "benches/ggml/Cargo.toml"];
+        if !process::is_there("cc") {
+            self.skipped.push(Skipped::new("ggml", "there is no C compiler `cc`"));
+            return;
+        }
+        // Fetching is the part that may be impossible where the code is sound.
+        if !process::succeeds(process::cargo().arg("fetch").args(MANIFEST)) {
+            self.skipped.push(Skipped::new("ggml", "llama.cpp's sources cannot be fetched"));
+            return;
+        }
+        let target = workspace::target().join("bench-ggml");
+        self.run(
+            "ggml",
+            process::cargo()
+                .args(["run", "--release"])
+                .args(MANIFEST)
+                .args(["--", "check"])
+                .env("CARGO_TARGET_DIR", target),
         );
     }
 

@@ -24,6 +24,7 @@ const PYTHON_PEERS: &[&str] = &[
     "model-signing==1.1.1",
     "pyOpenSSL==26.4.0",
     "numpy==2.4.6",
+    "openai==3.54.0",
 ];
 
 /// A need that Debian packages meet.
