@@ -6,6 +6,7 @@
 //! | [`gguf`] | the same of GGUF files, with their metadata; and writes them |
 //! | [`onnx`] | the graph and weights of an ONNX model |
 //! | [`weights`] | any of these as one list of tensors, and one name for the same tensor |
+//! | [`numpy`] | the array in an `.npy` file |
 //! | [`peft`] | which modules of a base model an adapter changes, and through which factors |
 //! | [`measure`] | how far: norms and largest elements, as integers that never understate |
 //! | [`scope`] | whether a change stays inside what a scope file allows |
@@ -27,6 +28,7 @@ pub mod gguf;
 pub mod jinja;
 pub mod json;
 pub mod measure;
+pub mod numpy;
 pub mod onnx;
 pub mod peft;
 pub mod pickle;

@@ -13,11 +13,13 @@
 //! configurations hold.
 
 mod config;
+mod folder;
 mod names;
 
 use std::collections::BTreeMap;
 
 pub use config::{Bias, Config, Targets};
+pub use folder::{Folder, PeftError};
 use names::{Part, is_embedding, parse_name};
 
 use crate::safetensors::{SafeTensors, View};
@@ -116,6 +118,31 @@ struct Parts<'a> {
     a: Option<View<'a>>,
     b: Option<View<'a>>,
     magnitude: Option<View<'a>>,
+}
+
+impl LoraModule<'_> {
+    /// The name of the base tensor that the module changes.
+    pub fn weight_name(&self) -> String {
+        [self.path, ".weight"].concat()
+    }
+
+    /// How the change is put together with the base weight.
+    pub const fn method(&self) -> Method {
+        match self.magnitude {
+            Some(_) => Method::Dora,
+            None => Method::Lora,
+        }
+    }
+}
+
+/// How a low-rank change is put together with its base weight `W`, with `ΔW = s·B·A` (for an embedding, and where
+/// `fan_in_fan_out` says that `W` is stored `in × out`, its transpose).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `W + ΔW`: LoRA, rank-stabilised LoRA, and QLoRA, whose `W` is the quantised weight as it is decoded.
+    Lora,
+    /// Every output row of `W + ΔW` scaled to the length that the magnitude vector gives (Liu et al. 2024).
+    Dora,
 }
 
 impl<'a> Adapter<'a> {

@@ -1,4 +1,4 @@
-use super::{Adapter, Bias, Config, Embedding, FullKind, Layer, Targets};
+use super::{Adapter, Bias, Config, Embedding, Folder, FullKind, Layer, Method, Targets};
 use crate::safetensors::{Dtype, SafeTensors, write};
 use crate::scope::Rule;
 
@@ -260,4 +260,49 @@ fn elements_and_dtypes_that_cannot_be_trusted_are_findings() {
     let read = SafeTensors::read(&bytes).unwrap();
     let adapter = Adapter::join(config(PLAIN), &read);
     assert_eq!(adapter.findings.iter().map(|f| f.rule).collect::<Vec<_>>(), [Rule::FactorDtype]);
+}
+
+#[test]
+fn a_folder_is_read_by_its_files() {
+    let weights = file(&[("m.q.lora_A.weight", &[2, 3]), ("m.q.lora_B.weight", &[4, 2])]);
+    let read = |extra: &[&str], weights: &[u8]| {
+        let fixed = [("adapter_config.json", PLAIN.as_bytes()), ("adapter_model.safetensors", weights)];
+        let extra = extra.iter().map(|name| (*name, b"".as_slice()));
+        Folder::read(fixed.into_iter().chain(extra))
+            .map(|folder| (folder.adapter().modules.len(), folder.others().to_vec()))
+            .map_err(|error| (error.code(), error.hint()).0)
+    };
+    assert_eq!(read(&["z.txt", "README.md"], &weights), Ok((1, vec!["README.md".into(), "z.txt".into()])));
+    assert_eq!(read(&["adapter_model.bin"], &weights), Err("CS-TSR-592"));
+    for name in
+        ["", "..", "../x", "a/b", "a\\b", "C:x", "a\nb", "adapter_config.json", "Adapter_Model.SafeTensors"]
+    {
+        assert_eq!(read(&[name], &weights), Err("CS-TSR-591"), "{name:?}");
+    }
+    assert_eq!(read(&[], &weights[1..]), Err("CS-TSR-593"));
+    let alone = |name| Folder::read([(name, PLAIN.as_bytes())]).map_err(|error| error.code()).map(drop);
+    assert_eq!(alone("adapter_config.json"), Err("CS-TSR-590"));
+    assert_eq!(alone("x"), Err("CS-TSR-590"));
+    let broken = Folder::read([("adapter_config.json", b"{".as_slice())]).unwrap_err();
+    assert_eq!((broken.code(), broken.hint()), ("CS-TSR-593", "mend the JSON at the byte named"));
+}
+
+#[test]
+fn modules_say_how_they_change_their_weight() {
+    let text = with(r#""use_dora":true"#);
+    let bytes = file(&[
+        ("m.q.lora_A.weight", &[2, 3]),
+        ("m.q.lora_B.weight", &[4, 2]),
+        ("m.q.lora_magnitude_vector", &[4]),
+    ]);
+    let tensors = SafeTensors::read(&bytes).unwrap();
+    let adapter = Adapter::join(config(&text), &tensors);
+    assert!(adapter.findings.is_empty(), "{:?}", adapter.findings);
+    let module = &adapter.modules[0];
+    assert_eq!((module.weight_name().as_str(), module.method()), ("m.q.weight", Method::Dora));
+    let bytes = file(&[("m.q.lora_embedding_A", &[2, 9]), ("m.q.lora_embedding_B", &[4, 2])]);
+    let tensors = SafeTensors::read(&bytes).unwrap();
+    let adapter = Adapter::join(config(PLAIN), &tensors);
+    let module = &adapter.modules[0];
+    assert_eq!((module.layer, module.method()), (Layer::Embedding, Method::Lora));
 }

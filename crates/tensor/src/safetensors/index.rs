@@ -59,6 +59,25 @@ impl Index {
         &self.weight_map
     }
 
+    /// `metadata.total_size`, which is to be the bytes of all tensors together; nothing where it is not said as a
+    /// whole number. Writers have been seen to get it wrong, so nothing here relies on it: hold it against
+    /// [`Sharded::bytes`].
+    pub fn total_size(&self) -> Option<u64> {
+        let (_, metadata) = self.other.iter().find(|(name, _)| name == "metadata")?;
+        let Value::Object(members) = metadata else { return None };
+        match members.iter().find(|(name, _)| name == "total_size")?.1 {
+            Value::Integer(size) => u64::try_from(size).ok(),
+            // Some writers put a fraction of zero behind it.
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "whole, and in range"
+            )]
+            Value::Number(size) if size.fract() == 0.0 && (0.0..9e15).contains(&size) => Some(size as u64),
+            _ => None,
+        }
+    }
+
     /// What else the index says (`metadata`, as a rule). Nothing here relies on it.
     pub fn other(&self) -> &[(String, Value)] {
         &self.other
@@ -118,6 +137,32 @@ impl<'a> Sharded<'a> {
             }
         }
         Ok(Self { index, shards })
+    }
+
+    /// Reads an index and the shards it names, each of which `lookup` finds by its name: a plain file name, beside
+    /// the index.
+    ///
+    /// # Errors
+    /// As [`Index::read`], [`SafeTensors::read`] and [`Sharded::join`]; [`Error::ShardSet`] where `lookup` finds
+    /// nothing.
+    pub fn read(index: &[u8], mut lookup: impl FnMut(&str) -> Option<&'a [u8]>) -> Result<Self, Error> {
+        let index = Index::read(index)?;
+        let mut given = Vec::new();
+        for shard in index.shards() {
+            let bytes = lookup(shard).ok_or_else(|| Error::ShardSet { shard: shown(shard) })?;
+            given.push((shard.to_owned(), SafeTensors::read(bytes)?));
+        }
+        Self::join(index, given)
+    }
+
+    /// The index.
+    pub const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The bytes of all tensors together.
+    pub fn bytes(&self) -> u64 {
+        self.views().map(|view| view.data.len() as u64).sum()
     }
 
     /// From tensor name to shard name.

@@ -337,3 +337,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn shards_are_found_by_their_plain_names() {
+    let one = file(r#"{"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}"#, 3);
+    let two = file(r#"{"b":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#, 2);
+    let index = |metadata: &str| {
+        format!(r#"{{"metadata":{metadata},"weight_map":{{"a":"m-1.safetensors","b":"m-2.safetensors"}}}}"#)
+    };
+    let lookup = |name: &str| match name {
+        "m-1.safetensors" => Some(one.as_slice()),
+        "m-2.safetensors" => Some(two.as_slice()),
+        _ => None,
+    };
+    let read = Sharded::read(index(r#"{"total_size":5}"#).as_bytes(), lookup).unwrap();
+    assert_eq!((read.bytes(), read.index().total_size()), (5, Some(5)));
+    assert_eq!(read.views().map(|view| view.name).collect::<Vec<_>>(), ["a", "b"]);
+    for (metadata, size) in [
+        (r#"{"total_size":6.0}"#, Some(6)),
+        (r#"{"total_size":6.5}"#, None),
+        (r#"{"total_size":-1}"#, None),
+        (r#"{"total_size":"5"}"#, None),
+        ("{}", None),
+        ("null", None),
+    ] {
+        assert_eq!(Index::read(index(metadata).as_bytes()).unwrap().total_size(), size, "{metadata}");
+    }
+    let code = |index: &str, found: &[u8]| {
+        Sharded::read(index.as_bytes(), |_| Some(found)).map_err(|error| error.code()).map(drop)
+    };
+    assert_eq!(code(&index("{}"), &one), Err("CS-TSR-021"));
+    assert_eq!(code(&index("{}"), b""), Err("CS-TSR-001"));
+    assert_eq!(code(r#"{"weight_map":{"a":"../m.safetensors"}}"#, &one), Err("CS-TSR-020"));
+    let missing = Sharded::read(index("{}").as_bytes(), |_| None);
+    assert_eq!(missing.unwrap_err().code(), "CS-TSR-022");
+}

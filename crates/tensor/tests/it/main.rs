@@ -2,6 +2,8 @@
 //! tests say so and pass.
 
 #[cfg(test)]
+mod adapter;
+#[cfg(test)]
 mod gguf;
 #[cfg(test)]
 mod onnx;
