@@ -94,6 +94,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
     let done = match cli.command {
         Command::Scan(args) => return models::scan(&setting, &args),
         Command::Fingerprint(args) => models::fingerprint(&setting, &args),
+        Command::Engine(args) => models::engine(&setting, &args),
         Command::Sign(args) => models::sign(&setting, &args),
         Command::Verify(args) => models::verify(&setting, &args),
         Command::Init(args) => realm::init(&setting, &args),

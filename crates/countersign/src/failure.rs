@@ -135,7 +135,8 @@ from_coded!(
     dossier::Stop,
     scan::Error,
     seal::Error,
-    tensor::gguf::GgufError
+    tensor::gguf::GgufError,
+    engine::Error
 );
 
 impl From<Refusal> for Failure {

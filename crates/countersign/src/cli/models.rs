@@ -143,3 +143,38 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "VKEY")]
     pub(crate) witness: Vec<String>,
 }
+
+/// Which model is served, and where.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// A .gguf file, or a folder with config.json, tokenizer.json and .safetensors files.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) model: PathBuf,
+    /// The name that clients ask for (default: the file's or folder's).
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A LoRA adapter that clients ask for by name; may be given several times.
+    #[arg(long, value_name = "NAME=FOLDER")]
+    pub(crate) adapter: Vec<String>,
+    /// Where to listen. Addresses that other machines reach need --api-key-file.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Keys that clients must send, one a line, or `sha256:` and a key's hash.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// Threads that compute for one answer (default: as many as there are cores).
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Answers that are generated at the same time.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) parallel: usize,
+    /// Requests that may wait; further ones are refused.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) queue: usize,
+    /// Most tokens of a prompt and its answer (default: the model's context).
+    #[arg(long, value_name = "N")]
+    pub(crate) context: Option<usize>,
+    /// How long answers that have begun may go on after SIGTERM or SIGINT.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) drain_seconds: u64,
+}

@@ -1,5 +1,6 @@
 //! Commands on model files. They need no realm.
 
+mod engine;
 mod fingerprint;
 mod folder;
 mod running;
@@ -8,6 +9,7 @@ mod sign;
 mod tree;
 mod verify;
 
+pub(crate) use engine::engine;
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use scan::scan;
 pub(crate) use sign::sign;

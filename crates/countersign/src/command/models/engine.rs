@@ -1,0 +1,176 @@
+//! `countersign engine`: a model behind OpenAI's interface, on this machine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use engine::{AdapterFiles, Engine, Keys, Limits, ModelFiles, Named, Server};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::tree::{self, Held};
+use crate::busy;
+use crate::cli::EngineArgs;
+use crate::command::Setting;
+use crate::failure::{Done, Failure};
+use crate::home::read_bounded;
+
+/// Most bytes of a file of API keys that are read.
+const KEYS_BYTES_MAX: usize = 1 << 20;
+/// Most shards of a model.
+const SHARDS_MAX: usize = 10_000;
+
+/// A mapped file, as shared bytes.
+struct Mapped(Held);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+/// Loads a model, says what was loaded and where it listens, and serves until it is told to stop.
+pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
+    let keys = match &args.api_key_file {
+        Some(path) => Some(Keys::read(&read_bounded(path, KEYS_BYTES_MAX)?)?),
+        None => None,
+    };
+    if keys.is_none() && !args.listen.ip().is_loopback() {
+        // Said before a large model is read.
+        return Err(engine::Error::Open { address: args.listen }.into());
+    }
+    let files = model_files(&args.model)?;
+    let adapters = args.adapter.iter().map(|text| adapter(text)).collect::<Done<Vec<_>>>()?;
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => own_name(&args.model)?,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let limits = Limits {
+        context: args.context.unwrap_or(usize::MAX),
+        generations: args.parallel,
+        threads: args.threads.unwrap_or(cores),
+        queue: args.queue,
+        drain: std::time::Duration::from_secs(args.drain_seconds),
+        ..Limits::ORDINARY
+    };
+    let of_adapters = adapters.iter().flat_map(|(_, files)| [&files.config, &files.weights]);
+    let all = files.all().into_iter().chain(of_adapters).map(|file| file.bytes.len() as u64).sum();
+    let bar = busy::bytes("loading", all);
+    let loaded = Engine::load(&name, &files, &adapters, limits, &|bytes| busy::advance(&bar, bytes));
+    bar.finish_and_clear();
+    let server = Server::bind(loaded?, args.listen, keys)?;
+    tell(setting, &server, &name, &args.adapter);
+    // Kept between the two times that it is asked for, so that no signal is lost.
+    let signals = Mutex::new(None);
+    Ok(server.run(|| told_to_stop(&signals))?)
+}
+
+fn tell(setting: &Setting, server: &Server, name: &str, adapters: &[String]) {
+    let files = server.engine().loaded();
+    let url = format!("http://{}/v1", server.address());
+    let adapters: Vec<&str> =
+        adapters.iter().filter_map(|text| text.split_once('=').map(|(name, _)| name)).collect();
+    let listed: Vec<_> = files
+        .iter()
+        .map(|file| json!({ "name": file.name, "sha256": file.sha256, "bytes": file.bytes }))
+        .collect();
+    let context = server.engine().limits().context;
+    let value = json!({
+        "listening": url, "model": name, "adapters": adapters, "context": context, "files": listed,
+    });
+    let mut text = String::new();
+    for file in files {
+        text.push_str(&format!("sha256:{}  {}\n", file.sha256, file.name));
+    }
+    text.push_str(&format!("serving `{name}`, context {context} tokens"));
+    for adapter in adapters {
+        text.push_str(&format!(", adapter `{adapter}`"));
+    }
+    text.push_str(&format!("\nlistening on {url}\n"));
+    setting.print(&value, &text);
+}
+
+type Signals = (tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+/// Waits for an interrupt or a request to terminate.
+async fn told_to_stop(kept: &Mutex<Option<Signals>>) {
+    let take = || kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    let listening = match take() {
+        Some(signals) => Some(signals),
+        None => signal(SignalKind::interrupt()).ok().zip(signal(SignalKind::terminate()).ok()),
+    };
+    // Without a handler the signal ends the process, which is as good.
+    let Some((mut interrupt, mut terminate)) = listening else { return std::future::pending().await };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    *kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((interrupt, terminate));
+}
+
+/// The name of the file or folder, without `.gguf`.
+fn own_name(path: &Path) -> Done<String> {
+    let whole = path.canonicalize().map_err(|error| Failure::file(path, &error))?;
+    let name = whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned();
+    Ok(name.strip_suffix(".gguf").unwrap_or(&name).to_owned())
+}
+
+fn named(path: &Path) -> Done<Named> {
+    let held = tree::content(path)?;
+    Ok(Named { name: path.to_string_lossy().into_owned(), bytes: Bytes::from_owner(Mapped(held)) })
+}
+
+fn model_files(path: &Path) -> Done<ModelFiles> {
+    let metadata = std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?;
+    if metadata.is_file() {
+        return Ok(ModelFiles::Gguf(named(path)?));
+    }
+    let there = |name: &str| Some(path.join(name)).filter(|path| path.is_file());
+    let required = |name: &str| named(&path.join(name));
+    let optional = |name: &str| there(name).map(|path| named(&path)).transpose();
+    let weights = weights(path)?;
+    if weights.is_empty() {
+        return Err(Failure::not_a("model", path, "it is no .gguf file and holds no .safetensors files"));
+    }
+    Ok(ModelFiles::Folder {
+        config: required("config.json")?,
+        tokenizer: required("tokenizer.json")?,
+        tokenizer_config: optional("tokenizer_config.json")?,
+        template: optional("chat_template.jinja")?,
+        weights: weights.iter().map(|path| named(path)).collect::<Done<_>>()?,
+    })
+}
+
+/// The weights in a folder: `model.safetensors` alone where it is there, else its shards.
+fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
+    let whole = folder.join("model.safetensors");
+    if whole.is_file() {
+        return Ok(vec![whole]);
+    }
+    let failed = |error| Failure::file(folder, &error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let weights = path.extension().is_some_and(|extension| extension == "safetensors");
+        if weights && !name.starts_with("adapter") {
+            found.push(path);
+        }
+        if found.len() > SHARDS_MAX {
+            return Err(Failure::not_a("model", folder, "it has more than 10000 shards"));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn adapter(text: &str) -> Done<(String, AdapterFiles)> {
+    let Some((name, folder)) = text.split_once('=') else {
+        return Err(Failure::usage(format!("`{text}` is not NAME=FOLDER")));
+    };
+    let folder = Path::new(folder);
+    let config = named(&folder.join("adapter_config.json"))?;
+    let weights = named(&folder.join("adapter_model.safetensors"))?;
+    Ok((name.to_owned(), AdapterFiles { config, weights }))
+}

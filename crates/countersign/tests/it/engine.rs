@@ -1,0 +1,1 @@
+//! `engine`, as a person uses it.
