@@ -143,7 +143,9 @@ impl Adapter {
                     add_product(&mut weight, a, b);
                     if let Some(scales) = row_scales {
                         for (row, scale) in weight.chunks_exact_mut(a.columns()).zip(scales) {
-                            row.iter_mut().for_each(|w| *w *= scale);
+                            for w in row {
+                                *w *= scale;
+                            }
                         }
                     }
                     Matrix::from_values(&linear.path, b.rows(), a.columns(), &weight)?

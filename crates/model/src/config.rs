@@ -183,12 +183,12 @@ pub struct Config {
 }
 
 /// Largest sizes that are believed. No known model comes near them, and products of them do not overflow.
-mod limits {
-    pub(super) const VOCABULARY: usize = 1 << 22;
-    pub(super) const WIDTH: usize = 1 << 18;
-    pub(super) const LAYERS: usize = 1 << 12;
-    pub(super) const HEADS: usize = 1 << 12;
-    pub(super) const CONTEXT: usize = 1 << 25;
+pub(crate) mod limits {
+    pub(crate) const VOCABULARY: usize = 1 << 22;
+    pub(crate) const WIDTH: usize = 1 << 18;
+    pub(crate) const LAYERS: usize = 1 << 12;
+    pub(crate) const HEADS: usize = 1 << 12;
+    pub(crate) const CONTEXT: usize = 1 << 25;
 }
 
 impl Config {

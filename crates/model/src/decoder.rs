@@ -184,16 +184,13 @@ pub(crate) fn hidden<O: Ops>(
         x = ops.add(x, &out)?;
 
         let normed = ops.norm(&x, &layer.mlp_norm, call)?;
-        let inner = match &layer.gate {
-            Some(gate) => {
-                let [gate, up] = ops.linears(&normed, [gate, &layer.up])?;
-                let gate = ops.activate(gate, config.activation)?;
-                ops.multiply(gate, &up)?
-            }
-            None => {
-                let up = ops.linear(&normed, &layer.up)?;
-                ops.activate(up, config.activation)?
-            }
+        let inner = if let Some(gate) = &layer.gate {
+            let [gate, up] = ops.linears(&normed, [gate, &layer.up])?;
+            let gate = ops.activate(gate, config.activation)?;
+            ops.multiply(gate, &up)?
+        } else {
+            let up = ops.linear(&normed, &layer.up)?;
+            ops.activate(up, config.activation)?
         };
         let mut out = ops.linear(&inner, &layer.down)?;
         if let Some(norm) = &layer.post_mlp_norm {
@@ -283,10 +280,9 @@ impl Stored {
         // The number of layers was checked to be believable; each must be there before the next is asked for.
         let layers = (0..config.layers).map(|layer| loader.layer(layer)).collect::<Result<_, _>>()?;
         let final_norm = loader.norm(Part::FinalNorm, 0, config.hidden)?;
-        let output = match source.has(&format!("{}.weight", stored(source, config, Part::Output, 0))) {
-            true => Some(loader.linear(Part::Output, 0, Presence::WhereStored)?),
-            false => None,
-        };
+        let own_output = source.has(&format!("{}.weight", stored(source, config, Part::Output, 0)));
+        let output =
+            if own_output { Some(loader.linear(Part::Output, 0, Presence::WhereStored)?) } else { None };
         Ok(Self { embedding, positions, layers, final_norm, output })
     }
 }
@@ -385,10 +381,8 @@ impl Loader<'_> {
 
     fn norm(&self, part: Part, layer: usize, len: usize) -> Result<Norm<Vec<f32>>, Error> {
         let name = stored(self.source, self.config, part, layer);
-        let bias = match self.config.norm_call().centred {
-            true => Some(self.source.vector(&format!("{name}.bias"), len)?),
-            false => None,
-        };
+        let centred = self.config.norm_call().centred;
+        let bias = if centred { Some(self.source.vector(&format!("{name}.bias"), len)?) } else { None };
         let weight = self.source.vector(&format!("{name}.weight"), len)?;
         Ok(Norm { path: path(self.config, part, layer), weight, bias })
     }

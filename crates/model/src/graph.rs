@@ -19,6 +19,9 @@ use crate::model::Model;
 use crate::random::{Normals, random};
 use crate::tap::{Site, Tap};
 
+/// A tensor's name, shape and row-major values.
+pub type NamedValues = (String, Vec<usize>, Vec<f32>);
+
 /// What of a model is trained.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trained {
@@ -192,7 +195,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`Error::Capability`] for GPT-2, whose fused and turned layout is not written; [`Error::Graph`].
-    pub fn tensors(&self) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>, Error> {
+    pub fn tensors(&self) -> Result<Vec<NamedValues>, Error> {
         if self.config.architecture == crate::config::Architecture::Gpt2 {
             return Err(Error::Capability { asked: "the fused layout of GPT-2 files" });
         }
@@ -588,4 +591,4 @@ fn linear_head_len(linear: &Linear<Tensor, Tensor>, rows: usize) -> Result<usize
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

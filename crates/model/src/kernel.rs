@@ -277,7 +277,7 @@ impl Kernels {
         match self.level {
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code, reason = "the level was detected; see `x86`")]
-            Level::Avx2 => unsafe { x86::avx2::quantise(x, columns, out) },
+            Level::Avx2 => unsafe { x86::quantise_avx2(x, columns, out) },
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code, reason = "the level was detected; see `x86`")]
             Level::Avx512 => unsafe { x86::quantise_avx512(x, columns, out) },
@@ -390,7 +390,9 @@ impl Kernels {
         let largest = self.largest(x);
         let total = at_level!(self.level, exponentials(x, largest));
         let inverse = 1.0 / total;
-        x.iter_mut().for_each(|x| *x *= inverse);
+        for x in x {
+            *x *= inverse;
+        }
     }
 
     /// `ln Σ e^x`.

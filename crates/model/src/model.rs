@@ -243,3 +243,6 @@ fn finite(logits: &Activations) -> Result<(), Error> {
         Err(Error::NotFinite { place: "logits" })
     }
 }
+
+#[cfg(test)]
+mod tests;

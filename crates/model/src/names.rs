@@ -1,6 +1,6 @@
 //! What the parts of a decoder are called in files.
 
-use crate::config::{Architecture, Config, Mlp};
+use crate::config::{Architecture, Config, Presence};
 use crate::source::{Origin, Source};
 
 /// A part of a decoder that has a tensor of its own.
@@ -49,7 +49,6 @@ pub(crate) fn path(config: &Config, part: Part, layer: usize) -> String {
         };
         return format!("transformer.h.{layer}.{inner}");
     }
-    let post = config.post_norms == crate::config::Presence::Present;
     let inner = match part {
         Part::Embedding => return "model.embed_tokens".to_owned(),
         Part::Positions => return "model.embed_positions".to_owned(),
@@ -64,14 +63,22 @@ pub(crate) fn path(config: &Config, part: Part, layer: usize) -> String {
         Part::QueryNorm => "self_attn.q_norm",
         Part::KeyNorm => "self_attn.k_norm",
         Part::PostAttentionNorm => "post_attention_layernorm",
-        Part::MlpNorm if post => "pre_feedforward_layernorm",
-        Part::MlpNorm => "post_attention_layernorm",
+        Part::MlpNorm => return norm_path(config, layer),
         Part::Gate => "mlp.gate_proj",
         Part::Up => "mlp.up_proj",
         Part::Down => "mlp.down_proj",
         Part::PostMlpNorm => "post_feedforward_layernorm",
     };
     format!("model.layers.{layer}.{inner}")
+}
+
+/// The norm before the perceptron has another name where there is one after attention too.
+fn norm_path(config: &Config, layer: usize) -> String {
+    let name = match config.post_norms {
+        Presence::Present => "pre_feedforward_layernorm",
+        Presence::Absent | Presence::WhereStored => "post_attention_layernorm",
+    };
+    format!("model.layers.{layer}.{name}")
 }
 
 /// The name, without `.weight` or `.bias`, that a part has in a file.
@@ -127,21 +134,5 @@ pub(crate) fn linear_shape(config: &Config, part: Part) -> (usize, usize) {
         Part::Gate | Part::Up => (config.inner, config.hidden),
         Part::Down => (config.hidden, config.inner),
         _ => (config.vocabulary, config.hidden),
-    }
-}
-
-/// The linear parts of each layer.
-pub(crate) fn linear_parts(config: &Config) -> &'static [Part] {
-    match config.mlp {
-        Mlp::Gated => &[
-            Part::Queries,
-            Part::Keys,
-            Part::Values,
-            Part::AttentionOutput,
-            Part::Gate,
-            Part::Up,
-            Part::Down,
-        ],
-        Mlp::Plain => &[Part::Queries, Part::Keys, Part::Values, Part::AttentionOutput, Part::Up, Part::Down],
     }
 }

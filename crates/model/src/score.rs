@@ -38,7 +38,7 @@ const LOGITS_MAX: usize = 1 << 24;
 /// Rows of one pass.
 const ROWS_MAX: usize = 512;
 /// Most tokens that are reported beside the scored one.
-pub const TOP_MAX: usize = 1000;
+pub(crate) const TOP_MAX: usize = 1000;
 
 impl Model {
     /// Scores the sequences: for each the tokens from `from` on.

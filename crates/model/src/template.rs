@@ -239,6 +239,7 @@ fn add_builtins(environment: &mut Environment<'static>) {
 }
 
 /// JSON as the transformers library writes it: `", "` and `": "` between parts, nothing escaped for web pages.
+#[allow(clippy::needless_pass_by_value, reason = "the form that filters must have")]
 fn to_json(value: &Value, options: Kwargs) -> Result<String, minijinja::Error> {
     let indent: Option<usize> = options.get("indent")?;
     let failed =

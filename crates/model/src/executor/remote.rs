@@ -39,7 +39,7 @@ impl RemoteSettings {
             url: url.trim_end_matches('/').to_owned(),
             model: model.to_owned(),
             connect_timeout: Duration::from_secs(5),
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_mins(2),
             answer_bytes: 16 << 20,
         }
     }
@@ -83,21 +83,17 @@ impl Remote {
         let read = reader.take(limit.saturating_add(1)).read_to_end(&mut bytes);
         read.map_err(|cause| transport(ureq::Error::Io(cause)))?;
         if bytes.len() as u64 > limit {
-            return Err(self.unusable(&url, "it is longer than the limit"));
+            return Err(unusable(&url, "it is longer than the limit"));
         }
         if !(200..300).contains(&status) {
             let answer = shown(&String::from_utf8_lossy(&bytes));
             return Err(Error::RemoteStatus { url, status, answer });
         }
-        serde_json::from_slice(&bytes).map_err(|cause| self.unusable(&url, &cause.to_string()))
-    }
-
-    fn unusable(&self, url: &str, reason: &str) -> Error {
-        Error::RemoteAnswer { url: url.to_owned(), reason: shown(reason) }
+        serde_json::from_slice(&bytes).map_err(|cause| unusable(&url, &cause.to_string()))
     }
 
     fn refused(&self, reason: &str) -> Error {
-        self.unusable(&self.settings.url, reason)
+        unusable(&self.settings.url, reason)
     }
 
     fn model<'a>(&'a self, adapter: Option<&'a str>) -> &'a str {
@@ -192,6 +188,10 @@ impl Executor for Remote {
         };
         texts.iter().map(score).collect()
     }
+}
+
+fn unusable(url: &str, reason: &str) -> Error {
+    Error::RemoteAnswer { url: url.to_owned(), reason: shown(reason) }
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "log-probabilities are single precision")]

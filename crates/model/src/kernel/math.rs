@@ -188,7 +188,9 @@ pub(super) fn scale_cap(x: &mut [f32], scale: f32, cap: Option<f32>) {
 /// Replaces `x` by `e^(x - largest)` and answers the sum of these.
 #[inline(always)]
 pub(super) fn exponentials(x: &mut [f32], largest: f32) -> f32 {
-    x.iter_mut().for_each(|x| *x = exp(*x - largest));
+    for x in x.iter_mut() {
+        *x = exp(*x - largest);
+    }
     sum(x)
 }
 

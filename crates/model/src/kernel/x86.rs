@@ -385,6 +385,12 @@ pub(super) unsafe fn dot_avx512(
 }
 
 /// [`math::quantise`] of whole rows.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn quantise_avx2(x: &[f32], columns: usize, out: &mut Quantised) {
+    super::quantise_rows(x, columns, out, math::quantise);
+}
+
+/// [`math::quantise`] of whole rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")]
 pub(super) unsafe fn quantise_avx512(x: &[f32], columns: usize, out: &mut Quantised) {
     super::quantise_rows(x, columns, out, |x, codes| {
@@ -633,7 +639,7 @@ pub(super) unsafe fn float_dot_avx2(
 macro_rules! compiled_for {
     ($module:ident, $features:literal) => {
         pub(super) mod $module {
-            use super::{Activation, Kind, Panel, Quantised, math};
+            use super::{Activation, Kind, Panel, math};
 
             #[target_feature(enable = $features)]
             pub(in super::super) unsafe fn squares(x: &[f32], mean: f32) -> f32 {
@@ -662,10 +668,6 @@ macro_rules! compiled_for {
             #[target_feature(enable = $features)]
             pub(in super::super) unsafe fn log_sum_exp(x: &[f32], largest: f32) -> f32 {
                 math::log_sum_exp(x, largest)
-            }
-            #[target_feature(enable = $features)]
-            pub(in super::super) unsafe fn quantise(x: &[f32], columns: usize, out: &mut Quantised) {
-                super::super::quantise_rows(x, columns, out, math::quantise);
             }
             #[target_feature(enable = $features)]
             pub(in super::super) unsafe fn pack(

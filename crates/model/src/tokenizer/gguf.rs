@@ -35,7 +35,7 @@ impl Tokenizer {
         let bytes = serde_json::to_vec(&document).map_err(|cause| reason(&cause.to_string()))?;
         let inner = Inner::from_bytes(bytes).map_err(|cause| reason(&shown(&cause.to_string())))?;
         let number = |key: &str| {
-            let value = file.value(key).and_then(|value| value.as_unsigned());
+            let value = file.value(key).and_then(tensor::gguf::Value::as_unsigned);
             value.and_then(|value| u32::try_from(value).ok())
         };
         let mut ends: Vec<u32> = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"]
@@ -91,7 +91,7 @@ impl Vocabulary {
         let tokens: Vec<String> = tokens.texts().map(str::to_owned).collect();
         let mut types: Vec<Type> = array("tokenizer.ggml.token_type")
             .into_iter()
-            .flat_map(|types| types.values())
+            .flat_map(tensor::gguf::Array::values)
             .map(|value| match value.as_unsigned() {
                 Some(2) => Type::Unknown,
                 Some(3) => Type::Control,
@@ -122,7 +122,7 @@ impl Vocabulary {
         self.tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect()
     }
 
-    fn document(&self, normalizer: Value, splitter: Value, decoder: Value, model: Value) -> Value {
+    fn document(&self, normalizer: &Value, splitter: &Value, decoder: &Value, model: &Value) -> Value {
         json!({
             "version": "1.0", "truncation": null, "padding": null, "added_tokens": self.added(),
             "normalizer": normalizer, "pre_tokenizer": splitter, "post_processor": null,
@@ -154,7 +154,7 @@ impl Vocabulary {
             "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
             "ignore_merges": whole_words, "vocab": self.ids(), "merges": pairs,
         });
-        Ok(self.document(Value::Null, splitter, bytes(true), model))
+        Ok(self.document(&Value::Null, &splitter, &bytes(true), &model))
     }
 
     /// SentencePiece's byte-pair encoding: of all pairs the one whose union has the best score is merged first.
@@ -216,6 +216,6 @@ impl Vocabulary {
             space
         };
         let decoder = json!({"type": "Sequence", "decoders": decoders});
-        Ok(self.document(normalizer, Value::Null, decoder, model))
+        Ok(self.document(&normalizer, &Value::Null, &decoder, &model))
     }
 }
