@@ -16,6 +16,8 @@ fn main() {
     statements(&mut seeds);
     log(&mut seeds);
     models(&mut seeds);
+    containers(&mut seeds);
+    tensors(&mut seeds);
     stored(&mut seeds);
     recovery(&mut seeds);
     for (target, name, bytes) in &seeds {
@@ -203,6 +205,159 @@ fn log(seeds: &mut Seeds) {
     push(seeds, "tree_proof", "consistency", sizes(4, 5, &[roots[3], roots[4], leaves[4]]));
     push(seeds, "tree_proof", "same_size", sizes(5, 5, &[roots[4], roots[4]]));
     push(seeds, "tree_proof", "largest", sizes(u64::MAX, u64::MAX, &leaves));
+}
+
+fn containers(seeds: &mut Seeds) {
+    let nested = include_bytes!("../../crates/tensor/src/torch/fixtures/nested.pt");
+    let legacy = include_bytes!("../../crates/tensor/src/torch/fixtures/legacy.pt");
+    let packed = include_bytes!("../../crates/tensor/src/torch/fixtures/packed.pt");
+    let script = include_bytes!("../../crates/tensor/src/torch/fixtures/script.pt");
+    for (name, bytes) in [("nested", &nested[..]), ("legacy", legacy), ("packed", packed), ("script", script)]
+    {
+        push(seeds, "torch_checkpoint", name, bytes);
+    }
+    push(seeds, "zip_archive", "packed", packed);
+    push(seeds, "zip_archive", "arrays", include_bytes!("../../crates/tensor/src/torch/fixtures/arrays.npz"));
+    push(seeds, "zip_archive", "empty", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    push(seeds, "zip_archive", "prepended", [b"#!/bin/sh\n", &packed[..]].concat());
+    push(seeds, "zip_archive", "two", [&packed[..], packed].concat());
+    for (name, bytes) in [
+        ("global", b"cos\nsystem\n(S'id'\ntR.".as_slice()),
+        ("stack_global", b"\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x8c\x02id\x85R."),
+        ("inst_obj", b"(S'id'\nios\nsystem\n0(cos\nsystem\nS'id'\no."),
+        ("folded", b"coperator\nadd\n\x8c\x01o\x8c\x01s\x86R\x8c\x06system\x93."),
+        ("cut", b"cos\nsystem\n(S'id'\ntR"),
+        ("several", b"\x80\x02N.\x80\x04]\x94h\x00a.I01\n.trailing"),
+        ("build", b"ccollections\nOrderedDict\n)R}K\x01K\x02sbK\x03K\x04s."),
+        ("newobj_ex", b"cx\ny\n)}\x92\x8f(K\x01\x90\x91\x82\x01\x97\x98."),
+        ("lengths", b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f"),
+        ("memo", b"Nr\xff\xff\xff\xff0j\xff\xff\xff\xff."),
+    ] {
+        push(seeds, "pickle_stream", name, bytes);
+    }
+    for (name, text) in [
+        (
+            "chat",
+            "{% for m in messages if m.role != 'system' -%}{{ '<|' + m['role'] + '|>' ~ m.content | trim }}{%- else %}{{ raise_exception('x') }}{% endfor %}",
+        ),
+        (
+            "hidden",
+            "{% set a = ['__cla', 'ss__']|join %}{{ x[a]['%c%c'|format(95, 95)]|attr('__ssalc__'[::-1]) }}{{ dict(__init__=1)|first }}",
+        ),
+        (
+            "blocks",
+            "{% macro m(a, b=1) %}{{ m(a) }}{% endmacro %}{% call(x) m(1, *y, **z) %}{% raw %}{{{% endraw %}{% endcall %}{% filter upper|trim %}{% generation %}{% endgeneration %}{% endfilter %}{% with a = 1, b = 2 %}{% endwith %}{# c -#} ",
+        ),
+        (
+            "numbers",
+            "{{ 1_000 ** 0x1f // 2.5e3 % -3 if a is not divisibleby 3 and b not in (1, 2,) else {'k': x[1:2]} }}",
+        ),
+        (
+            "loads",
+            "{% include 'a' ~ 'b' ignore missing %}{% from x import y as z with context %}{% extends q %}",
+        ),
+        ("open", "{{ (["),
+    ] {
+        push(seeds, "chat_template", name, text);
+    }
+    for (name, text) in [
+        (
+            "bpe",
+            r#"{"added_tokens":[{"id":3,"content":"<s>","special":true}],"normalizer":{"type":"Sequence","normalizers":[{"type":"Replace","pattern":{"Regex":" +"},"content":" "}]},"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b",["a","b"]]}}"#,
+        ),
+        ("unigram", r#"{"model":{"type":"Unigram","vocab":[["<unk>",0],["a",-1.5]],"byte_fallback":true}}"#),
+        (
+            "settings",
+            r#"{"auto_map":{"AutoTokenizer":["t.T",null]},"chat_template":[{"name":"default","template":"{{ x }}"}],"bos_token":{"content":"<s>"},"added_tokens_decoder":{"5":{"content":"<s>"}}}"#,
+        ),
+        ("repeated", r#"{"model":{"vocab":{"a":0,"a":0},"merges":[]}}"#),
+    ] {
+        push(seeds, "tokenizer_json", name, text);
+    }
+}
+
+/// Files in binary containers: small good ones, and ones that lie in one way.
+fn tensors(seeds: &mut Seeds) {
+    use tensor::gguf::{Array, GgmlType, TensorInfo, Value, ValueType, write};
+
+    let metadata = [
+        ("general.architecture", Value::from("llama")),
+        ("llama.block_count", Value::U32(1)),
+        ("tokenizer.ggml.tokens", Value::Array(Array::of_texts(["<s>", "a"]))),
+        ("all.bool", Value::Bool(true)),
+        ("all.f64", Value::F64(0.5)),
+        (
+            "all.nested",
+            Value::Array(Array::of(ValueType::Array, &[Value::Array(Array::of_texts([]))]).expect("arrays")),
+        ),
+    ];
+    let info = |name, kind, shape| TensorInfo { name, kind, shape };
+    let tensors = [
+        (info("blk.0.attn_q.weight", GgmlType::Q4_1, &[2, 32]), [1; 40].as_slice()),
+        (info("output_norm.weight", GgmlType::F32, &[2]), &[0; 8]),
+        (info("empty", GgmlType::BF16, &[0, 4]), &[]),
+    ];
+    let file = write(&metadata, &tensors).expect("a file");
+    push(seeds, "gguf", "small", &file);
+    push(seeds, "gguf", "cut", &file[..file.len() - 40]);
+    push(seeds, "gguf", "vocabulary", write(&metadata, &[]).expect("a file"));
+    let announced = |tensors: u64, pairs: u64| {
+        [b"GGUF\x03\0\0\0".as_slice(), &tensors.to_le_bytes(), &pairs.to_le_bytes()].concat()
+    };
+    push(seeds, "gguf", "announces_much", announced(1_000_000, 60_000));
+    push(seeds, "gguf", "announces_all", announced(u64::MAX, u64::MAX));
+    let key = [&1_u64.to_le_bytes(), b"k".as_slice()].concat();
+    let nested = [9_u32, 9, 1, 0, 9, 1, 0, 9, 1, 0, 9, 1, 0, 9, 1, 0].map(u32::to_le_bytes).concat();
+    push(seeds, "gguf", "nested", [announced(0, 1), key.clone(), nested].concat());
+    let huge_text = [8_u32.to_le_bytes().as_slice(), &u64::MAX.to_le_bytes()].concat();
+    push(seeds, "gguf", "huge_text", [announced(0, 1), key, huge_text].concat());
+
+    let npy = |header: &str, data: &[u8]| {
+        let length = u16::try_from(header.len()).expect("short").to_le_bytes();
+        [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), data].concat()
+    };
+    for (name, header, data) in [
+        ("f4", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }", [0; 8].as_slice()),
+        ("big", "{'descr': '>i2', 'fortran_order': True, 'shape': (3,), }\n", &[0, 1, 2, 3, 4, 5]),
+        ("scalar", "{\"descr\":\"|b1\",\"fortran_order\":False,\"shape\":()}", &[1]),
+        ("objects", "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", b"\x80\x04."),
+        ("fields", "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", &[0; 4]),
+        ("code", "{'descr': __import__('os'), 'fortran_order': False, 'shape': ()}", &[]),
+        ("overflow", "{'descr': '<c16', 'fortran_order': False, 'shape': (18446744073709551615, 2)}", &[]),
+    ] {
+        push(seeds, "npy", name, npy(header, data));
+    }
+
+    // `y = x · w`, a field at a time: (number, bytes).
+    let message = |fields: &[(u8, &[u8])]| -> Vec<u8> {
+        let field = |(number, bytes): &(u8, &[u8])| {
+            let length = u8::try_from(bytes.len()).ok().filter(|length| *length < 128).expect("short");
+            [[number << 3 | 2, length].as_slice(), bytes].concat()
+        };
+        fields.iter().flat_map(field).collect()
+    };
+    let node = message(&[(1, b"x"), (1, b"w"), (2, b"y"), (4, b"MatMul")]);
+    let shape = message(&[(1, &[0x12, 1, b'n']), (1, &[0x08, 2])]);
+    let tensor_type = [[0x08, 1].as_slice(), &message(&[(2, &shape)])].concat();
+    let input = message(&[(1, b"x"), (2, &message(&[(1, &tensor_type)]))]);
+    let output = message(&[(1, b"y")]);
+    let model = |weights: &[u8], node: &[u8]| {
+        let graph = message(&[(1, node), (2, b"g"), (5, weights), (11, &input), (12, &output)]);
+        [[0x08, 8].as_slice(), &message(&[(7, &graph), (8, &[0x10, 17])])].concat()
+    };
+    let tensor =
+        |rest: &[u8]| [[0x08, 2, 0x08, 1, 0x10, 1].as_slice(), &message(&[(8, b"w")]), rest].concat();
+    push(seeds, "onnx", "raw", model(&tensor(&message(&[(9, &[0; 8])])), &node));
+    push(seeds, "onnx", "typed", model(&tensor(&message(&[(4, &[0; 8])])), &node));
+    let external = message(&[(13, &message(&[(1, b"location"), (2, b"w.bin")]))]);
+    push(seeds, "onnx", "external", model(&tensor(&[external.as_slice(), &[0x70, 1]].concat()), &node));
+    let elsewhere = message(&[(13, &message(&[(1, b"location"), (2, b"../w.bin")]))]);
+    push(seeds, "onnx", "elsewhere", model(&tensor(&[elsewhere.as_slice(), &[0x70, 1]].concat()), &node));
+    let inner = message(&[(1, &message(&[(1, b"x"), (2, b"z"), (4, b"Relu")])), (2, b"then")]);
+    let branch = [message(&[(1, b"then_branch"), (6, &inner)]).as_slice(), &[0xa0, 1, 5]].concat();
+    let conditional = message(&[(1, b"x"), (2, b"y"), (4, b"If"), (5, &branch)]);
+    push(seeds, "onnx", "nested", model(&tensor(&message(&[(9, &[0; 8])])), &conditional));
+    push(seeds, "onnx", "long_number", [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]);
 }
 
 fn models(seeds: &mut Seeds) {

@@ -4,27 +4,34 @@
 //! Each target is a plain function over bytes. `fuzz_targets/` hands them to libFuzzer, `tests/corpus.rs` replays
 //! the committed corpus through them on every test run.
 
+mod containers;
 mod log;
 mod models;
 mod recovery;
 mod seals;
 mod statements;
 mod stored;
+mod tensors;
 
 /// What a target does with bytes. It panics where a promise is broken.
 type Target = fn(&[u8]);
 
 const TARGETS: &[(&str, Target)] = &[
     ("adapter", models::adapter),
+    ("chat_template", containers::chat_template),
     ("checkpoint", log::checkpoint),
     ("entry_bundle", log::entry_bundle),
     ("envelope_parse", statements::envelope),
+    ("gguf", tensors::gguf),
     ("json_parse", statements::json),
     ("leaf_parse", statements::leaf),
     ("log_proof", log::proof),
     ("log_recovery", recovery::recovery),
+    ("npy", tensors::npy),
     ("oms_bundle", seals::bundle),
+    ("onnx", tensors::onnx),
     ("peft_config", models::peft_config),
+    ("pickle_stream", containers::pickle_stream),
     ("safetensors", models::safetensors),
     ("safetensors_index", models::safetensors_index),
     ("scope", models::scope),
@@ -33,6 +40,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("signed_note", log::note),
     ("statement_parse", statements::statement),
     ("tile_path", log::tile_path),
+    ("tokenizer_json", containers::tokenizer_json),
+    ("torch_checkpoint", containers::torch_checkpoint),
     ("tree_proof", log::tree_proof),
     ("vault_attachment", stored::attachment),
     ("vault_manifest", stored::manifest),
@@ -40,6 +49,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("verifier_key", log::verifier_key),
     ("webauthn_assertion", statements::webauthn_assertion),
     ("witness_request", log::witness_request),
+    ("zip_archive", containers::zip_archive),
 ];
 
 /// The names of all targets, sorted.

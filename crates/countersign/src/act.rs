@@ -17,7 +17,7 @@ pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
 pub(crate) use destroy::{hold, purge};
 pub(crate) use examine::{ReviewRequest, decide, examine, review as sign_review};
 pub(crate) use init::{Founding, found};
-pub(crate) use order::{admit, order, rollback};
+pub(crate) use order::{admit, order, retire, rollback};
 pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, propose};
 pub(crate) use realm_acts::{
     Enrolment, GrantRequest, SlotRequest, define_slot, enrol, freeze, grant, replace_policy, revoke_key,

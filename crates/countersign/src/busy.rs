@@ -33,7 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A bar over bytes, which shows itself when the work takes longer than a person waits in silence.
 pub(crate) fn bytes(what: &str, length: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden()).with_message(what.to_owned());
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden())
+        .with_message(what.to_owned());
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes}") {
         bar.set_style(style);
     }

@@ -12,9 +12,13 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use change::{
-    ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, ReviewArgs, RollbackArgs,
+    ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
+    RollbackArgs,
 };
-pub(crate) use models::{FingerprintArgs, ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs};
+pub(crate) use models::{
+    EngineArgs, FingerprintArgs, QuantizeArgs, QuantizeBackend, QuantizeChoice, ScanArgs, SignArgs, SignHash,
+    SignMethod, VerifyArgs,
+};
 pub(crate) use realm::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
 pub(crate) use record::{DemoArgs, ExportArgs, HoldArgs, LogCommand, LogWitnessCommand, PurgeArgs, ShowArgs};
 
@@ -84,6 +88,9 @@ pub(crate) enum Command {
     /// Take a released change back.
     #[command(after_help = "Example: countersign rollback 3f0c --reason drift --by olga")]
     Rollback(RollbackArgs),
+    /// End the service of a released change: its slot goes to its fallback.
+    #[command(after_help = "Example: countersign retire 3f0c --reason end-of-life --by olga")]
+    Retire(RetireArgs),
     /// Ask as a gateway would: may this change be served now?
     #[command(after_help = "Example: countersign admit 3f0c")]
     Admit(ChangeArg),
@@ -136,12 +143,20 @@ pub(crate) enum Command {
     /// Seal a model's weights: one root for the same weights, whatever their files, shards and container.
     #[command(after_help = "Example: countersign fingerprint ./model --rule exact --rule 8-bit")]
     Fingerprint(FingerprintArgs),
+    /// Quantise a model, byte for byte as llama.cpp and bitsandbytes do.
+    #[command(after_help = "Example: countersign quantize model.gguf --to Q4_K_M --out model-q4_k_m.gguf")]
+    Quantize(QuantizeArgs),
     /// Sign a model's files: an OpenSSF Model Signing bundle.
     #[command(after_help = "Example: countersign sign ./model --key key.pem --out model.sig")]
     Sign(SignArgs),
     /// Verify a model's files against an OpenSSF Model Signing bundle.
     #[command(after_help = "Example: countersign verify ./model --signature model.sig --public-key pub.pem")]
     Verify(VerifyArgs),
+    /// Serve a model on this machine: OpenAI's interface, with streaming, log-probabilities and adapters by name.
+    #[command(
+        after_help = "Example: countersign engine --model SmolLM2-135M-Instruct.Q4_1.gguf --name smollm2"
+    )]
+    Engine(EngineArgs),
     /// See the whole way of a change, and what is refused, in a realm made for it.
     #[command(after_help = "Example: countersign demo --keep ./demo-realm")]
     Demo(DemoArgs),

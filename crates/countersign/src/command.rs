@@ -94,6 +94,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
     let done = match cli.command {
         Command::Scan(args) => return models::scan(&setting, &args),
         Command::Fingerprint(args) => models::fingerprint(&setting, &args),
+        Command::Quantize(args) => models::quantize(&setting, &args),
         Command::Engine(args) => models::engine(&setting, &args),
         Command::Sign(args) => models::sign(&setting, &args),
         Command::Verify(args) => models::verify(&setting, &args),
@@ -112,6 +113,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Refuse(args) => change::refuse(&setting, &args),
         Command::Order(args) => change::order(&setting, &args),
         Command::Rollback(args) => change::rollback(&setting, &args),
+        Command::Retire(args) => change::retire(&setting, &args),
         Command::Admit(args) => change::admit(&setting, &args),
         Command::Doctor => doctor::doctor(&setting),
         Command::List => show::list(&setting),

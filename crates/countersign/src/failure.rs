@@ -135,6 +135,7 @@ from_coded!(
     dossier::Stop,
     scan::Error,
     seal::Error,
+    quant::Error,
     tensor::gguf::GgufError,
     engine::Error
 );

@@ -193,8 +193,8 @@ codes! {
         "another order, a rollback or a retirement has taken its place",
     DriftBudget "CS-GATE-038" "automatic changes have used up the drift that persons allowed"
         "have persons approve, which sets a new baseline",
-    TierNotGranted "CS-GATE-039" "the grant does not cover the tier"
-        "persons must approve",
+    TierNotGranted "CS-GATE-039" "the automation's grant does not reach up to the change's tier"
+        "have persons approve, or ask for a grant up to that tier, where the policy automates it",
     TimeBackwards "CS-GATE-040" "the time given is before the time floor"
         "set the clock; a gateway's time never runs back",
     ReportMissing "CS-GATE-042" "a finding made by a person has no report attached"

@@ -65,7 +65,9 @@ impl Engine {
             fitted.map_err(|source| Error::Adapter { name: name.clone(), source: Box::new(source) })?;
         }
         let mut hash = Sha256::new();
-        loaded.iter().for_each(|file| hash.update(&file.sha256));
+        for file in &loaded {
+            hash.update(&file.sha256);
+        }
         let fingerprint: String = hex(&hash.finalize()).chars().take(16).collect();
         let limits = Limits { context: limits.context.min(local.model().config().context), ..limits };
         let adapters = adapters.iter().map(|(name, _)| name.clone()).collect();

@@ -40,14 +40,14 @@ impl Limits {
         generations: 1,
         threads: 1,
         queue: 64,
-        queue_wait: Duration::from_secs(60),
-        request: Duration::from_secs(300),
+        queue_wait: Duration::from_mins(1),
+        request: Duration::from_mins(5),
         head: Duration::from_secs(10),
         body: Duration::from_secs(20),
         body_bytes: 1 << 20,
         reader: Duration::from_secs(10),
         connections: 256,
-        connection: Duration::from_secs(3600),
+        connection: Duration::from_hours(1),
         drain: Duration::from_secs(30),
     };
 }

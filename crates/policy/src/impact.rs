@@ -12,7 +12,7 @@
 //! negative, steps and floors rise, so more harm in any input never lowers risk or tier.
 //!
 //! What this module does not do: measure. S is measured against the last state that persons approved, by the
-//! caller; and evidence does not lower a tier here.
+//! caller; and evidence does not lower a tier (`docs/adr/0012-evidence-lowers-no-tier.md`).
 
 #[cfg(test)]
 mod tests;

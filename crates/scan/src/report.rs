@@ -132,8 +132,11 @@ impl Report {
         self.findings.iter().any(|finding| finding.severity >= severity)
     }
 
-    /// The JSON schema of the report.
-    pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
+    /// The JSON schema of the report, as `docs/scan-report.schema.json` has it.
+    ///
+    /// # Errors
+    /// A schema that cannot be written as JSON, which a test would see.
+    pub fn json_schema() -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string_pretty(schemars::schema_for!(Self).as_value())? + "\n")
     }
 }

@@ -10,8 +10,8 @@
 //! | [`peft`] | which modules of a base model an adapter changes, and through which factors |
 //! | [`measure`] | how far: norms and largest elements, as integers that never understate |
 //! | [`scope`] | whether a change stays inside what a scope file allows |
-//! | `spectrum` | singular values of a change, and how unevenly it is spread (feature `spectrum`) |
 //! | `delta` | what differs between two models, tensor by tensor (feature `spectrum`) |
+//! | `spectrum` | singular values of a change, and how unevenly it is spread (feature `spectrum`) |
 //! | [`json`] | the strict JSON reader under all of them |
 //! | [`sample`] | small made (not trained) models for demonstrations and tests |
 //!

@@ -115,7 +115,7 @@ impl<'a> Model<'a> {
         })?;
         let lacks = |field| OnnxError::Missing { message: "ModelProto", field };
         let graph = graph.ok_or_else(|| lacks("graph"))?;
-        graph.check(&BTreeSet::new())?;
+        graph.check(None)?;
         Ok(Self {
             ir_version: ir_version.ok_or_else(|| lacks("ir_version"))?,
             opsets,

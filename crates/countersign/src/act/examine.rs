@@ -57,8 +57,7 @@ fn scope_finding(realm: &Realm, worker: &Worker, change: &ChangeId) -> Done<Find
         scope: &scope,
         base: base_digest.map(|_| base.as_path()),
     };
-    let (answer, boundaries) =
-        while_busy("measuring the change in its box", || worker.measure(&measuring))?;
+    let (answer, boundaries) = while_busy("measuring the change in its box", || worker.measure(&measuring))?;
     check_inputs(&answer, &files, &proposal.scope, base_digest.as_ref())?;
     let mut inputs = answer.inputs.clone();
     inputs.insert(artefact.digest);

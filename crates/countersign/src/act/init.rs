@@ -25,6 +25,8 @@ pub(crate) struct Founding<'a> {
     pub(crate) officers: &'a [String],
     /// How long the first trust root lasts.
     pub(crate) days: u64,
+    /// How many monitors must agree to go back.
+    pub(crate) monitor_quorum: u32,
     /// The worker whose findings count.
     pub(crate) worker: Option<&'a Path>,
 }
@@ -68,7 +70,7 @@ pub(crate) fn found(
         keys: root_keys.clone(),
         log: LogIdentity { key: log_verifier.clone(), origin: origin.clone() },
         previous: None,
-        roles: roles(&root_keys.keys().copied().collect()),
+        roles: roles(&root_keys.keys().copied().collect(), founding.monitor_quorum),
         witnesses: Witnesses {
             keys: BTreeSet::from([WitnessKey { key: witness.clone(), person: first.clone() }]),
             threshold: 1,
@@ -93,14 +95,16 @@ pub(crate) fn found(
     Ok(opened)
 }
 
-/// Roles of the trust root: quorums of two for what officers sign, one for what the directory gives.
-fn roles(officers: &BTreeSet<statement::KeyId>) -> BTreeMap<Role, RoleRule> {
+/// Roles of the trust root: quorums of two for what officers sign, of monitors for going back, one for what else the
+/// directory gives.
+fn roles(officers: &BTreeSet<statement::KeyId>, monitor_quorum: u32) -> BTreeMap<Role, RoleRule> {
     let mut roles = BTreeMap::new();
     for role in [Role::Root, Role::DirectoryOfficer, Role::PolicyOfficer] {
         roles.insert(role, RoleRule { keys: officers.clone(), threshold: 2 });
     }
     for role in Role::ALL.into_iter().filter(|role| role.delegable()) {
-        roles.insert(role, RoleRule { keys: BTreeSet::new(), threshold: 1 });
+        let threshold = if role == Role::Monitor { monitor_quorum } else { 1 };
+        roles.insert(role, RoleRule { keys: BTreeSet::new(), threshold });
     }
     roles
 }

@@ -152,3 +152,16 @@ pub(crate) struct RollbackArgs {
     #[arg(long, required = true)]
     pub(crate) by: Vec<String>,
 }
+
+/// What is retired.
+#[derive(Debug, Args)]
+pub(crate) struct RetireArgs {
+    /// The change's tracking id, or its beginning.
+    pub(crate) change: String,
+    /// Why, as a code.
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// The operator's key.
+    #[arg(long, required = true)]
+    pub(crate) by: Vec<String>,
+}

@@ -144,6 +144,62 @@ pub(crate) struct VerifyArgs {
     pub(crate) witness: Vec<String>,
 }
 
+/// How ggml's kinds are spread over the tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QuantizeChoice {
+    /// As llama.cpp's mixture of that name has it.
+    Mixture,
+    /// The same for every weight that is quantised.
+    Pure,
+}
+
+/// Whose rule decides between neighbouring levels of NF4 and FP4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum QuantizeBackend {
+    /// The default back end of bitsandbytes 0.50.
+    Midpoints,
+    /// The default back end of bitsandbytes 0.48.
+    Argmin,
+    /// The decision trees of its CUDA kernels.
+    Cuda,
+}
+
+/// What is quantised, to what, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct QuantizeArgs {
+    /// A .gguf or .safetensors file with weights in F32, F16 or BF16.
+    pub(crate) path: PathBuf,
+    /// To a GGUF file: a mixture (`Q4_K_M`, `Q4_K_S`, `Q2_K`, `Q6_K`, `Q4_0`, `Q4_1`, `Q5_0`, `Q5_1`, `Q8_0`, `IQ4_NL`,
+    /// `IQ4_XS`, ...) or `MXFP4`. To a .safetensors file as bitsandbytes keeps them: `NF4`, `FP4`, `INT8`.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) to: String,
+    /// Where the file is written.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// An importance matrix, as `llama-imatrix` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) imatrix: Option<PathBuf>,
+    /// The same kind for every weight, not the mixture of that name.
+    #[arg(long)]
+    pub(crate) pure: bool,
+    /// Turn back weights that are quantised already; the result is called derived.
+    #[arg(long)]
+    pub(crate) requantize: bool,
+    /// Which back end of bitsandbytes is repeated for `NF4` and `FP4`.
+    #[arg(long, value_enum, default_value_t = QuantizeBackend::Midpoints)]
+    pub(crate) backend: QuantizeBackend,
+    /// Weights that share a scale in `NF4` and `FP4`.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) blocksize: usize,
+}
+
+impl QuantizeArgs {
+    /// How kinds are spread.
+    pub(crate) const fn choice(&self) -> QuantizeChoice {
+        if self.pure { QuantizeChoice::Pure } else { QuantizeChoice::Mixture }
+    }
+}
+
 /// Which model is served, and where.
 #[derive(Debug, Args)]
 pub(crate) struct EngineArgs {

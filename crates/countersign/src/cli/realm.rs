@@ -16,6 +16,9 @@ pub(crate) struct InitArgs {
     /// How long the first trust root lasts, in days.
     #[arg(long, default_value_t = 365)]
     pub(crate) days: u64,
+    /// How many monitors, of different persons, must sign a rollback together.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) monitor_quorum: u32,
 }
 
 /// Keys.

@@ -10,7 +10,8 @@ use statement::{ChangeId, Name};
 use super::{Output, Setting};
 use crate::act::{self, ArtefactSource, word, words};
 use crate::cli::{
-    ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, ReviewArgs, RollbackArgs,
+    ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
+    RollbackArgs,
 };
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
@@ -200,6 +201,17 @@ pub(super) fn rollback(setting: &Setting, args: &RollbackArgs) -> Done {
         act::rollback(realm, &change, reason, &args.by)
     })?;
     setting.said("rolled back", id);
+    Ok(())
+}
+
+/// `countersign retire`.
+pub(super) fn retire(setting: &Setting, args: &RetireArgs) -> Done {
+    let reason: Name = args.reason.parse()?;
+    let id = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        act::retire(realm, &change, reason, &args.by)
+    })?;
+    setting.said("retired", id);
     Ok(())
 }
 

@@ -73,8 +73,13 @@ pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
     stage.say("A company serves two models. A realm is made for it in a folder: keys, policy, log, vault.");
     let passphrase = PassphraseSource::Known(Arc::new(Zeroizing::new("only for the demo".to_owned())));
     let officers = ["ada".to_owned(), "ben".to_owned()];
-    let founding =
-        act::Founding { name: "demo", officers: &officers, days: 365, worker: setting.worker.as_deref() };
+    let founding = act::Founding {
+        name: "demo",
+        officers: &officers,
+        days: 365,
+        monitor_quorum: 2,
+        worker: setting.worker.as_deref(),
+    };
     stage.busy("making keys (each sealed with Argon2id)");
     let mut realm = act::found(&home, passphrase, &founding, clock)?;
     cast::enrol_all(&mut realm)?;

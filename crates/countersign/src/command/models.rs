@@ -3,6 +3,7 @@
 mod engine;
 mod fingerprint;
 mod folder;
+mod quantize;
 mod running;
 mod scan;
 mod sign;
@@ -11,6 +12,7 @@ mod verify;
 
 pub(crate) use engine::engine;
 pub(crate) use fingerprint::fingerprint;
+pub(crate) use quantize::quantize;
 pub(crate) use scan::scan;
 pub(crate) use sign::sign;
 pub(crate) use verify::verify;

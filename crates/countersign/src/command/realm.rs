@@ -26,6 +26,7 @@ pub(super) fn init(setting: &Setting, args: &InitArgs) -> Done {
         name: &args.name,
         officers: &args.officers,
         days: args.days,
+        monitor_quorum: args.monitor_quorum,
         worker: setting.worker.as_deref(),
     };
     let realm = act::found(&setting.home, setting.passphrase.clone(), &founding, translog::system_clock())?;

@@ -3,9 +3,15 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod ending;
+#[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod go_reader;
+#[cfg(test)]
+mod grants;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
@@ -15,6 +21,10 @@ mod log;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod population;
+#[cfg(test)]
 mod realm;
+#[cfg(test)]
+mod scan;
 #[cfg(test)]
 mod way;

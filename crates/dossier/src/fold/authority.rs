@@ -1,6 +1,6 @@
 //! Who signed, and whether they may say such things.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use statement::kind::{FreezeAction, RevocationTarget, Role, RoleRule, TrustRoot, Voice, Witnesses};
 use statement::{Body, Header, KeyId, PersonId, Signature, Statement};
@@ -228,12 +228,15 @@ fn check_consistent(root: &TrustRoot) -> Result<(), Refusal> {
 /// Whether as many persons can cosign as must: a witness counts once for its person, and a key for one person alone.
 fn check_witnesses(witnesses: &Witnesses) -> Result<(), Reason> {
     let invalid = |about: String| Reason::new(Code::RootInvalid, about);
-    let mut keys = BTreeSet::new();
+    let (mut keys, mut names) = (BTreeSet::new(), BTreeMap::new());
     for witness in &witnesses.keys {
-        // A verifier key is `name+hash+key`; the same key under another name is the same witness.
-        let key = witness.key.splitn(3, '+').last().unwrap_or_default();
-        if !keys.insert(key) {
-            return Err(invalid(format!("witness key of `{}` twice", witness.person)));
+        // A verifier key is `name+hash+key`. The same key under another name is the same witness, and two keys under one
+        // name are one witness's.
+        let mut parts = witness.key.splitn(3, '+');
+        let name = parts.next().unwrap_or_default();
+        let is_new = keys.insert(parts.last().unwrap_or_default());
+        if !is_new || names.insert(name, &witness.person).is_some_and(|person| *person != witness.person) {
+            return Err(invalid(format!("witness key of {} twice", witness.person)));
         }
     }
     let persons: BTreeSet<&PersonId> = witnesses.keys.iter().map(|witness| &witness.person).collect();

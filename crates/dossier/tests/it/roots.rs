@@ -176,6 +176,11 @@ fn a_root_that_contradicts_itself_is_refused() {
         let key = format!("another.invalid/name+{rest}");
         root.witnesses.keys.insert(WitnessKey { key, person: "w-else".parse().unwrap() });
     });
+    check("CS-FLD-010", &|root| {
+        let first = root.witnesses.keys.first().unwrap().clone();
+        let key = format!("{}A", first.key);
+        root.witnesses.keys.insert(WitnessKey { key, person: "w-else".parse().unwrap() });
+    });
     // A key under another's id, and bytes that are no key.
     check("CS-FLD-015", &|root| {
         let officer = root.keys[&Who::OfficerOne.key_id()].clone();

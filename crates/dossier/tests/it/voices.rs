@@ -7,7 +7,7 @@ use statement::kind::{
 };
 use statement::{ChangeId, Digest, Envelope, KeyId, Statement, Tracking, example};
 
-use crate::keys::{Key, ROOTS, applies, is_refused, issued, refuses, signed};
+use crate::keys::{Key, OFFICERS, ROOTS, applies, is_refused, issued, refuses, signed};
 use crate::roots::next_root;
 
 fn about(change: &ChangeId) -> Tracking {
@@ -153,6 +153,31 @@ fn what_several_sign_names_nobody() {
     is_refused(&mut realm, &twin, &["CS-FLD-001"]);
     let refusal = realm.ledger().noops().values().last().unwrap();
     assert_eq!(refusal.reasons().next().unwrap().about, "CS-STM-025");
+}
+
+#[test]
+fn half_a_quorum_that_is_logged_first_spoils_nothing() {
+    let mut realm = Realm::new();
+    let entry = Key::new("n").entry("n", &[Role::Proposer]);
+    let whole = realm.sign(&Tracking::Realm, entry, &OFFICERS);
+    // The id is the same whoever signed: what was refused for want of signatures is not what applied.
+    let mut half = whole.clone();
+    half.signatures.truncate(1);
+    assert_eq!(half.id(), whole.id());
+    is_refused(&mut realm, &half, &["CS-FLD-007"]);
+    applies(&mut realm, &whole);
+    is_refused(&mut realm, &half, &["CS-FLD-003"]);
+}
+
+#[test]
+fn a_word_of_one_realm_is_none_of_another() {
+    let mut realm = Realm::new();
+    let (change, approval) = decided(&mut realm);
+    // The same keys, persons and change; only the realm is another.
+    let elsewhere: statement::RealmId = "elsewhere".parse().unwrap();
+    let statement = Statement::new(elsewhere, about(&change), realm.now_ms(), approval);
+    let envelope = realm.seal(&statement.signed_by(&[Who::Fay.key_id()]), &[Who::Fay]);
+    is_refused(&mut realm, &envelope, &["CS-FLD-002"]);
 }
 
 #[test]

@@ -143,7 +143,13 @@ fn logprobs_tell_every_byte_of_the_answer() {
     let mut bytes = Vec::new();
     for entry in entries {
         if !entry["token"].as_str().unwrap().starts_with("<|im_") {
-            bytes.extend(entry["bytes"].as_array().unwrap().iter().map(|byte| byte.as_u64().unwrap() as u8));
+            bytes.extend(
+                entry["bytes"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()),
+            );
         }
         let top = entry["top_logprobs"].as_array().unwrap();
         assert_eq!(top.len(), 4);

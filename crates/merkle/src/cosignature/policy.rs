@@ -11,6 +11,10 @@ use crate::note::{KeyKind, VerifierKey};
 ///
 /// INVARIANT: every key is of a cosignature kind; no public key stands under two names; the threshold is at
 /// most the number of distinct names. A witness with an Ed25519 and an ML-DSA-44 key of one name counts once.
+///
+/// It counts names, because that is all that a checkpoint says: it serves readers of a log who know witnesses by their keys
+/// alone. Whoever knows whose the witnesses are, as a realm's trust root does, counts persons among [`Self::seen`] instead:
+/// one person can run two witnesses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessPolicy {
     witnesses: Vec<VerifierKey>,

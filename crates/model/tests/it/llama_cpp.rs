@@ -42,9 +42,10 @@ impl Spread {
     }
 }
 
-/// Log-probabilities after every token.
-fn logprobs(model: &Model, tokens: &[u32]) -> Vec<Vec<f64>> {
-    let logits = model.observe(&[tokens], None, &mut NoTap).unwrap();
+/// Log-probabilities after every token of the texts, one text after the other.
+fn logprobs(model: &Model, texts: &[Vec<u32>]) -> Vec<Vec<f64>> {
+    let views: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+    let logits = model.observe(&views, None, &mut NoTap).unwrap();
     let row = |row: &[f32]| {
         let total: f64 = row.iter().map(|&x| f64::from(x).exp()).sum::<f64>().ln();
         row.iter().map(|&x| f64::from(x) - total).collect()
@@ -60,10 +61,16 @@ fn logits_and_greedy_tokens_agree_with_llama_cpp() {
     let golden: Value = serde_json::from_str(include_str!("../golden/smollm2.json")).unwrap();
     let (mut theirs, mut ours, mut between) = (Spread::default(), Spread::default(), Spread::default());
     let (mut greedy_same, mut greedy_all) = (0, 0);
-    for row in golden.as_array().unwrap() {
-        let (tokens, next) = (numbers(&row["tokens"]), numbers(&row["next"]));
-        let all = [tokens.as_slice(), &next].concat();
-        let (quick, slow) = (logprobs(&model, &all), logprobs(&exact, &all));
+    let golden = golden.as_array().unwrap();
+    let texts: Vec<Vec<u32>> =
+        golden.iter().map(|row| [numbers(&row["tokens"]), numbers(&row["next"])].concat()).collect();
+    let (quick, slow) = (logprobs(&model, &texts), logprobs(&exact, &texts));
+    let mut first = 0;
+    for (row, all) in golden.iter().zip(texts) {
+        let tokens = numbers(&row["tokens"]);
+        let rows = first..first + all.len();
+        first = rows.end;
+        let (quick, slow) = (&quick[rows.clone()], &slow[rows]);
         for top in row["tops"].as_array().unwrap() {
             let at = tokens.len() - 1 + top[0].as_u64().unwrap() as usize;
             let (quick, slow) = (&quick[at], &slow[at]);

@@ -7,7 +7,7 @@ use super::search::{Candidates, Clamp, Deviation, Lanes, affine, lane, lanes, li
 /// Weights in a block of any kind here.
 pub(super) const BLOCK: usize = 32;
 /// Blocks searched at once with an importance matrix.
-const LANES: usize = 8;
+const LANES: usize = 16;
 /// E2M1's levels, doubled (`kvalues_fp4`).
 pub(super) const E2M1_DOUBLED: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
+use tensor::Error;
 use tensor::measure::Work;
-use tensor::peft::{Adapter, Config, Embedding, FullKind, Layer, Targets};
+use tensor::peft::{Adapter, Config, Embedding, FullKind, Layer, LoraModule, Targets};
 use tensor::safetensors::SafeTensors;
 use tensor::scope::Rule;
 use tensor::spectrum::{self, Statistics, family};
@@ -52,26 +54,83 @@ pub(super) fn look(
     spread(&adapter, notes);
 }
 
+/// Statistics of every module, in order; modules that have none say why.
+fn statistics<'m>(
+    modules: &[&'m LoraModule<'m>],
+    work: impl Fn(&LoraModule<'_>) -> Work + Sync,
+) -> Vec<(&'m LoraModule<'m>, Result<Statistics, Error>)> {
+    modules.par_iter().map(|module| (*module, spectrum::module(module, &mut work(module)))).collect()
+}
+
+/// As much work as a module's spectrum takes, and none for the fourth moment of its elements, which takes many times that
+/// ([`LowRank`](spectrum::LowRank)'s own bound).
+fn spectrum_alone(module: &LoraModule<'_>) -> Work {
+    let (both, rank) = ((module.rows as u64).saturating_add(module.columns as u64), module.rank as u64);
+    let core = rank.min(module.rows.max(module.columns) as u64);
+    let reduced = both.saturating_mul(rank).saturating_mul(core).saturating_mul(4);
+    Work::limit(reduced.saturating_add(core.saturating_mul(core).saturating_mul(core).saturating_mul(32)))
+}
+
 /// How each module's change is spread, and whether one is unlike those of its kind.
 fn spread(adapter: &Adapter<'_>, notes: &mut Notes<'_>) {
+    let most = notes.rules.parameter("SCAN-ADP-009", "concentration_max");
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a limit, and NaN becomes none"
     )]
-    let mut work = Work::limit(notes.rules.parameter("SCAN-ADP-009", "multiply_adds_max") as u64);
-    let mut statistics = Vec::new();
-    for module in &adapter.modules {
-        match spectrum::module(module, &mut work) {
-            Ok(of) => statistics.push((module, of)),
+    let limit = notes.rules.parameter("SCAN-ADP-009", "multiply_adds_max") as u64;
+    let list: Vec<&LoraModule<'_>> = adapter
+        .modules
+        .iter()
+        .filter(|module| {
+            let within = spectrum_alone(module).left() <= limit;
+            if !within {
+                notes.unexamined(&format!(
+                    "the spectrum of module `{}`, which is too large",
+                    shown(module.path)
+                ));
+            }
+            within
+        })
+        .collect();
+    let mut statistics_of = Vec::new();
+    for (module, of) in statistics(&list, spectrum_alone) {
+        match of {
+            Ok(of) => statistics_of.push((module, of)),
             // Values that are not finite, and scalings that are not known, have rules of their own.
             Err(error) => {
                 notes.unexamined(&format!("the spectrum of module `{}`: {error}", shown(module.path)));
             }
         }
     }
-    let pairs: Vec<(&str, &Statistics)> = statistics.iter().map(|(module, of)| (module.path, of)).collect();
-    let most = notes.rules.parameter("SCAN-ADP-009", "concentration_max");
+    // The fourth moment decides only where the rows stand out already, and then by comparison with the whole family.
+    let pairs: Vec<(&str, &Statistics)> =
+        statistics_of.iter().map(|(module, of)| (module.path, of)).collect();
+    let suspects: BTreeSet<String> = pairs
+        .iter()
+        .zip(family::standings(&pairs))
+        .filter(|(_, standing)| {
+            let rows = standing.row_top8_share.zip(standing.row_hoyer);
+            rows.is_some_and(|(top, hoyer)| top.min(hoyer) >= most)
+        })
+        .map(|((path, _), _)| family::family_of(path).0)
+        .collect();
+    if !suspects.is_empty() {
+        let again: Vec<&LoraModule<'_>> = statistics_of
+            .iter()
+            .map(|(module, _)| *module)
+            .filter(|module| suspects.contains(&family::family_of(module.path).0))
+            .collect();
+        for (module, of) in statistics(&again, |_| Work::limit(limit)) {
+            let place = statistics_of.iter_mut().find(|(known, _)| known.path == module.path);
+            if let (Some((_, known)), Ok(of)) = (place, of) {
+                *known = of;
+            }
+        }
+    }
+    let pairs: Vec<(&str, &Statistics)> =
+        statistics_of.iter().map(|(module, of)| (module.path, of)).collect();
     for ((path, of), standing) in pairs.iter().zip(family::standings(&pairs)) {
         if let Some(far) = standing.concentration().filter(|far| *far >= most) {
             let message = format!(

@@ -118,3 +118,15 @@ fn the_bill_names_every_file_with_its_hash_and_licence() {
         components.iter().map(|part| part["bom-ref"].to_string()).collect();
     assert_eq!(refs.len(), components.len(), "every reference is unique");
 }
+
+#[test]
+fn the_schema_in_docs_is_this_version_s() {
+    let schema = scan::Report::json_schema().unwrap();
+    expect_test::expect_file!["../../../../docs/scan-report.schema.json"].assert_eq(&schema);
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let report = scanned(&one("a.pkl", calling("os", "system", "id")));
+    let json = serde_json::to_value(&report).unwrap();
+    let faults: Vec<String> = validator.iter_errors(&json).map(|fault| fault.to_string()).collect();
+    assert_eq!(faults, [""; 0]);
+    assert_eq!(serde_json::from_value::<scan::Report>(json).unwrap(), report);
+}

@@ -1,12 +1,16 @@
-#![expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "small numbers, and equality where it is exact")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "small numbers, and equality where it is exact"
+)]
 
 use half::{bf16, f16};
 use proptest::prelude::*;
 
 use super::operand::spacing;
 use super::{
-    Effort, Pairing, Rank, Relation, TensorChange, adapter_change, between_adapters, leading,
-    pair, place_of, tensor,
+    Effort, Pairing, Rank, Relation, TensorChange, adapter_change, between_adapters, leading, pair, place_of,
+    tensor,
 };
 use crate::Error;
 use crate::measure::{BaseLayout, Work};

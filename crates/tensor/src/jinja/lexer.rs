@@ -82,7 +82,10 @@ impl<'s> Lexer<'s, '_> {
             let raw = rest.get(..open.unwrap_or(rest.len())).unwrap_or_default();
             let tag = open.and_then(|open| rest.get(open..)).unwrap_or_default();
             let text = after.apply(raw);
-            let text = before(text, tag, raw.len() == text.len() && begin == 0);
+            // The text begins a line at the start of the source, and where a line end was just taken off.
+            let taken =
+                raw.len().checked_sub(text.len()).and_then(|taken| raw.get(..taken)).unwrap_or_default();
+            let text = before(text, tag, begin == 0 || taken.ends_with('\n'));
             self.at += raw.len();
             if !text.is_empty() {
                 self.push(Token::Text(text.to_owned()), begin)?;

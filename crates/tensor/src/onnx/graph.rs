@@ -112,12 +112,12 @@ impl<'a> Graph<'a> {
         self.initializers.iter().find(|tensor| tensor.name == name)
     }
 
-    /// Everything is defined once, and before it is used. `outer` holds what the graphs around this one define.
-    pub(super) fn check(&self, outer: &BTreeSet<&'a str>) -> Result<(), OnnxError> {
+    /// Everything is defined once, and before it is used. `outer` is what the graphs around this one define.
+    pub(super) fn check(&self, outer: Option<&Scope<'_>>) -> Result<(), OnnxError> {
         let repeated = |name: &str| OnnxError::Repeated { graph: shown(self.name), name: shown(name) };
-        let mut defined = BTreeSet::new();
+        let mut scope = Scope { names: BTreeSet::new(), outer };
         for input in &self.inputs {
-            if input.name.is_empty() || !defined.insert(input.name) {
+            if input.name.is_empty() || !scope.names.insert(input.name) {
                 return Err(repeated(input.name));
             }
         }
@@ -127,40 +127,46 @@ impl<'a> Graph<'a> {
                 return Err(repeated(tensor.name));
             }
         }
-        defined.extend(&constants);
-        // Graphs without graphs inside them need no copy of what is around them.
-        let mut around: Option<BTreeSet<&'a str>> = None;
+        scope.names.append(&mut constants);
+        let undefined = |name: &str| OnnxError::Undefined { graph: shown(self.name), name: shown(name) };
         for node in &self.nodes {
-            for name in node.inputs.iter().filter(|name| !name.is_empty()) {
-                self.check_defined(name, &defined, outer)?;
+            if let Some(name) = node.inputs.iter().find(|name| !name.is_empty() && !scope.defines(name)) {
+                return Err(undefined(name));
             }
             for graph in node.graphs() {
-                let around = around.get_or_insert_with(|| outer.clone());
-                around.extend(&defined);
-                graph.check(around)?;
+                graph.check(Some(&scope))?;
             }
             for name in node.outputs.iter().filter(|name| !name.is_empty()) {
-                if outer.contains(name) || !defined.insert(name) {
+                if scope.defines(name) {
                     return Err(repeated(name));
                 }
+                scope.names.insert(name);
             }
         }
-        for output in &self.outputs {
-            self.check_defined(output.name, &defined, outer)?;
+        match self.outputs.iter().find(|output| !scope.defines(output.name)) {
+            Some(output) => Err(undefined(output.name)),
+            None => Ok(()),
         }
-        Ok(())
     }
+}
 
-    fn check_defined(
-        &self,
-        name: &str,
-        defined: &BTreeSet<&str>,
-        outer: &BTreeSet<&str>,
-    ) -> Result<(), OnnxError> {
-        if defined.contains(name) || outer.contains(name) {
-            return Ok(());
+/// The names that a graph defines, and the scope around it. Looking a name up takes as many steps as graphs nest.
+#[derive(Debug)]
+pub(super) struct Scope<'s> {
+    names: BTreeSet<&'s str>,
+    outer: Option<&'s Scope<'s>>,
+}
+
+impl Scope<'_> {
+    fn defines(&self, name: &str) -> bool {
+        let mut scope = Some(self);
+        while let Some(here) = scope {
+            if here.names.contains(name) {
+                return true;
+            }
+            scope = here.outer;
         }
-        Err(OnnxError::Undefined { graph: shown(self.name), name: shown(name) })
+        false
     }
 }
 

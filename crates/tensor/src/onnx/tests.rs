@@ -281,6 +281,19 @@ fn depth_and_counts_are_bounded() {
 }
 
 #[test]
+fn many_graphs_within_nodes_take_no_more_time_than_their_bytes() {
+    let inner = Raw::default().message(1, &node("Relu", &["x"], &["y"]));
+    let attribute = Raw::default().bytes(1, "then_branch").message(6, &inner).number(20, 5);
+    let mut graph = Raw::default().message(11, &value("x", 1, &[]));
+    for number in 0..100_000 {
+        let node = node("If", &["x"], &[&format!("n{number}")]).message(5, &attribute);
+        graph = graph.message(1, &node);
+    }
+    let file = model(&graph);
+    assert_eq!(Model::read(&file).unwrap().graph.nodes.len(), 100_000);
+}
+
+#[test]
 fn cut_and_changed_models_do_not_panic() {
     let file = with_tensor(&tensor("w", 1, &[2]).bytes(9, [0; 8]));
     for cut in 0..file.len() {

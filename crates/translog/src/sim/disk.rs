@@ -4,15 +4,19 @@
 //! those writes whatever the seed says: none, all, some sectors, a prefix, in any order; and likewise of the
 //! names. A failed sync leaves the cache as it is and drops the writes that it did not make, as Linux does.
 
+mod handle;
+mod state;
 mod unsynced;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::rng::Rng;
 use crate::state::lock;
 use crate::storage::{Access, LockGuard, Storage, StoredFile, parent};
+use handle::{SimFile, SimLock};
+use state::{Fate, State};
 use unsynced::{Change, Inode, Naming};
 
 /// What goes wrong.
@@ -40,114 +44,6 @@ pub enum Locks {
     Kept,
     /// Everybody gets the lock, as on a file system whose locks do not work.
     Broken,
-}
-
-#[derive(Debug)]
-struct State {
-    rng: Rng,
-    inodes: Vec<Inode>,
-    durable: BTreeMap<String, usize>,
-    cached: BTreeMap<String, usize>,
-    namings: Vec<Naming>,
-    operations: u64,
-    fault: Option<(Fault, u64)>,
-    met: Option<Fault>,
-    is_off: bool,
-    /// Handles of earlier lives are of no use.
-    boot: u64,
-    locks: Locks,
-    holder: Option<u64>,
-    next_holder: u64,
-}
-
-/// What is to become of an operation.
-enum Fate {
-    Done,
-    Failed(io::Error),
-    /// Made as far as it goes; then the power goes.
-    Cut,
-}
-
-impl State {
-    fn off(&self) -> io::Result<()> {
-        if self.is_off { Err(io::Error::other("the power is off")) } else { Ok(()) }
-    }
-
-    fn fate(&mut self) -> io::Result<Fate> {
-        self.off()?;
-        self.operations += 1;
-        match self.fault {
-            Some((fault, at)) if at == self.operations => {
-                self.met = Some(fault);
-                self.fault = None;
-                Ok(match fault {
-                    Fault::Error => Fate::Failed(io::Error::other("input/output error")),
-                    Fault::PowerCut => Fate::Cut,
-                })
-            }
-            _ => Ok(Fate::Done),
-        }
-    }
-
-    fn cut(&mut self) -> io::Error {
-        self.is_off = true;
-        io::Error::other("the power was cut")
-    }
-
-    fn rename_names(&mut self, naming: Naming) {
-        naming.apply(&mut self.cached);
-        self.namings.push(naming);
-    }
-
-    /// Makes durable the changes of names in `dir`, and those before them of the same names.
-    fn sync_names(&mut self, is_wanted: impl Fn(&Naming) -> bool) {
-        let mut wanted: Vec<bool> = self.namings.iter().map(is_wanted).collect();
-        let mut needed: Vec<&str> = Vec::new();
-        for (naming, wanted) in self.namings.iter().zip(&mut wanted).rev() {
-            *wanted |= naming.paths().any(|path| needed.contains(&path));
-            if *wanted {
-                needed.extend(naming.paths());
-            }
-        }
-        let mut wanted = wanted.into_iter();
-        let durable = &mut self.durable;
-        self.namings.retain(|naming| {
-            let is_wanted = wanted.next().unwrap_or(false);
-            if is_wanted {
-                naming.apply(durable);
-            }
-            !is_wanted
-        });
-    }
-
-    fn lose_power(&mut self) {
-        let mut namings = std::mem::take(&mut self.namings);
-        match self.rng.below(3) {
-            0 => namings.clear(),
-            1 => namings.truncate(usize_of(self.rng.below(namings.len() as u64 + 1))),
-            _ => namings.retain(|_| self.rng.below(2) == 0),
-        }
-        for naming in &namings {
-            naming.apply(&mut self.durable);
-        }
-        for inode in &mut self.inodes {
-            inode.tear(&mut self.rng);
-            if std::mem::take(&mut inode.is_dirty) {
-                inode.cached.clone_from(&inode.durable);
-            }
-        }
-        self.cached.clone_from(&self.durable);
-        let named: BTreeSet<usize> = self.durable.values().copied().collect();
-        for (number, inode) in self.inodes.iter_mut().enumerate() {
-            if !named.contains(&number) {
-                *inode = Inode::default();
-            }
-        }
-    }
-
-    fn inode(&mut self, path: &str) -> io::Result<usize> {
-        self.cached.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
 }
 
 /// The disk. Shared by all that have it open.
@@ -395,113 +291,6 @@ impl Storage for SimDisk {
             *byte = random;
         }
         Ok(bytes)
-    }
-}
-
-#[derive(Debug)]
-struct SimLock {
-    disk: Arc<SimDisk>,
-    id: u64,
-}
-
-impl LockGuard for SimLock {}
-
-impl Drop for SimLock {
-    fn drop(&mut self) {
-        let mut state = self.disk.state();
-        if state.holder == Some(self.id) {
-            state.holder = None;
-        }
-    }
-}
-
-#[derive(Debug)]
-struct SimFile {
-    disk: Arc<SimDisk>,
-    inode: usize,
-    boot: u64,
-}
-
-impl SimFile {
-    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = self.disk.state();
-        state.off()?;
-        if state.boot == self.boot { Ok(state) } else { Err(io::Error::other("a handle of an earlier life")) }
-    }
-
-    fn change(&self, change: Change) -> io::Result<()> {
-        let mut state = self.state()?;
-        let fate = state.fate()?;
-        let State { inodes, rng, .. } = &mut *state;
-        let inode = inodes.get_mut(self.inode).ok_or(io::ErrorKind::NotFound)?;
-        match fate {
-            Fate::Failed(error) => {
-                // A failed write may have written a part.
-                if let Change::Bytes { offset, bytes } = change {
-                    let kept = usize_of(rng.below(bytes.len() as u64 + 1));
-                    let bytes = bytes.get(..kept).unwrap_or_default().to_vec();
-                    inode.change(Change::Bytes { offset, bytes });
-                }
-                Err(error)
-            }
-            Fate::Cut => {
-                inode.change(change);
-                Err(state.cut())
-            }
-            Fate::Done => {
-                inode.change(change);
-                Ok(())
-            }
-        }
-    }
-}
-
-impl StoredFile for SimFile {
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.change(Change::Bytes { offset: usize_of(offset), bytes: bytes.to_vec() })
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let state = self.state()?;
-        let contents = state.inodes.get(self.inode).map(|inode| inode.cached.as_slice()).unwrap_or_default();
-        let rest = contents.get(usize_of(offset)..).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        Ok(count)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.state()?;
-        let fate = state.fate()?;
-        let State { inodes, rng, .. } = &mut *state;
-        let inode = inodes.get_mut(self.inode).ok_or(io::ErrorKind::NotFound)?;
-        match fate {
-            Fate::Failed(error) => {
-                inode.tear(rng);
-                Err(error)
-            }
-            Fate::Cut => Err(state.cut()),
-            Fate::Done => {
-                inode.sync();
-                Ok(())
-            }
-        }
-    }
-
-    fn preallocate(&self, len: u64) -> io::Result<()> {
-        let size = self.size()?;
-        self.change(Change::Length(usize_of(len.max(size))))
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.change(Change::Length(usize_of(len)))
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        let state = self.state()?;
-        Ok(state.inodes.get(self.inode).map_or(0, |inode| inode.cached.len() as u64))
     }
 }
 

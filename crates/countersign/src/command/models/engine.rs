@@ -14,6 +14,7 @@ use crate::cli::EngineArgs;
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
+use crate::text::line;
 
 /// Most bytes of a file of API keys that are read.
 const KEYS_BYTES_MAX: usize = 1 << 20;
@@ -81,13 +82,11 @@ fn tell(setting: &Setting, server: &Server, name: &str, adapters: &[String]) {
     });
     let mut text = String::new();
     for file in files {
-        text.push_str(&format!("sha256:{}  {}\n", file.sha256, file.name));
+        line(&mut text, &format!("sha256:{}  {}", file.sha256, file.name));
     }
-    text.push_str(&format!("serving `{name}`, context {context} tokens"));
-    for adapter in adapters {
-        text.push_str(&format!(", adapter `{adapter}`"));
-    }
-    text.push_str(&format!("\nlistening on {url}\n"));
+    let named = adapters.iter().fold(String::new(), |text, adapter| format!("{text}, adapter `{adapter}`"));
+    line(&mut text, &format!("serving `{name}`, context {context} tokens{named}"));
+    line(&mut text, &format!("listening on {url}"));
     setting.print(&value, &text);
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn scan(setting: &Setting, args: &ScanArgs) -> Done<ExitCode> {
     let selection = Selection::new(&rules, &args.rule, &args.ignore)?;
     let found = tree::walk(&args.paths)?;
     let artefact = Artefact::new(found.iter().map(tree::Found::entry).collect());
-    let all: u64 = artefact.entries.iter().filter_map(scan::Entry::bytes).map(|bytes| bytes.len() as u64).sum();
+    let all: u64 =
+        artefact.entries.iter().filter_map(scan::Entry::bytes).map(|bytes| bytes.len() as u64).sum();
     let bar = busy::bytes("scanning", all);
     let report = scan::scan(&artefact, &rules, &selection, &|bytes| busy::advance(&bar, bytes));
     bar.finish_and_clear();
@@ -54,8 +55,9 @@ pub(crate) fn scan(setting: &Setting, args: &ScanArgs) -> Done<ExitCode> {
 }
 
 fn told(report: &Report) -> Done<Value> {
-    serde_json::to_value(report)
-        .map_err(|error| Failure::outside(format!("the report cannot be written: {error}"), "report this as a fault"))
+    serde_json::to_value(report).map_err(|error| {
+        Failure::outside(format!("the report cannot be written: {error}"), "report this as a fault")
+    })
 }
 
 fn severity(name: &str) -> Done<Severity> {

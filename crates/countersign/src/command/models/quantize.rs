@@ -1,0 +1,346 @@
+//! `countersign quantize`: a model's weights in fewer bits, the same bytes from the same weights wherever it is run.
+
+mod importance;
+mod output;
+mod plan;
+mod source;
+
+use quant::Kind;
+use quant::bitsandbytes::{self, Backend};
+use quant::mixture::Importance;
+use serde_json::{Value as Json, json};
+use statement::Digest;
+use tensor::gguf::{GgmlType, TensorInfo};
+use tensor::safetensors::Dtype;
+
+use self::importance::Matrix;
+use self::output::{Output, Written};
+use self::plan::{Plan, Target, Treatment};
+use self::source::{Opened, Source, Weights, plain_dtype};
+use super::tree::content;
+use crate::busy;
+use crate::cli::{QuantizeArgs, QuantizeBackend};
+use crate::command::Setting;
+use crate::failure::{Done, Failure};
+use crate::text::line;
+
+/// Reads, quantises, writes, and tells how far each tensor has moved.
+pub(crate) fn quantize(setting: &Setting, args: &QuantizeArgs) -> Done {
+    let target: Target = args.to.parse()?;
+    let held = content(&args.path)?;
+    let opened = Opened::read(held.bytes())?;
+    let source = Source::of(&args.path, &opened)?;
+    let matrix = args.imatrix.as_deref().map(Matrix::read).transpose()?;
+    let importance = if matrix.is_some() { Importance::Given } else { Importance::Absent };
+    let plan = Plan::make(target, args.choice(), &source, importance)?;
+    if plan.requantises(&source) && !args.requantize {
+        let message = format!("`{}` is quantised already", args.path.display());
+        let hint = "quantise the weights it came from, or give `--requantize` and call the result derived";
+        return Err(Failure::new("CS-CLI-030", message, hint));
+    }
+    let (reports, written) = match target {
+        Target::Mixture(_) | Target::Kind(_) => to_gguf(args, &source, &plan, matrix.as_ref())?,
+        Target::FourBit(_) | Target::Int8 => to_safetensors(args, &source, &plan)?,
+    };
+    tell(setting, args, &plan, &source, &reports, &written);
+    Ok(())
+}
+
+/// What became of one tensor.
+struct Report {
+    name: String,
+    from: &'static str,
+    to: &'static str,
+    elements: usize,
+    /// Root of the mean squared difference; nothing for what was copied.
+    rmse: Option<f64>,
+    largest: f64,
+    digest: Digest,
+}
+
+fn to_gguf(
+    args: &QuantizeArgs,
+    source: &Source<'_>,
+    plan: &Plan,
+    matrix: Option<&Matrix>,
+) -> Done<(Vec<Report>, Written)> {
+    let infos: Vec<TensorInfo<'_>> = source
+        .tensors
+        .iter()
+        .zip(&plan.treatments)
+        .map(|(weights, treatment)| TensorInfo {
+            name: weights.name,
+            kind: treatment.ggml_type(weights),
+            shape: &weights.shape,
+        })
+        .collect();
+    let metadata = source.metadata(plan.file_type());
+    let output = Output::begin(&args.out)?;
+    let bar = busy::bytes("quantising weights", source.bytes());
+    let mut reports = Vec::new();
+    {
+        let mut writer = tensor::gguf::Writer::begin(&metadata, &infos, |bytes: &[u8]| output.write(bytes))?;
+        for (weights, treatment) in source.tensors.iter().zip(&plan.treatments) {
+            let (bytes, report) = treat(weights, *treatment, matrix)?;
+            writer.data(&bytes)?;
+            reports.push(report);
+            busy::advance(&bar, weights.data.len() as u64);
+        }
+        writer.finish()?;
+    }
+    bar.finish_and_clear();
+    Ok((reports, output.publish()?))
+}
+
+/// The tensor's bytes in the output, and how far they are from the input's weights.
+fn treat(weights: &Weights<'_>, treatment: Treatment, matrix: Option<&Matrix>) -> Done<(Vec<u8>, Report)> {
+    let mut report = Report {
+        name: weights.name.to_owned(),
+        from: weights.kind.name(),
+        to: treatment.ggml_type(weights).name(),
+        elements: weights.elements(),
+        rmse: None,
+        largest: 0.0,
+        digest: Digest::of(b""),
+    };
+    let bytes = match treatment {
+        Treatment::Keep | Treatment::Pack => weights.data.to_vec(),
+        Treatment::Half => {
+            let values = weights.floats()?;
+            let halves: Vec<u16> = values.iter().map(|value| quant::half_bits(*value)).collect();
+            let rounded: Vec<f32> = halves.iter().map(|bits| quant::half(*bits)).collect();
+            if let Some(index) = rounded.iter().position(|value| !value.is_finite()) {
+                return Err(named(weights.name, &quant::Error::NotFinite { index }));
+            }
+            measure(&mut report, &values, &rounded);
+            halves.iter().flat_map(|bits| bits.to_le_bytes()).collect()
+        }
+        Treatment::Quantise(kind) => {
+            let values = weights.floats()?;
+            let bytes = in_slices(weights, kind, &values, matrix)?;
+            quant::check(kind, &bytes).map_err(|error| named(weights.name, &error))?;
+            let mut back = vec![0.0; values.len()];
+            quant::dequantize(kind, &bytes, &mut back)?;
+            measure(&mut report, &values, &back);
+            bytes
+        }
+    };
+    report.digest = Digest::of(&bytes);
+    Ok((bytes, report))
+}
+
+/// A tensor with experts has an importance matrix for each.
+fn in_slices(weights: &Weights<'_>, kind: Kind, values: &[f32], matrix: Option<&Matrix>) -> Done<Vec<u8>> {
+    let row_len = weights.row_len();
+    let refused = |error| named(weights.name, &error);
+    let Some(entries) = matrix.and_then(|matrix| matrix.of(weights.name)) else {
+        return quant::quantize(kind, values, row_len, None).map_err(refused);
+    };
+    let slices = weights.slices();
+    if entries.len() != row_len * slices {
+        return Err(refused(quant::Error::ImportanceLength {
+            given: entries.len(),
+            row_len: row_len * slices,
+        }));
+    }
+    let mut bytes = Vec::new();
+    for (values, entries) in values.chunks(values.len() / slices).zip(entries.chunks(row_len)) {
+        bytes.extend(quant::quantize(kind, values, row_len, Some(entries)).map_err(refused)?);
+    }
+    Ok(bytes)
+}
+
+fn measure(report: &mut Report, before: &[f32], after: &[f32]) {
+    let mut sum = 0.0_f64;
+    for (before, after) in before.iter().zip(after) {
+        let difference = f64::from(*before) - f64::from(*after);
+        sum += difference * difference;
+        report.largest = report.largest.max(difference.abs());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of elements, for a mean")]
+    let elements = before.len().max(1) as f64;
+    report.rmse = Some((sum / elements).sqrt());
+}
+
+/// A refusal of a tensor by its name.
+fn named(tensor: &str, error: &quant::Error) -> Failure {
+    Failure::new(error.code(), format!("tensor `{tensor}`: {error}"), error.hint())
+}
+
+fn unwritable(weights: &Weights<'_>) -> Failure {
+    let message = format!("tensor `{}` is of type `{}`", weights.name, weights.kind.name());
+    Failure::new("CS-CLI-031", message, "quantise a copy of the model in F32, F16 or BF16")
+}
+
+/// A tensor of a safetensors file.
+type Plain = (String, Dtype, Vec<usize>, Vec<u8>);
+
+fn to_safetensors(args: &QuantizeArgs, source: &Source<'_>, plan: &Plan) -> Done<(Vec<Report>, Written)> {
+    let bar = busy::bytes("quantising weights", source.bytes());
+    let mut tensors: Vec<Plain> = Vec::new();
+    let mut reports = Vec::new();
+    for (weights, treatment) in source.tensors.iter().zip(&plan.treatments) {
+        let mut report = Report {
+            name: weights.name.to_owned(),
+            from: weights.kind.name(),
+            to: weights.kind.name(),
+            elements: weights.elements(),
+            rmse: None,
+            largest: 0.0,
+            digest: Digest::of(weights.data),
+        };
+        if *treatment == Treatment::Keep {
+            let dtype = plain_dtype(weights.kind).ok_or_else(|| unwritable(weights))?;
+            tensors.push((weights.name.to_owned(), dtype, weights.shape.clone(), weights.data.to_vec()));
+        } else {
+            let values = weights.floats()?;
+            let back = bitsandbytes_tensor(args, plan.target, weights, &values, &mut tensors)?;
+            measure(&mut report, &values, &back);
+            report.to = plan.target.name();
+            if let Some((.., bytes)) = tensors.iter().rev().find(|(name, ..)| name == weights.name) {
+                report.digest = Digest::of(bytes);
+            }
+        }
+        reports.push(report);
+        busy::advance(&bar, weights.data.len() as u64);
+    }
+    bar.finish_and_clear();
+    let views: Vec<(&str, Dtype, &[usize], &[u8])> = tensors
+        .iter()
+        .map(|(name, dtype, shape, bytes)| (name.as_str(), *dtype, shape.as_slice(), bytes.as_slice()))
+        .collect();
+    let output = Output::begin(&args.out)?;
+    output.write(&tensor::safetensors::write(&views)?);
+    Ok((reports, output.publish()?))
+}
+
+/// Adds the tensors that bitsandbytes keeps for one weight, and answers the weight turned back.
+fn bitsandbytes_tensor(
+    args: &QuantizeArgs,
+    target: Target,
+    weights: &Weights<'_>,
+    values: &[f32],
+    tensors: &mut Vec<Plain>,
+) -> Done<Vec<f32>> {
+    let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let refused = |error| named(weights.name, &error);
+    let mut back = vec![0.0; values.len()];
+    let name = weights.name;
+    if let Target::FourBit(table) = target {
+        let backend = Backend::from(args.backend);
+        let blocks = bitsandbytes::quantize_4bit(table, backend, values, args.blocksize).map_err(refused)?;
+        let packed = &blocks.packed;
+        bitsandbytes::dequantize_4bit(table, backend, packed, &blocks.absmax, args.blocksize, &mut back)?;
+        let kind = target.name().to_ascii_lowercase();
+        let state = json!({
+            "quant_type": kind,
+            "blocksize": args.blocksize,
+            "dtype": torch_name(weights.kind),
+            "shape": weights.shape,
+        });
+        let state = state.to_string().into_bytes();
+        let count = blocks.absmax.len();
+        tensors.push((format!("{name}.absmax"), Dtype::F32, vec![count], floats(&blocks.absmax)));
+        tensors.push((format!("{name}.quant_map"), Dtype::F32, vec![16], floats(&table.levels())));
+        let key = format!("{name}.quant_state.bitsandbytes__{kind}");
+        tensors.push((key, Dtype::U8, vec![state.len()], state));
+        tensors.push((name.to_owned(), Dtype::U8, vec![blocks.packed.len(), 1], blocks.packed));
+    } else {
+        // The library rounds a layer's weights to half precision first.
+        let halves: Vec<f32> = values.iter().map(|value| quant::half(quant::half_bits(*value))).collect();
+        let rows = bitsandbytes::quantize_int8(&halves, weights.row_len(), None).map_err(refused)?;
+        bitsandbytes::dequantize_int8(&rows.values, &rows.row_absmax, weights.row_len(), &mut back)?;
+        let bytes = rows.values.iter().map(|value| value.cast_unsigned()).collect();
+        let scales = name.strip_suffix("weight").unwrap_or(name);
+        tensors.push((
+            format!("{scales}SCB"),
+            Dtype::F32,
+            vec![rows.row_absmax.len()],
+            floats(&rows.row_absmax),
+        ));
+        tensors.push((name.to_owned(), Dtype::I8, weights.shape.clone(), bytes));
+    }
+    Ok(back)
+}
+
+fn tell(
+    setting: &Setting,
+    args: &QuantizeArgs,
+    plan: &Plan,
+    source: &Source<'_>,
+    reports: &[Report],
+    written: &Written,
+) {
+    let derived = plan.requantises(source);
+    let tensors: Vec<Json> = reports
+        .iter()
+        .map(|report| {
+            json!({
+                "name": report.name,
+                "from": report.from,
+                "to": report.to,
+                "elements": report.elements,
+                "rmse": report.rmse,
+                "largest": report.rmse.map(|_| report.largest),
+                "sha256": report.digest,
+            })
+        })
+        .collect();
+    let value = json!({
+        "out": args.out,
+        "sha256": written.digest,
+        "bytes": written.bytes,
+        "to": plan.target.name(),
+        "derived": derived,
+        "tensors": tensors,
+    });
+    let mut text = String::new();
+    let changed = reports.iter().filter(|report| report.rmse.is_some());
+    line(&mut text, &format!("{:<44} {:>6} {:>6} {:>12} {:>11}", "tensor", "from", "to", "elements", "rmse"));
+    for report in changed.clone() {
+        let rmse = report.rmse.unwrap_or_default();
+        let Report { name, from, to, elements, .. } = report;
+        line(&mut text, &format!("{name:<44} {from:>6} {to:>6} {elements:>12} {rmse:>11.3e}"));
+    }
+    let kept = reports.len() - changed.count();
+    line(&mut text, &format!("{kept} tensors kept as they were"));
+    if derived {
+        line(&mut text, "derived: the weights had been quantised before, and were turned back first");
+    }
+    line(
+        &mut text,
+        &format!("`{}`: {} bytes, SHA-256 {}", args.out.display(), written.bytes, written.digest),
+    );
+    setting.print(&value, &text);
+}
+
+/// What PyTorch calls the type that a weight is turned back into.
+fn torch_name(kind: GgmlType) -> &'static str {
+    match kind {
+        GgmlType::F16 => "float16",
+        GgmlType::BF16 => "bfloat16",
+        _ => "float32",
+    }
+}
+
+impl From<QuantizeBackend> for Backend {
+    fn from(backend: QuantizeBackend) -> Self {
+        match backend {
+            QuantizeBackend::Midpoints => Self::Midpoints,
+            QuantizeBackend::Argmin => Self::Argmin,
+            QuantizeBackend::Cuda => Self::Cuda,
+        }
+    }
+}
+
+impl Treatment {
+    /// The type in a GGUF file.
+    fn ggml_type(self, weights: &Weights<'_>) -> GgmlType {
+        match self {
+            Self::Keep | Self::Pack => weights.kind,
+            Self::Half => GgmlType::F16,
+            // INVARIANT: every kind is one of ggml's types; a test of `quant` compares the numbers.
+            Self::Quantise(kind) => GgmlType::from_number(kind.ggml_type()).unwrap_or(GgmlType::F32),
+        }
+    }
+}

