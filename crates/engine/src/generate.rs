@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use model::executor::Prompt as Readable;
@@ -52,11 +53,11 @@ pub(crate) struct Worker {
     memory: Option<Memory>,
 }
 
-/// Starts the threads.
-pub(crate) fn start(app: &Arc<App>, handle: &Handle) -> Result<Vec<std::thread::JoinHandle<()>>, Error> {
+/// Starts the threads. What is answered disconnects when all of them have ended.
+pub(crate) fn start(app: &Arc<App>, handle: &Handle) -> Result<Receiver<()>, Error> {
     let failed = |reason: String| Error::System { what: "threads", reason };
     let limits = app.engine.limits();
-    let mut threads = Vec::with_capacity(limits.generations);
+    let (alive, ended) = channel();
     for number in 0..limits.generations {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(limits.threads)
@@ -64,14 +65,16 @@ pub(crate) fn start(app: &Arc<App>, handle: &Handle) -> Result<Vec<std::thread::
         let pool = pool.build().map_err(|cause| failed(cause.to_string()))?;
         let mut worker = Worker { app: Arc::clone(app), handle: handle.clone(), memory: None };
         let thread = std::thread::Builder::new().name(format!("generate-{number}"));
+        let alive = alive.clone();
         let thread = thread.spawn(move || {
             while let Some(job) = worker.app.queue.take() {
                 pool.install(|| worker.answer(&job));
             }
+            drop(alive);
         });
-        threads.push(thread.map_err(|cause| failed(cause.to_string()))?);
+        thread.map_err(|cause| failed(cause.to_string()))?;
     }
-    Ok(threads)
+    Ok(ended)
 }
 
 impl Worker {
@@ -95,8 +98,9 @@ impl Worker {
         if refusal.status().is_server_error() {
             tracing::warn!(code = refusal.code(), reason = %refusal, "a generation broke off");
         }
-        // Where there is no room, the client does not read, and the end of the channel says as much.
-        if job.events.try_send(Event::Failed(refusal)).is_err() {
+        // A client that does not read is not waited for once more; the end of the channel says as much.
+        let unread = matches!(refusal, Refusal::Reader { .. });
+        if unread || self.send(job, Event::Failed(refusal)).is_err() {
             tracing::debug!("nobody heard why a generation broke off");
         }
     }

@@ -17,7 +17,7 @@ const LAYERS: usize = 2;
 /// Rank of the adapter.
 const RANK: usize = 4;
 /// Positions of the model.
-pub const CONTEXT: usize = 4096;
+pub const CONTEXT: usize = 1 << 16;
 /// Control tokens, after the 256 bytes.
 const CONTROLS: [&str; 2] = ["<|im_start|>", "<|im_end|>"];
 /// Tokens.

@@ -6,6 +6,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -90,13 +91,17 @@ impl Server {
             started: unix_s(),
         });
         let threads = generate::start(&app, runtime.handle());
-        let done = match threads {
+        let done = match &threads {
             Ok(_) => runtime.block_on(serve(&app, self.listener, self.address, &stop)),
-            Err(error) => Err(error),
+            Err(_) => Ok(()),
         };
         app.phase.send_replace(Phase::Ending);
         drop(app.queue.close());
-        // A generating thread ends after the token at hand. Its send to a closed connection fails at once.
+        // Generating threads end after the token at hand: what they say goes nowhere any more.
+        let ended = threads?.recv_timeout(CLOSING);
+        if ended == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("a generation is still under way");
+        }
         runtime.shutdown_timeout(CLOSING);
         done
     }

@@ -1,1 +1,82 @@
-//! `engine`, as a person uses it.
+//! `engine`, as a person uses it: the made model in a folder, served until the program is told to stop.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
+use engine::{ModelFiles, sample};
+use serde_json::{Value, json};
+use statement::Digest;
+
+use crate::house::House;
+
+/// The made model in `model/`, its adapter in `other/`.
+fn house() -> House {
+    let house = House::empty();
+    let files = sample::model(7).unwrap();
+    for file in files.all() {
+        house.write(&format!("model/{}", file.name), &file.bytes);
+    }
+    let adapter = sample::adapter(8).unwrap();
+    for file in [&adapter.config, &adapter.weights] {
+        house.write(&format!("other/{}", file.name), &file.bytes);
+    }
+    house
+}
+
+#[test]
+fn a_folder_is_served_until_the_program_is_told_to_stop() {
+    let house = house();
+    let ModelFiles::Folder { weights, .. } = sample::model(7).unwrap() else { panic!("a folder") };
+    house.write("keys", b"a-key-for-these-tests\n");
+    let line = "engine --model model --name made --adapter other=other --listen 127.0.0.1:0 --threads 1 \
+                --api-key-file keys --context 500 --json";
+    let mut program = house.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(program.stdout.take().unwrap());
+    let mut told = String::new();
+    out.read_line(&mut told).unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("`{told}`"));
+    assert_eq!((&told["model"], &told["adapters"]), (&json!("made"), &json!(["other"])));
+    assert_eq!(told["context"], 500);
+    let files = told["files"].as_array().unwrap();
+    let file = files.iter().find(|file| file["name"] == "model/model.safetensors").unwrap();
+    assert_eq!(file["sha256"], Digest::of(&weights[0].bytes).to_string());
+    assert_eq!(files.len(), 6);
+    let url = told["listening"].as_str().unwrap();
+    let body = json!({ "model": "other", "prompt": "Hello", "max_tokens": 5, "temperature": 0 }).to_string();
+    let mut answer = ureq::post(format!("{url}/completions"))
+        .header("authorization", "Bearer a-key-for-these-tests")
+        .header("content-type", "application/json")
+        .send(body)
+        .unwrap();
+    let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    assert_eq!(answer["usage"]["completion_tokens"], 5);
+    let stopped = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    let mut err = String::new();
+    program.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert!(program.wait().unwrap().success(), "{err}");
+    assert_eq!(err, "");
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_by_name() {
+    let house = house();
+    house.write("empty/config.json", b"{}");
+    house.write("short", b"short\n");
+    for (line, code) in [
+        ("engine --model absent", "CS-CLI-003"),
+        ("engine --model empty", "CS-CLI-015"),
+        ("engine --model keys.gguf", "CS-CLI-003"),
+        ("engine --model model --adapter other=absent", "CS-CLI-003"),
+        ("engine --model model --name other --adapter other=other", "CS-ENG-006"),
+        ("engine --model model --listen 0.0.0.0:0", "CS-ENG-001"),
+        ("engine --model model --api-key-file short", "CS-ENG-003"),
+        ("engine --model short", "CS-ENG-004"),
+        ("engine --model model --context 0", "CS-ENG-007"),
+    ] {
+        let run = house.run(line);
+        assert_eq!(run.code, 1, "`{line}`: {}{}", run.out, run.err);
+        assert!(run.err.contains(&format!("refused [{code}]")), "`{line}`: {}", run.err);
+    }
+    assert_eq!(house.run("engine --model model --adapter other").code, 2);
+}
