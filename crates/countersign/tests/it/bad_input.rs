@@ -46,7 +46,7 @@ fn artefacts_that_are_none_are_refused_or_fail() {
         house.write(&format!("{name}/adapter_model.safetensors"), bytes);
         let change = house.examined(&format!("--adapter {name}"));
         let text = house.ok(&format!("show {change}"));
-        assert!(text.contains("scope: fail by erik (process)") && text.contains(code), "{name}: {text}");
+        assert!(text.contains("scope: fail by erik (standard)") && text.contains(code), "{name}: {text}");
         assert!(text.contains("state         examined: fail"), "{name}: {text}");
         assert!(!text.contains(": 0 over 0"), "{name}: {text}");
     }

@@ -74,25 +74,4 @@ fn the_automation_key_approves_the_minimal_tier_under_a_humans_grant() {
     let approvals = &report.changes[0].approvals;
     assert_eq!(approvals.len(), 1);
     assert_eq!(approvals[0].capacity, statement::kind::Capacity::Automation);
-
-    // The grant was good for one change.
-    house.write("newer.json", b"{\"max_tokens\": 310}\n");
-    let second = house.examined("--settings newer.json");
-    let approve = format!("approve {second} --capacity automation --by automation --yes");
-    house.refused(&format!("{approve} --grant {grant}"), "CS-GATE-018");
-    let renewed = give(&house, &format!("{TO_AUTOMATION} --renews {grant}"));
-    house.ok(&format!("{approve} --grant {renewed}"));
-    house.ok(&format!("order {second} --by olga"));
-
-    // What is above its tier it does not approve, under no grant.
-    replaced(&house, &before);
-    let third = house.reviewed("--adapter within");
-    assert_eq!(house.json(&format!("show {third}"))["tier"], "medium");
-    let wide = TO_AUTOMATION.replace("settings", "adapter");
-    let narrow = give(&house, &wide);
-    let wide = give(&house, &wide.replace("--tier minimal", "--tier high"));
-    let approve = format!("approve {third} --capacity automation --by automation --yes");
-    house.refused(&format!("{approve} --grant {narrow}"), "CS-GATE-039");
-    house.refused(&format!("{approve} --grant {wide}"), "CS-GATE-027");
-    house.audited();
 }

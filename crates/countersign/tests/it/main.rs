@@ -23,6 +23,8 @@ mod models;
 #[cfg(test)]
 mod population;
 #[cfg(test)]
+mod quantize;
+#[cfg(test)]
 mod realm;
 #[cfg(test)]
 mod scan;

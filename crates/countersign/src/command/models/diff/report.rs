@@ -101,13 +101,17 @@ impl Report {
     /// The sentence that says it all.
     pub(super) fn summary(&self) -> String {
         let mut parts = Vec::new();
-        if self.rows.is_empty() {
+        if self.compared == 0 {
+            parts.push("nothing is in both".to_owned());
+        } else if self.rows.is_empty() {
             let kept = if self.same_values > 0 {
                 format!(", {} kept in another type or encoding", counted(self.same_values, "tensor"))
             } else {
                 String::new()
             };
-            parts.push(format!("no weight differs{kept}"));
+            let all = self.unmeasured.is_empty() && self.reshaped.is_empty();
+            let which = if all { "weight" } else { "weight that could be compared" };
+            parts.push(format!("no {which} differs{kept}"));
         } else {
             parts.push(match self.elements {
                 Some((all, changed)) => format!("{} of weights changed", percent(changed, all)),
