@@ -81,7 +81,12 @@ pub fn model(seed: u64) -> Result<ModelFiles, ModelError> {
     let mut tensors = Tensors(Vec::new());
     let mut put = |name: String, shape: Vec<usize>, bytes: Vec<u8>| tensors.0.push((name, shape, bytes));
     let norm = || 1.0_f32.to_le_bytes().repeat(HIDDEN);
-    put("model.embed_tokens.weight".into(), vec![VOCABULARY, HIDDEN], mix.values(VOCABULARY * HIDDEN, 0.6));
+    let mut embeddings = mix.values(VOCABULARY * HIDDEN, 0.6);
+    // The last control token ends an answer. Its logit is zero, below that of the likeliest byte: an answer has the
+    // length that was asked for.
+    embeddings.truncate((VOCABULARY - 1) * HIDDEN * size_of::<f32>());
+    embeddings.resize(VOCABULARY * HIDDEN * size_of::<f32>(), 0);
+    put("model.embed_tokens.weight".into(), vec![VOCABULARY, HIDDEN], embeddings);
     for layer in 0..LAYERS {
         for (name, rows, columns) in LINEARS {
             let values = mix.values(rows * columns, 0.5);

@@ -67,7 +67,7 @@ fn artefacts_that_are_none_are_refused_or_fail() {
         "CS-CLI-001",
     );
     house.refused(&format!("examine {change} --by tina"), "CS-FLD-006");
-    house.refused(&format!("examine {change} --by erik --worker /bin/true"), "CS-CLI-004");
+    house.refused(&format!("examine {change} --by erik --worker /bin/true"), "CS-BOX-004");
     house.refused(&format!("examine {change} --by erik --worker nowhere"), "CS-CLI-010");
     assert_eq!(house.audited().changes.len(), 6);
 }

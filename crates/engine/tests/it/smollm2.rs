@@ -32,7 +32,7 @@ fn greedy_answers_are_the_golden_tokens() {
     let mut same = 0;
     let rows = golden.as_array().unwrap();
     for row in rows {
-        let next: Vec<u32> = row["next"]
+        let mut next: Vec<u32> = row["next"]
             .as_array()
             .unwrap()
             .iter()
@@ -47,6 +47,10 @@ fn greedy_answers_are_the_golden_tokens() {
                 }),
             )
             .json();
+        // The token that ends an answer is not part of its text.
+        if next.last().is_some_and(|&token| tokenizer.ends().contains(&token)) {
+            next.pop();
+        }
         let choice = &value["choices"][0];
         assert_eq!(value["usage"]["prompt_tokens"], row["tokens"].as_array().unwrap().len());
         if choice["text"].as_str() == Some(tokenizer.decode(&next).unwrap().as_str()) {
