@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
 use crate::boundary::{Boundaries, Boundary, Held, Level};
 use crate::cgroup::Group;
@@ -146,7 +146,8 @@ impl Run {
         let mark = CString::new(MARK).unwrap_or_default();
         let borrowed: Vec<BorrowedFd<'_>> = placed.iter().map(|descriptor| descriptor.as_fd()).collect();
         let arguments = [program_name.as_c_str(), mark.as_c_str()];
-        let child = raw::start(code.as_fd(), &arguments, &borrowed, namespaces)
+        let this = pidfd_open(getpid(), PidfdFlags::empty()).map_err(failed("pidfd_open"))?;
+        let child = raw::start(this.as_fd(), code.as_fd(), &arguments, &borrowed, namespaces)
             .map_err(|source| SandboxError::Start { step: "clone3", source })?;
         let mut worker = Worker {
             child,

@@ -38,8 +38,10 @@ pub(crate) struct Ended {
 ///
 /// The child waits for one byte from descriptor 0 first, which gives the parent time to write its user map; with
 /// namespaces it then becomes user 0 of its own. All of `placed` must be numbered above `placed.len()`, so that placing
-/// one overwrites none that is still to be placed.
+/// one overwrites none that is still to be placed. `parent` is a handle of this process: a child that finds it ended ends
+/// too, so that none waits at its gate for ever.
 pub(crate) fn start(
+    parent: BorrowedFd<'_>,
     program: BorrowedFd<'_>,
     arguments: &[&CStr],
     placed: &[BorrowedFd<'_>],
@@ -49,7 +51,7 @@ pub(crate) fn start(
     argv.push(std::ptr::null());
     let envp: [*const c_char; 1] = [std::ptr::null()];
     let sources: Vec<RawFd> = placed.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
-    let program = program.as_raw_fd();
+    let (parent, program) = (parent.as_raw_fd(), program.as_raw_fd());
     let mut handle: c_int = -1;
     let flags = namespaces | libc::CLONE_PIDFD;
     let arguments = libc::clone_args {
@@ -70,7 +72,7 @@ pub(crate) fn start(
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>()) };
     if pid == 0 {
         // SAFETY: this is the child, alone in its memory.
-        unsafe { become_worker(program, &argv, &envp, &sources, namespaces != 0) }
+        unsafe { become_worker(parent, program, &argv, &envp, &sources, namespaces != 0) }
     }
     if pid < 0 {
         return Err(io::Error::last_os_error());
@@ -86,6 +88,7 @@ pub(crate) fn start(
 /// # Safety
 /// Must be called in a child that shares no memory with its parent. `argv` and `envp` end with null.
 unsafe fn become_worker(
+    parent: RawFd,
     program: RawFd,
     argv: &[*const c_char],
     envp: &[*const c_char],
@@ -94,6 +97,13 @@ unsafe fn become_worker(
 ) -> ! {
     // SAFETY: each call takes numbers and pointers to memory that is there; a failure ends the child.
     unsafe {
+        // The gate alone would not do: this child, and others that are born at this moment, hold copies of the end
+        // that opens it, so that it does not close when the supervisor dies.
+        die_with_parent();
+        let mut ended = libc::pollfd { fd: parent, events: libc::POLLIN, revents: 0 };
+        if libc::poll(&raw mut ended, 1, 0) != 0 {
+            libc::_exit(126);
+        }
         let mut byte = 0_u8;
         let Some(gate) = sources.first() else { libc::_exit(120) };
         if libc::read(*gate, (&raw mut byte).cast(), 1) != 1 || byte != crate::setup::OPEN {
@@ -107,9 +117,7 @@ unsafe fn become_worker(
             libc::_exit(122);
         }
         // After the change of user, which clears it.
-        if libc::prctl(libc::PR_SET_PDEATHSIG, c_long::from(libc::SIGKILL), 0, 0, 0) != 0 {
-            libc::_exit(123);
-        }
+        die_with_parent();
         for (place, source) in (0..).zip(sources) {
             if libc::dup2(*source, place) != place {
                 libc::_exit(124);
@@ -127,6 +135,19 @@ unsafe fn become_worker(
             libc::AT_EMPTY_PATH,
         );
         libc::_exit(125)
+    }
+}
+
+/// Has the kernel end this process when the thread that started it ends, or ends it now.
+///
+/// # Safety
+/// Must be called in a child before it executes its program.
+unsafe fn die_with_parent() {
+    // SAFETY: numbers only.
+    unsafe {
+        if libc::prctl(libc::PR_SET_PDEATHSIG, c_long::from(libc::SIGKILL), 0, 0, 0) != 0 {
+            libc::_exit(123);
+        }
     }
 }
 
