@@ -35,12 +35,15 @@ fn a_grant_is_renewed_by_name_and_kind() {
     house.audited();
 }
 
-/// The policy officers say that a class without history may be automated: their decision, in the record.
-fn automated(house: &House) {
-    let mut rules = house.json("policy show")["policy"]["rules"].clone();
+/// The policy officers say that a class without history may be automated: their decision, in the record. The rules that
+/// were in force before.
+fn automated(house: &House) -> Value {
+    let before = house.json("policy show")["policy"]["rules"].clone();
+    let mut rules = before.clone();
     rules["impact"]["reliability_floors"] = serde_json::json!([]);
     rules["impact"]["cuts"][0]["from"] = serde_json::json!(4_200);
     replaced(house, &rules);
+    before
 }
 
 fn replaced(house: &House, rules: &Value) {
@@ -51,7 +54,7 @@ fn replaced(house: &House, rules: &Value) {
 #[test]
 fn the_automation_key_approves_the_minimal_tier_under_a_humans_grant() {
     let house = House::staffed();
-    automated(&house);
+    let before = automated(&house);
     let change = house.examined("--settings new.json");
     let shown = house.json(&format!("show {change}"));
     assert_eq!(shown["verdict"]["body"]["score"]["tier"], "minimal", "{shown}");
@@ -71,4 +74,25 @@ fn the_automation_key_approves_the_minimal_tier_under_a_humans_grant() {
     let approvals = &report.changes[0].approvals;
     assert_eq!(approvals.len(), 1);
     assert_eq!(approvals[0].capacity, statement::kind::Capacity::Automation);
+
+    // The grant was good for one change.
+    house.write("newer.json", b"{\"max_tokens\": 310}\n");
+    let second = house.examined("--settings newer.json");
+    let approve = format!("approve {second} --capacity automation --by automation --yes");
+    house.refused(&format!("{approve} --grant {grant}"), "CS-GATE-018");
+    let renewed = give(&house, &format!("{TO_AUTOMATION} --renews {grant}"));
+    house.ok(&format!("{approve} --grant {renewed}"));
+    house.ok(&format!("order {second} --by olga"));
+
+    // What is above its tier it does not approve, under no grant.
+    replaced(&house, &before);
+    let third = house.reviewed("--adapter within");
+    assert_eq!(house.json(&format!("show {third}"))["tier"], "medium");
+    let wide = TO_AUTOMATION.replace("settings", "adapter");
+    let narrow = give(&house, &wide);
+    let wide = give(&house, &wide.replace("--tier minimal", "--tier high"));
+    let approve = format!("approve {third} --capacity automation --by automation --yes");
+    house.refused(&format!("{approve} --grant {narrow}"), "CS-GATE-039");
+    house.refused(&format!("{approve} --grant {wide}"), "CS-GATE-027");
+    house.audited();
 }

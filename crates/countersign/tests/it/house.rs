@@ -182,10 +182,13 @@ impl House {
         change
     }
 
-    /// The grant of the trainer.
+    /// A grant of the trainer, who alone proposes.
     #[track_caller]
     pub(crate) fn grant(&self) -> String {
-        self.json("list")["grants"][0]["grant"].as_str().unwrap().to_owned()
+        let list = self.json("list");
+        let grants = list["grants"].as_array().unwrap();
+        let found = grants.iter().find(|grant| grant["purpose"] == "propose").unwrap();
+        found["grant"].as_str().unwrap().to_owned()
     }
 
     /// Exports and audits; answers the report.
