@@ -8,6 +8,7 @@ pub mod codes;
 pub mod demo;
 pub mod fuzz;
 pub mod generate;
+pub mod golden;
 pub mod models;
 pub mod process;
 pub mod purity;

@@ -1,4 +1,4 @@
-//! The project's chores: test, demo, bench, sim, fuzz, gen.
+//! The project's chores: test, demo, bench, sim, fuzz, gen, golden.
 
 use std::process::ExitCode;
 
@@ -50,6 +50,8 @@ enum Chore {
     },
     /// Make the documents that are made from the sources.
     Gen,
+    /// Ask peers in Python again for the answers that tests compare with.
+    Golden,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +73,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Sim(seeds) => xtask::sim::run(seeds)?,
         Chore::Fuzz { target, seconds } => xtask::fuzz::fuzz(target.as_deref(), seconds)?,
         Chore::Gen => xtask::generate::generate()?,
+        Chore::Golden => xtask::golden::golden()?,
     }
     Ok(ExitCode::SUCCESS)
 }
