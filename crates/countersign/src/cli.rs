@@ -2,6 +2,7 @@
 
 mod change;
 mod models;
+mod range;
 mod realm;
 mod record;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::range::{RangeCommand, RangeGenerateArgs, RangeStage};
 pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
@@ -157,6 +159,9 @@ pub(crate) enum Command {
         after_help = "Example: countersign engine --model SmolLM2-135M-Instruct.Q4_1.gguf --name smollm2"
     )]
     Engine(EngineArgs),
+    /// Make attacked and benign changes to small models, to measure examiners by.
+    #[command(subcommand)]
+    Range(RangeCommand),
     /// See the whole way of a change, and what is refused, in a realm made for it.
     #[command(after_help = "Example: countersign demo --keep ./demo-realm")]
     Demo(DemoArgs),

@@ -6,6 +6,7 @@ mod doctor;
 mod export;
 mod log;
 mod models;
+mod range;
 mod realm;
 mod record;
 
@@ -98,6 +99,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Engine(args) => models::engine(&setting, &args),
         Command::Sign(args) => models::sign(&setting, &args),
         Command::Verify(args) => models::verify(&setting, &args),
+        Command::Range(command) => range::run(&setting, &command),
         Command::Init(args) => realm::init(&setting, &args),
         Command::Key(command) => realm::key(&setting, command),
         Command::Slot(command) => realm::slot(&setting, command),

@@ -36,6 +36,7 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-VLT", "vault", "The artefact store"),
     Family::new("CS-SGN", "signer", "Keys and signing"),
     Family::new("CS-SCN", "scan", "Scans that cannot be asked for"),
+    Family::new("CS-RNG", "range", "The red-team range"),
     Family::new("CS-CLI", "countersign", "The command line"),
     Family::new("CS-ACL", "countersign-audit", "The auditor's command line"),
     Family::new("CS-WRK", "countersign-worker", "Files that the worker cannot measure")

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::bench::Subject;
+use xtask::generate::Product;
 use xtask::sim::Seeds;
 use xtask::test::{Extent, Verdict};
 
@@ -48,8 +49,12 @@ enum Chore {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Make the documents that are made from the sources.
-    Gen,
+    /// Make what is made from the sources: the documents, or our own small model.
+    Gen {
+        /// What is made.
+        #[arg(value_enum, default_value_t = Product::Documents)]
+        product: Product,
+    },
     /// Ask peers in Python again for the answers that tests compare with.
     Golden,
 }
@@ -72,7 +77,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Bench { subject } => xtask::bench::run(subject)?,
         Chore::Sim(seeds) => xtask::sim::run(seeds)?,
         Chore::Fuzz { target, seconds } => xtask::fuzz::fuzz(target.as_deref(), seconds)?,
-        Chore::Gen => xtask::generate::generate()?,
+        Chore::Gen { product } => xtask::generate::generate(product)?,
         Chore::Golden => xtask::golden::golden()?,
     }
     Ok(ExitCode::SUCCESS)

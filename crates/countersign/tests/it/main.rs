@@ -25,6 +25,8 @@ mod population;
 #[cfg(test)]
 mod quantize;
 #[cfg(test)]
+mod range;
+#[cfg(test)]
 mod realm;
 #[cfg(test)]
 mod scan;
