@@ -4,6 +4,7 @@
 //! Each target is a plain function over bytes. `fuzz_targets/` hands them to libFuzzer, `tests/corpus.rs` replays
 //! the committed corpus through them on every test run.
 
+mod bundles;
 mod containers;
 mod log;
 mod models;
@@ -18,6 +19,7 @@ type Target = fn(&[u8]);
 
 const TARGETS: &[(&str, Target)] = &[
     ("adapter", models::adapter),
+    ("bundle", bundles::bundle),
     ("chat_template", containers::chat_template),
     ("checkpoint", log::checkpoint),
     ("entry_bundle", log::entry_bundle),

@@ -59,6 +59,15 @@ pub(crate) enum SchemaMatch {
 
 /// Checks a whole export. What is refused has an error with a code; what an auditor should know stands in the report.
 pub fn audit(file: &[u8], expectations: &Expectations) -> Result<Report, AuditError> {
+    let (record, _) = record(file, expectations)?;
+    Ok(Report::of(&record))
+}
+
+/// The record of an export, checked whole, and the tree of its leaves.
+pub(crate) fn record<'a>(
+    file: &'a [u8],
+    expectations: &'a Expectations,
+) -> Result<(Record<'a>, Nodes), AuditError> {
     let export = Export::parse(file)?;
     let head = heads::read(&export, Section::Checkpoint)?;
     let (parsed, nodes) = leaves(&export, head.claims().size(), expectations.threads)?;
@@ -88,7 +97,7 @@ pub fn audit(file: &[u8], expectations: &Expectations) -> Result<Report, AuditEr
         leaves,
         heads,
     };
-    Ok(Report::of(&record))
+    Ok((record, nodes))
 }
 
 /// Every leaf parsed, each with the hash that the export lists for it; and the tree of those hashes.

@@ -10,6 +10,7 @@
 //! What this crate does not do: read files, or believe a date.
 
 mod check;
+mod context;
 mod error;
 pub mod export;
 #[cfg(any(test, feature = "fixture"))]
@@ -18,6 +19,7 @@ mod parallel;
 pub mod report;
 
 pub use check::{Expectations, audit};
+pub use context::{Context, context};
 pub use error::AuditError;
 pub use export::{Export, Section, Writer};
 pub use report::Report;

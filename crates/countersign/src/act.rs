@@ -15,13 +15,13 @@ use statement::{Body, KeyId, StatementId, Tracking};
 
 pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
 pub(crate) use destroy::{hold, purge};
-pub(crate) use examine::{ReviewRequest, decide, examine, review as sign_review};
+pub(crate) use examine::{ReviewRequest, decide, examine, review as sign_review, scope_finding};
 pub(crate) use init::{Founding, found};
 pub(crate) use order::{admit, order, retire, rollback};
-pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, propose};
+pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, base_component, propose};
 pub(crate) use realm_acts::{
-    Enrolment, GrantRequest, SlotRequest, define_slot, enrol, freeze, grant, replace_policy, revoke_key,
-    set_level,
+    EnrolledKey, Enrolment, GrantRequest, SlotRequest, define_slot, enrol, freeze, grant, replace_policy,
+    revoke_key, set_level,
 };
 
 use crate::failure::{Done, Failure};

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bundle;
 mod change;
 mod models;
 mod range;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::bundle::{BundleCommand, BundleOutArgs, StationArgs};
 pub(crate) use self::range::{RangeCommand, RangeGenerateArgs, RangeStage};
 pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
@@ -24,6 +26,7 @@ pub(crate) use models::{
 pub(crate) use realm::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
 pub(crate) use record::{DemoArgs, ExportArgs, HoldArgs, LogCommand, LogWitnessCommand, PurgeArgs, ShowArgs};
 
+use crate::serve::{ServeArgs, SubmitArgs};
 use crate::witness::WitnessArgs;
 
 /// Change control for models that change themselves. Nothing a model changes about itself takes effect until it is
@@ -139,6 +142,17 @@ pub(crate) enum Command {
     /// Write everything an outsider needs to check the record into one file.
     #[command(after_help = "Example: countersign export --out record.countersign")]
     Export(ExportArgs),
+    /// Run a part of the realm as a process of its own: intake, examiner, authority; or all of them as one.
+    #[command(after_help = "Example: countersign serve all --listen ./countersign.sock --examine-by erik")]
+    Serve(ServeArgs),
+    /// Bring signed statements and contents to a process that serves.
+    #[command(
+        after_help = "Example: countersign submit proposal.bundle --socket ./intake.sock --receiver-key 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+    )]
+    Submit(SubmitArgs),
+    /// Examine on a machine without a network: a change crosses on a medium as one signed file, findings come back so.
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Scan model files: pickles, templates, configurations, adapters, hidden payloads. Needs no realm.
     #[command(after_help = "Example: countersign scan ./model --sarif findings.sarif --fail-on warning")]
     Scan(ScanArgs),

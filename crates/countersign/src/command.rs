@@ -1,6 +1,7 @@
 //! Carries out the command line: reads arguments, acts, prints.
 
-mod change;
+pub(crate) mod bundle;
+pub(crate) mod change;
 mod demo;
 mod doctor;
 mod export;
@@ -124,6 +125,9 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Witness(args) => crate::witness::run(&args),
         Command::Hold(args) => record::hold(&setting, &args),
         Command::Purge(args) => record::purge(&setting, &args),
+        Command::Bundle(command) => bundle::run(&setting, command),
+        Command::Serve(args) => crate::serve::run(&setting, &args),
+        Command::Submit(args) => crate::serve::submit(&setting, &args),
         Command::Export(args) => export::run(&setting, &args),
         Command::Demo(args) => demo::run(&setting, &args),
     };

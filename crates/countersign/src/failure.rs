@@ -132,6 +132,7 @@ from_coded!(
     policy::PolicyError,
     merkle::MerkleError,
     audit::AuditError,
+    bundle::BundleError,
     dossier::Stop,
     scan::Error,
     seal::Error,

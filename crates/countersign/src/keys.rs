@@ -113,7 +113,7 @@ impl Keys {
         }
         let first = Zeroizing::new(ask(&format!("New passphrase for key `{name}`: "))?);
         let second = Zeroizing::new(ask("Once more: ")?);
-        if first == second {
+        if secret::equal(first.as_bytes(), second.as_bytes()) {
             Ok(Passphrase::new(first.as_str().to_owned()))
         } else {
             Err(Failure::new(

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::failure::{Done, Failure};
 use crate::home::{Home, Settings, read_bounded};
 use crate::keys::{Keys, id};
+use crate::shelf::Shelf;
 use crate::witness::Unwitnessed;
 
 /// The key that stamps the log.
@@ -266,6 +267,20 @@ impl Realm {
     }
 }
 
+impl Shelf for Realm {
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn vault(&self) -> &BlockingVault {
+        &self.vault
+    }
+
+    fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+}
+
 fn disk(path: &Path) -> Done<Disk> {
     Disk::open(path).map_err(|error| Failure::file(path, &error))
 }
@@ -291,14 +306,14 @@ fn admit(content: &[u8]) -> Result<(), AdmissionRefusal> {
     parse().map_err(|error| AdmissionRefusal { code: error.code().to_owned(), reason: error.to_string() })
 }
 
-fn open_vault(home: &Home) -> Done<BlockingVault> {
+pub(crate) fn open_vault(home: &Home) -> Done<BlockingVault> {
     let ring = FileKeyRing::open(home.vault_keys(), read_master_key(home)?)?;
     let options = Options { protection: Protection::Encrypted, quota: Quota::Unlimited };
     Ok(BlockingVault::new(Vault::on_disk(&home.vault(), Arc::new(ring), options)?)?)
 }
 
 /// Makes the key under which the tenants' keys are sealed: a file of this machine, readable by its owner alone.
-fn write_master_key(home: &Home) -> Done {
+pub(crate) fn write_master_key(home: &Home) -> Done {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut bytes = Zeroizing::new([0; 32]);

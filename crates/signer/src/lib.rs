@@ -9,6 +9,7 @@
 //! (the trust root and the dossier do). It keeps secrets in memory that is wiped when dropped; it does not lock
 //! pages against swapping or forbid core dumps, which is for the machine's owner to set.
 
+mod bundle;
 mod error;
 mod file_key;
 mod key_file;
@@ -20,6 +21,7 @@ mod review;
 mod secret;
 mod signer;
 
+pub use self::bundle::sign_bundle;
 pub use error::{DeviceFailure, SignerError};
 pub use file_key::FileKey;
 pub use key_file::{KEY_FILE_BYTES_MAX, KEY_FILE_FORMAT, KeyFile, Protection, Stretching};

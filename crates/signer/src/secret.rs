@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use statement::{Bytes, PublicKey, Scheme};
 use zeroize::Zeroizing;
@@ -11,8 +9,8 @@ use zeroize::Zeroizing;
 use crate::error::SignerError;
 
 /// How many characters the base64 of a seed has.
-pub(crate) const SEED_BASE64: usize = 44;
-const SEED_BYTES: usize = 32;
+pub(crate) const SEED_BASE64: usize = ::secret::KEY_BASE64;
+const SEED_BYTES: usize = ::secret::KEY_BYTES;
 
 /// The schemes a file key may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,22 +56,13 @@ impl Seed {
 
     /// A seed from its base64, through memory that is wiped.
     pub(crate) fn from_base64(text: &[u8]) -> Option<Self> {
-        // The decoder wants room for whole groups of three.
-        let mut decoded = Zeroizing::new([0; SEED_BYTES + 1]);
-        let length = STANDARD.decode_slice(text, decoded.as_mut_slice()).ok()?;
-        let bytes = decoded.get(..length).filter(|bytes| bytes.len() == SEED_BYTES)?;
-        let mut seed = Self::zero();
-        seed.as_mut().copy_from_slice(bytes);
-        Some(seed)
+        let (bytes, is_one) = ::secret::from_base64(text.try_into().ok()?);
+        is_one.then_some(Self(bytes))
     }
 
     /// The base64, in memory that is wiped.
     pub(crate) fn to_base64(&self) -> Zeroizing<[u8; SEED_BASE64]> {
-        let mut text = Zeroizing::new([b'='; SEED_BASE64]);
-        // 32 bytes are exactly 44 characters, so the encoder has room.
-        let written = STANDARD.encode_slice(self.as_bytes(), text.as_mut_slice());
-        debug_assert_eq!(written, Ok(SEED_BASE64));
-        text
+        ::secret::to_base64(self.as_bytes())
     }
 }
 

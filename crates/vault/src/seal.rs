@@ -6,7 +6,6 @@
 //! the derived key, and the commitment refuses a wrong key or context before anything is decrypted.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::secret::{KEY_LEN, expand_into, random};
@@ -68,7 +67,7 @@ impl Chunks {
     pub(crate) fn resume(key: &[u8; KEY_LEN], context: &[u8], header: &Header) -> Result<Self, SealError> {
         let (salt, committed) = header.split_first_chunk::<SALT>().ok_or(SealError::Length)?;
         let (chunks, commitment) = Self::derive(key, salt, context)?;
-        if bool::from(commitment.ct_eq(committed)) { Ok(chunks) } else { Err(SealError::Commitment) }
+        if secret::equal(&commitment, committed) { Ok(chunks) } else { Err(SealError::Commitment) }
     }
 
     fn derive(

@@ -3,6 +3,7 @@
 //! Figures are medians of several runs, each of which is short. A peer that cannot be had is listed as not measured.
 
 mod audit;
+mod constant_time;
 mod log;
 mod machine;
 mod postgres;
@@ -40,6 +41,8 @@ pub enum Subject {
     Sandbox,
     /// Scanning model files, beside `picklescan`, `modelscan`, `modelaudit` and `adaptersentry`.
     Scan,
+    /// Whether timing tells secrets apart.
+    ConstantTime,
     /// Quantising, beside ggml's C.
     Quantize,
     /// All of them.
@@ -56,7 +59,7 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 9] = [
+    let parts: [(Subject, &str, Measure); 10] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
@@ -65,6 +68,7 @@ pub fn run(subject: Subject) -> Result<()> {
         (Subject::Sandbox, "escapes", sandbox::escapes),
         (Subject::Scan, "scan-found", scan::found),
         (Subject::Scan, "scan", scan::measure),
+        (Subject::ConstantTime, "constant-time", constant_time::measure),
         (Subject::Quantize, "quantize", quantize::measure),
     ];
     for (part, section, measure) in parts {

@@ -12,6 +12,7 @@ use super::propose::{base_component, rebuild_artefact};
 use crate::busy::while_busy;
 use crate::failure::{Done, Failure};
 use crate::realm::{AUTOMATION_KEY, Realm};
+use crate::shelf::Shelf;
 use crate::text::word;
 use crate::worker::{Answer, Measuring, Worker, not_enforced};
 
@@ -25,8 +26,8 @@ pub(crate) fn examine(realm: &mut Realm, worker: &Worker, change: &ChangeId, by:
     realm.say(&key, Tracking::Change(change.clone()), finding)
 }
 
-fn scope_finding(realm: &Realm, worker: &Worker, change: &ChangeId) -> Done<Finding> {
-    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+pub(crate) fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &ChangeId) -> Done<Finding> {
+    let dossier = shelf.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let proposal = &dossier.proposal.body;
     let subject = match proposal.modification {
         ModificationKind::Adapter => "adapter",
@@ -40,13 +41,13 @@ fn scope_finding(realm: &Realm, worker: &Worker, change: &ChangeId) -> Done<Find
     let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
     let artefact = proposal.artefacts.first().ok_or_else(|| Failure::missing("artefact", change))?;
     let candidate = folder.path().join("candidate");
-    let files = rebuild_artefact(realm, &artefact.digest, &candidate)?;
+    let files = rebuild_artefact(shelf, &artefact.digest, &candidate)?;
     let scope = folder.path().join("scope.json");
-    rebuild_artefact(realm, &proposal.scope, &scope)?;
+    rebuild_artefact(shelf, &proposal.scope, &scope)?;
     let base = folder.path().join("base");
-    let base_digest = match base_component(realm, dossier) {
+    let base_digest = match base_component(shelf, dossier) {
         // Weights may be held elsewhere, or be no file that can be measured; then relative limits stay undecided.
-        Some(digest) if rebuild_artefact(realm, &digest, &base).is_ok() && base.is_file() => {
+        Some(digest) if rebuild_artefact(shelf, &digest, &base).is_ok() && base.is_file() => {
             is_measurable(&base, subject).then_some(digest)
         }
         _ => None,

@@ -14,6 +14,7 @@ use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::keys::id;
 use crate::realm::Realm;
+use crate::shelf::{self, Shelf};
 
 /// The largest prompt or file of settings: what the worker reads.
 const TEXT_BYTES_MAX: usize = 4 << 20;
@@ -180,19 +181,19 @@ fn place(components: &mut Vec<Component>, source: &ArtefactSource, digest: Diges
 }
 
 /// Writes the content of a digest, a file or a folder, to `path`, verified on the way.
-pub(crate) fn rebuild_artefact(realm: &Realm, digest: &Digest, path: &Path) -> Done<BTreeSet<Digest>> {
-    let vault = realm.vault.vault();
-    if let Ok(manifest) = realm.vault.block_on(vault.manifest(&realm.tenant, digest)) {
-        realm.vault.block_on(vault.restore_directory(&realm.tenant, digest, path))?;
+pub(crate) fn rebuild_artefact(shelf: &impl Shelf, digest: &Digest, path: &Path) -> Done<BTreeSet<Digest>> {
+    let (vault, tenant) = (shelf.vault().vault(), shelf.tenant());
+    if let Ok(manifest) = shelf.vault().block_on(vault.manifest(tenant, digest)) {
+        shelf.vault().block_on(vault.restore_directory(tenant, digest, path))?;
         return Ok(manifest.entries().iter().map(|entry| entry.digest).collect());
     }
-    let bytes = realm.vault.read(&realm.tenant, digest, 12 << 30)?;
-    std::fs::write(path, &bytes).map_err(|error| Failure::file(path, &error))?;
+    let mut file = std::fs::File::create(path).map_err(|error| Failure::file(path, &error))?;
+    shelf::copy(shelf, digest, &mut file, path)?;
     Ok(BTreeSet::from([*digest]))
 }
 
 /// The component that the change takes the place of or is applied to, for the examiner.
-pub(crate) fn base_component(realm: &Realm, dossier: &Dossier) -> Option<Digest> {
+pub(crate) fn base_component(shelf: &impl Shelf, dossier: &Dossier) -> Option<Digest> {
     let proposal = &dossier.proposal.body;
     let role = match proposal.modification {
         ModificationKind::Adapter | ModificationKind::Weights => ComponentRole::Weights,
@@ -200,7 +201,7 @@ pub(crate) fn base_component(realm: &Realm, dossier: &Dossier) -> Option<Digest>
         ModificationKind::Settings => ComponentRole::Sampling,
         _ => return None,
     };
-    let base = realm.ledger().world().state(&proposal.base_state)?;
+    let base = shelf.ledger().world().state(&proposal.base_state)?;
     let of_role = base.body.manifest.components.iter().filter(|component| component.role == role);
     // What the artefact replaces has its name; an adapter applies to the weights, where those are one component.
     let replaces =

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use statement::kind::{
-    CapabilityLevel, Capacity, Component, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant,
-    GrantPurpose, Level, Manifest, ModificationKind, Policy, Revocation, RevocationTarget, Role, ServedState,
-    Slot, Tier,
+    Assurance, CapabilityLevel, Capacity, Component, DirectoryEntry, Freeze, FreezeAction, FreezeTarget,
+    Grant, GrantPurpose, Level, Manifest, ModificationKind, Policy, Revocation, RevocationTarget, Role,
+    ServedState, Slot, Tier,
 };
-use statement::{Digest, KeyId, Name, PersonId, SlotId, StateId, StatementId, Tracking};
+use statement::{Digest, KeyId, Name, PersonId, PublicKey, SlotId, StateId, StatementId, Tracking};
 
 use super::{DAY_MS, propose::store, say_together};
 use crate::failure::{Done, Failure};
@@ -16,7 +16,7 @@ use crate::realm::Realm;
 
 /// Who gets which roles.
 pub(crate) struct Enrolment {
-    pub(crate) key: String,
+    pub(crate) key: EnrolledKey,
     pub(crate) person: PersonId,
     pub(crate) roles: BTreeSet<Role>,
     pub(crate) capacities: BTreeSet<Capacity>,
@@ -25,9 +25,21 @@ pub(crate) struct Enrolment {
     pub(crate) by: Vec<String>,
 }
 
+/// Which key is enrolled.
+pub(crate) enum EnrolledKey {
+    /// A key of this machine, by name.
+    Here(String),
+    /// A key of another machine.
+    Elsewhere(PublicKey),
+}
+
 /// Binds a key to a person and roles.
 pub(crate) fn enrol(realm: &mut Realm, request: Enrolment) -> Done<StatementId> {
-    let (key, assurance) = realm.keys.public(&request.key)?;
+    let (key, assurance) = match request.key {
+        EnrolledKey::Here(name) => realm.keys.public(&name)?,
+        // Nobody here can tell how it is kept.
+        EnrolledKey::Elsewhere(public) => (public, Assurance::Unsealed),
+    };
     let entry = DirectoryEntry {
         assurance,
         capacities: request.capacities,

@@ -74,6 +74,9 @@ pub(crate) enum KeyCommand {
 pub(crate) struct EnrolArgs {
     /// The key's name on this machine.
     pub(crate) name: String,
+    /// The public half of a key of another machine: what `countersign --json key show NAME` prints there.
+    #[arg(long)]
+    pub(crate) public: Option<PathBuf>,
     /// The person's pseudonym.
     #[arg(long)]
     pub(crate) person: String,

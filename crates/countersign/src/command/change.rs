@@ -17,6 +17,7 @@ use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::realm::Realm;
 use crate::show;
+use crate::station::Station;
 use crate::text::{date, print};
 use crate::worker::Worker;
 
@@ -60,6 +61,9 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
 /// `countersign examine`.
 pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     let worker = Worker::find(setting.worker.as_deref())?;
+    if Station::is_in(&setting.home) {
+        return super::bundle::examine(setting, &worker, args);
+    }
     let (change, decision) = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();
         act::examine(realm, &worker, &change, &args.by)?;
@@ -100,7 +104,7 @@ pub(super) fn decide(setting: &Setting, args: &ChangeArg) -> Done {
 }
 
 /// Records a verdict as soon as the findings allow one; while something is missing, says what.
-fn conclude(realm: &mut Realm, change: &ChangeId) -> Done<Decision> {
+pub(crate) fn conclude(realm: &mut Realm, change: &ChangeId) -> Done<Decision> {
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let now_ms = realm.now_ms().max(realm.ledger().world().stamp_ms());
     let decision = realm
@@ -111,7 +115,7 @@ fn conclude(realm: &mut Realm, change: &ChangeId) -> Done<Decision> {
     }
 }
 
-fn report(setting: &Setting, change: &ChangeId, decision: &Decision) {
+pub(super) fn report(setting: &Setting, change: &ChangeId, decision: &Decision) {
     let reasons: Vec<_> = decision
         .reasons
         .iter()

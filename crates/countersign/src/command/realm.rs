@@ -1,15 +1,15 @@
 //! Commands on the realm.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use signer::{Signer as _, public_pem};
 use statement::kind::{Assurance, FreezeAction, FreezeTarget};
-use statement::{Name, SlotId};
+use statement::{Name, PublicKey, SlotId};
 
 use super::{Output, Setting};
-use crate::act::{self, word, words};
+use crate::act::{self, EnrolledKey, word, words};
 use crate::cli::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
@@ -82,7 +82,10 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
         }
         KeyCommand::Enrol(args) => {
             let request = act::Enrolment {
-                key: args.name.clone(),
+                key: match &args.public {
+                    None => EnrolledKey::Here(args.name.clone()),
+                    Some(path) => EnrolledKey::Elsewhere(public_half(path)?),
+                },
                 person: args.person.parse()?,
                 roles: words("role", &args.roles)?,
                 capacities: words("capacity", &args.capacities)?,
@@ -104,6 +107,18 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
             Ok(())
         }
     }
+}
+
+/// The public half of a key, as `countersign --json key show` prints it.
+fn public_half(path: &Path) -> Done<PublicKey> {
+    let bytes = read_bounded(path, 16 << 10)?;
+    let not_a = |why: String| Failure::not_a("public half of a key", path, why);
+    let mut card: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&bytes).map_err(|error| not_a(error.to_string()))?;
+    let public = card.remove("public").unwrap_or_default();
+    let public: PublicKey = serde_json::from_value(public).map_err(|error| not_a(error.to_string()))?;
+    public.check().map_err(|error| not_a(error.to_string()))?;
+    Ok(public)
 }
 
 /// `countersign slot`.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bundle;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod engine;
@@ -30,5 +32,7 @@ mod range;
 mod realm;
 #[cfg(test)]
 mod scan;
+#[cfg(test)]
+mod serve;
 #[cfg(test)]
 mod way;

@@ -2,7 +2,6 @@
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroizing;
 
 use super::Kdf;
@@ -54,7 +53,7 @@ impl Stretched {
 
     /// Whether this is the passphrase the file was sealed with, in constant time.
     pub(super) fn verify(&self, check: &[u8; 32]) -> Result<(), SignerError> {
-        verify_slices_are_equal(self.check.as_slice(), check).map_err(|_| SignerError::WrongPassphrase)
+        if ::secret::equal(self.check.as_slice(), check) { Ok(()) } else { Err(SignerError::WrongPassphrase) }
     }
 
     /// Seals a seed with the head of its file. The nonce is random, and the key is used once: its salt is new.

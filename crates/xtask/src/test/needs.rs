@@ -25,6 +25,8 @@ const PYTHON_PEERS: &[&str] = &[
     "pyOpenSSL==26.4.0",
     "numpy==2.4.6",
     "openai==3.54.0",
+    "kubernetes-validate==1.37.0",
+    "PyYAML==6.0.3",
 ];
 
 /// A need that Debian packages meet.
@@ -41,6 +43,7 @@ const NEEDS: &[Need] = &[
         packages: &["python3", "python3-venv"],
         met: || succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])),
     },
+    Need { name: "valgrind", packages: &["valgrind"], met: || is_there("valgrind") },
     Need {
         name: "go-sumdb",
         packages: &["golang-go", "golang-golang-x-mod-dev"],

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod snippets;

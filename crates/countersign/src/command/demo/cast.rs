@@ -57,7 +57,7 @@ pub(super) fn enrol_all(realm: &mut Realm) -> Done {
         act::enrol(
             realm,
             act::Enrolment {
-                key: name.to_owned(),
+                key: act::EnrolledKey::Here(name.to_owned()),
                 person: name.parse()?,
                 roles,
                 capacities: capacities.iter().copied().collect(),

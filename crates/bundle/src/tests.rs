@@ -1,0 +1,5 @@
+mod findings;
+mod form;
+mod request;
+mod scene;
+mod submission;

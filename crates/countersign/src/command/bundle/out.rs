@@ -1,0 +1,243 @@
+//! Writing bundles: piece by piece from the vault to the medium, each piece verified before it is written.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use bundle::{About, Direction, Head, Header, Section, SectionKind, SignedHeader};
+use serde_json::json;
+use signer::FileKey;
+use statement::{Bytes, ChangeId, Digest, KeyId};
+
+use super::{expiry, sign};
+use crate::act;
+use crate::busy::while_busy;
+use crate::cli::BundleOutArgs;
+use crate::command::{Setting, export};
+use crate::failure::{Done, Failure};
+use crate::keys::id;
+use crate::realm::Realm;
+use crate::shelf::{self, Shelf};
+use crate::station::Station;
+
+/// Where a section's bytes come from.
+enum Source {
+    /// They are here.
+    Memory(Vec<u8>),
+    /// A file that this process has made and holds open.
+    File(File),
+    /// A content of the vault.
+    Vault,
+}
+
+/// The sections of a bundle, in their order.
+#[derive(Default)]
+struct Parts(BTreeMap<(SectionKind, Digest), (u64, Source)>);
+
+impl Parts {
+    fn add(&mut self, kind: SectionKind, bytes: Vec<u8>) {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.0.insert((kind, Digest::of(&bytes)), (length, Source::Memory(bytes)));
+    }
+
+    fn add_content(&mut self, shelf: &impl Shelf, digest: &Digest) -> Done {
+        let length = shelf::length(shelf, digest)?;
+        self.0.insert((SectionKind::Content, *digest), (length, Source::Vault));
+        Ok(())
+    }
+
+    fn list(&self) -> Vec<Section> {
+        let section = |((kind, sha256), (bytes, _)): (&(SectionKind, Digest), &(u64, Source))| Section {
+            bytes: *bytes,
+            kind: *kind,
+            sha256: *sha256,
+        };
+        self.0.iter().map(section).collect()
+    }
+
+    /// Writes the bundle whole or not at all.
+    fn write(self, shelf: &impl Shelf, signed: &SignedHeader, path: &Path) -> Done<u64> {
+        let failed = |error: std::io::Error| Failure::file(path, &error);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let opening = signed.opening();
+        file.write_all(&opening).map_err(failed)?;
+        let mut bytes = u64::try_from(opening.len()).unwrap_or(u64::MAX);
+        for ((_, digest), (length, source)) in self.0 {
+            match source {
+                Source::Memory(content) => file.write_all(&content).map_err(failed)?,
+                Source::File(mut from) => {
+                    std::io::copy(&mut from, &mut file).map_err(failed)?;
+                }
+                Source::Vault => {
+                    shelf::copy(shelf, &digest, &mut file, path)?;
+                }
+            }
+            bytes = bytes.saturating_add(length);
+        }
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        Ok(bytes)
+    }
+}
+
+/// `countersign bundle out` at the realm: a change, its artefacts and the record it stands in.
+pub(super) fn request(setting: &Setting, args: &BundleOutArgs) -> Done {
+    let realm = setting.open()?;
+    let to = args.to.as_deref().ok_or_else(|| Failure::usage("give --to: the key of the station"))?;
+    let to = act::key_id(&realm, to)?;
+    let key = realm.keys.open(&args.by)?;
+    let change = realm.dossier(&args.change)?.change.clone();
+    let (signed, bytes) = while_busy("writing the bundle", || {
+        write_request(&realm, &key, &change, (to, args.days), &args.out)
+    })?;
+    told(setting, args, &signed, bytes, "countersign bundle in FILE, at the station");
+    Ok(())
+}
+
+/// Writes a request about a change to whom, for how many days.
+pub(crate) fn write_request(
+    realm: &Realm,
+    key: &FileKey,
+    change: &ChangeId,
+    (to, days): (KeyId, u64),
+    path: &Path,
+) -> Done<(SignedHeader, u64)> {
+    let (ledger, now_ms) = (realm.ledger(), realm.now_ms());
+    if !bundle::may_send(ledger, &id(key), now_ms) {
+        return Err(bundle::BundleError::SenderRole { key: id(key) }.into());
+    }
+    if !bundle::may_examine(ledger, &to, now_ms) {
+        return Err(bundle::BundleError::NoExaminer { key: to }.into());
+    }
+    let dossier = ledger.dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let about = About { change: change.clone(), proposal: dossier.proposal.id };
+    let mut parts = Parts::default();
+    for digest in bundle::needed(dossier) {
+        parts.add_content(realm, &digest)?;
+        for file in shelf::files(realm, &digest) {
+            parts.add_content(realm, &file)?;
+        }
+    }
+    // What the change replaces or is applied to; where it is held elsewhere, the examiner says so.
+    if let Some(base) = act::base_component(realm, dossier)
+        && shelf::length(realm, &base).is_ok()
+    {
+        parts.add_content(realm, &base)?;
+    }
+    let head = add_record(realm, &mut parts)?;
+    let header = Header {
+        about,
+        answers: None,
+        created_ms: now_ms,
+        direction: Direction::Request,
+        expires_ms: expiry(now_ms, days),
+        from: id(key),
+        head: Some(head),
+        nonce: Bytes::new(Vec::new()),
+        realm: realm.settings.realm.clone(),
+        refused: None,
+        root: realm.settings.root,
+        sections: parts.list(),
+        to,
+    };
+    let signed = sign(key, header)?;
+    let bytes = parts.write(realm, &signed, path)?;
+    Ok((signed, bytes))
+}
+
+/// The realm's export as a section; answers the head that it ends at.
+fn add_record(realm: &Realm, parts: &mut Parts) -> Done<Head> {
+    let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
+    let path = folder.path().join("record");
+    let (size, bytes) = export::write(realm, &path, None)?;
+    let failed = |error: std::io::Error| Failure::file(&path, &error);
+    let (digest, _) = vault::hash_file(&path)?;
+    let root = Digest::from_bytes(*realm.log().root(size)?.as_bytes());
+    let file = File::open(&path).map_err(failed)?;
+    parts.0.insert((SectionKind::Record, digest), (bytes, Source::File(file)));
+    Ok(Head { root, size })
+}
+
+/// `countersign bundle out` at a station: what was found about the change, for who asked.
+pub(super) fn findings(setting: &Setting, args: &BundleOutArgs) -> Done {
+    let station = Station::open(&setting.home, setting.passphrase.clone())?;
+    if args.to.is_some() {
+        return Err(Failure::usage("findings go to who asked; --to is for a change to examine"));
+    }
+    let request = station.request(&args.change)?;
+    let (signed, bytes) = write_findings(&station, &request, args.days, &args.out)?;
+    told(setting, args, &signed, bytes, "countersign bundle in FILE, at the realm");
+    Ok(())
+}
+
+/// Writes what was found about the change of a request.
+pub(crate) fn write_findings(
+    station: &Station,
+    request: &SignedHeader,
+    days: u64,
+    path: &Path,
+) -> Done<(SignedHeader, u64)> {
+    let asked = request.header();
+    let mut parts = Parts::default();
+    parts.add(SectionKind::Request, request.as_bytes().to_vec());
+    let mut count = 0_u32;
+    for envelope in station.findings()? {
+        let Some(finding) = finding_about(&envelope, &asked.about)? else { continue };
+        for digest in &finding.attachments {
+            parts.add_content(station, digest)?;
+        }
+        parts.add(SectionKind::Finding, envelope.to_bytes()?);
+        count += 1;
+    }
+    if count == 0 {
+        let hint = "examine it first: `countersign examine CHANGE --by KEY`";
+        let message = format!("nothing was found out about `{}` yet", asked.about.change);
+        return Err(Failure::new("CS-CLI-024", message, hint));
+    }
+    let key = station.keys.open(&station.setup.key_name)?;
+    let now_ms = station.now_ms();
+    let header = Header {
+        about: asked.about.clone(),
+        answers: Some(*request.id()),
+        created_ms: now_ms,
+        direction: Direction::Findings,
+        expires_ms: expiry(now_ms, days),
+        from: id(&key),
+        head: None,
+        nonce: Bytes::new(Vec::new()),
+        realm: station.setup.realm.clone(),
+        refused: None,
+        root: station.setup.root,
+        sections: parts.list(),
+        to: asked.from,
+    };
+    let signed = sign(&key, header)?;
+    let bytes = parts.write(station, &signed, path)?;
+    Ok((signed, bytes))
+}
+
+/// The finding, where it is one about this proposal.
+fn finding_about(envelope: &statement::Envelope, about: &About) -> Done<Option<statement::kind::Finding>> {
+    let statement::Content::Known(known) = statement::Content::parse(envelope.payload.as_slice())? else {
+        return Ok(None);
+    };
+    match known.body {
+        statement::Body::Finding(finding) if finding.proposal == about.proposal => Ok(Some(*finding)),
+        _ => Ok(None),
+    }
+}
+
+fn told(setting: &Setting, args: &BundleOutArgs, signed: &SignedHeader, bytes: u64, next: &str) {
+    let header = signed.header();
+    let value = json!({ "bundle": signed.id(), "file": args.out, "bytes": bytes, "change": header.about.change,
+                        "to": header.to, "expires_ms": header.expires_ms });
+    let text = format!(
+        "bundle {} of change {}: {bytes} bytes written to {}\n  next: {next}\n",
+        signed.id().short(),
+        header.about.change,
+        args.out.display(),
+    );
+    setting.print(&value, &text);
+}

@@ -1,0 +1,154 @@
+//! `countersign serve`: the roles of a realm as processes of their own, each with its key and its folder.
+//!
+//! ```text
+//!  client ──submission──► intake ──submission──► authority ──request──► examiner
+//!         ◄──receipt────         ◄──receipt────            ◄──findings─
+//! ```
+//!
+//! What goes over a channel is a bundle (crate `bundle`): a header signed by its sender that names every byte. The receiver
+//! looks at the sender's key and signature before it takes the body, keeps the body in its own folder, and decides then.
+//! No process writes another's files. Only the authority has the log; the others could not add a leaf if they wanted.
+//!
+//! What this does not do: give a role to a key. Whether a statement has effect is the fold's matter, whoever brings it.
+
+mod authority;
+mod channel;
+mod examiner;
+mod intake;
+
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::{Args, ValueEnum};
+use statement::KeyId;
+
+use crate::command::Setting;
+use crate::failure::{Done, Failure};
+
+pub(crate) use channel::send_file;
+
+/// What a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Everything in one process, for a laptop: takes statements, keeps the log, examines.
+    All,
+    /// Takes what clients bring, checks it, sends it on to the authority.
+    Intake,
+    /// Examines what the authority sends, in the box.
+    Examiner,
+    /// Keeps the log.
+    Authority,
+    /// Serves models.
+    Gateway,
+    /// Watches.
+    Monitor,
+}
+
+/// A process to run.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// What it is. Its folder is --home: a realm's for `all` and `authority`, a station's for `intake` and `examiner`.
+    #[arg(value_enum)]
+    pub(crate) part: Part,
+    /// The Unix socket to listen on.
+    #[arg(long)]
+    pub(crate) listen: PathBuf,
+    /// Where the authority listens: for `intake` and `examiner`.
+    #[arg(long)]
+    pub(crate) authority: Option<PathBuf>,
+    /// The authority's key (the realm's `automation` key): for `intake` and `examiner`.
+    #[arg(long)]
+    pub(crate) authority_key: Option<KeyId>,
+    /// The intake's key: for `authority`. Submissions by another are refused.
+    #[arg(long)]
+    pub(crate) intake_key: Option<KeyId>,
+    /// Where the examiner listens, as KEY-ID=SOCKET: for `authority`; may be repeated.
+    #[arg(long = "examiner")]
+    pub(crate) examiners: Vec<String>,
+    /// The name of the key that examines: for `all`.
+    #[arg(long)]
+    pub(crate) examine_by: Option<String>,
+    /// When started as root: become this user, as UID:GID, before anything is opened.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+}
+
+/// A bundle of statements to bring.
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    /// The bundle, of direction `submission`.
+    pub(crate) file: PathBuf,
+    /// The socket of the intake, or of a process that is everything.
+    #[arg(long)]
+    pub(crate) socket: PathBuf,
+    /// The key that must sign the receipt.
+    #[arg(long)]
+    pub(crate) receiver_key: KeyId,
+}
+
+/// `countersign serve`.
+pub(crate) fn run(setting: &Setting, args: &ServeArgs) -> Done {
+    if let Some(user) = &args.user {
+        return become_user(user);
+    }
+    match args.part {
+        Part::All => authority::run(setting, args, authority::Takes::FromAnybody),
+        Part::Authority => authority::run(setting, args, authority::Takes::FromIntake),
+        Part::Intake => intake::run(setting, args),
+        Part::Examiner => examiner::run(setting, args),
+        Part::Gateway | Part::Monitor => {
+            let name =
+                args.part.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+            let message = format!("this version has no `{name}` to run");
+            Err(Failure::new("CS-SRV-001", message, "run intake, examiner and authority, or all"))
+        }
+    }
+}
+
+/// `countersign submit`.
+pub(crate) fn submit(setting: &Setting, args: &SubmitArgs) -> Done {
+    let refused = send_file(&args.socket, &args.file, args.receiver_key)?;
+    match refused {
+        None => {
+            setting.print(&serde_json::json!({ "taken": true }), "taken\n");
+            Ok(())
+        }
+        Some(code) => Err(declined(&code)),
+    }
+}
+
+/// What another process has refused.
+pub(crate) fn declined(code: &str) -> Failure {
+    let message = format!("the receiver refuses it: `{code}`");
+    Failure::new("CS-SRV-002", message, "`docs/errors.md` says what the code means and what to do")
+}
+
+/// Starts this program anew as another user, without the option that asked for it.
+fn become_user(user: &str) -> Done {
+    let numbers = user.split_once(':').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+    let Some((uid, gid)) = numbers else {
+        return Err(Failure::usage(format!("`{user}` is not UID:GID, both numbers")));
+    };
+    let me = std::env::current_exe()
+        .map_err(|error| Failure::file(std::path::Path::new("/proc/self/exe"), &error))?;
+    let mut rest = Vec::new();
+    let mut arguments = std::env::args_os().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--user" {
+            // Its value goes with it.
+            drop(arguments.next());
+        } else if !argument.to_string_lossy().starts_with("--user=") {
+            rest.push(argument);
+        }
+    }
+    // The standard library gives up supplementary groups with the user.
+    let error = Command::new(me).args(rest).uid(uid).gid(gid).exec();
+    let message = format!("this process cannot become user `{user}`: {error}");
+    Err(Failure::new("CS-SRV-003", message, "start it as root, or as that user without --user"))
+}
+
+/// What an option must say for a part.
+fn wanted<T>(option: Option<T>, name: &str) -> Done<T> {
+    option.ok_or_else(|| Failure::usage(format!("this part needs {name}")))
+}

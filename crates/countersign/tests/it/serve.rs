@@ -1,0 +1,577 @@
+//! The roles as processes of their own; and what each can do once somebody has taken it over.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::Arc;
+
+use bundle::{About, Direction, Header, Section, SectionKind, SignedHeader, Unsigned};
+use serde_json::Value;
+use signer::{FileKey, KeyFile, LogKey, Signer as _, sign_bundle, sign_statement};
+use statement::kind::{
+    Approval, Capacity, EvidenceKind, Finding, Isolation, Outcome, ReleaseOrder, Score, Tier, Verdict,
+};
+use statement::{
+    Body, Bytes, ChangeId, Content, Digest, Envelope, KeyId, Leaf, RealmId, Statement, StatementId, Tracking,
+};
+
+use crate::house::{House, check_refusal, copy};
+
+/// A part that runs, ended with its test.
+struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It is this test's own child; that it has ended already is no matter.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Running {
+    fn start(house: &House, line: &str) -> Self {
+        let mut child = house.command(line).stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut running = Self { child, out };
+        assert!(running.line().starts_with("listening on "));
+        running
+    }
+
+    /// The next line it says.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.out.read_line(&mut line).unwrap(), 0, "it ended");
+        line.trim_end().to_owned()
+    }
+}
+
+/// A realm, an intake and an examiner, each in its own folder with its own key, and a proposal that nobody has brought yet.
+struct Parts {
+    house: House,
+    realm: RealmId,
+    root: StatementId,
+    intake: FileKey,
+    examiner: FileKey,
+    automation: FileKey,
+    trainer: FileKey,
+    statements: Vec<Envelope>,
+    about: About,
+    content: Vec<u8>,
+}
+
+fn key(house: &House, path: &str) -> FileKey {
+    KeyFile::read(&house.path(path)).unwrap().open_unsealed().unwrap()
+}
+
+fn id(key: &FileKey) -> KeyId {
+    key.public_key().id()
+}
+
+impl Parts {
+    fn new() -> Self {
+        let house = House::staffed();
+        let settings: Value =
+            serde_json::from_slice(&fs::read(house.path("realm/realm.json")).unwrap()).unwrap();
+        let root = settings["root"].as_str().unwrap();
+        for (folder, name) in [("intake", "door"), ("exam", "exam-room")] {
+            house.ok(&format!(
+                "--home {folder} bundle station --realm acme --root {root} --key {name} --service"
+            ));
+        }
+        house.ok(
+            "key enrol exam-room --public exam/exam-room.public.json --person vera --role examiner --by root-ada --by root-ben",
+        );
+        // A client makes its statements on a copy of the realm: what it signs there is what it would sign anywhere.
+        copy(&house.path("realm"), &house.path("client"));
+        let before = entries(&house, "realm").len();
+        let grant = house.grant();
+        house.ok(&format!("--home client propose support --prompt new.md --by trainer --grant {grant}"));
+        let statements: Vec<Envelope> = entries(&house, "client").split_off(before);
+        let (change, proposal) = statements.iter().find_map(proposed).unwrap();
+        let content = fs::read(house.path("new.md")).unwrap();
+        Self {
+            realm: "acme".parse().unwrap(),
+            root: root.parse().unwrap(),
+            intake: key(&house, "intake/keys/door.key"),
+            examiner: key(&house, "exam/keys/exam-room.key"),
+            automation: key(&house, "realm/keys/automation.key"),
+            trainer: key(&house, "realm/keys/trainer.key"),
+            statements,
+            about: About { change, proposal },
+            content,
+            house,
+        }
+    }
+
+    fn authority(&self) -> Running {
+        let line = format!(
+            "serve authority --listen authority.sock --intake-key {} --examiner {}=exam.sock",
+            id(&self.intake),
+            id(&self.examiner)
+        );
+        Running::start(&self.house, &line)
+    }
+
+    fn apart(&self, folder: &str, part: &str, socket: &str) -> Running {
+        let line = format!(
+            "--home {folder} serve {part} --listen {socket} --authority authority.sock --authority-key {}",
+            id(&self.automation)
+        );
+        Running::start(&self.house, &line)
+    }
+
+    /// A statement about the change, signed by whoever.
+    fn say(&self, key: &FileKey, body: impl Into<Body>) -> Envelope {
+        let tracking = Tracking::Change(self.about.change.clone());
+        let statement = Statement::new(self.realm.clone(), tracking, now_ms(), body).signed_by(&[id(key)]);
+        sign_statement(key, &statement).unwrap()
+    }
+
+    fn header(&self, from: &FileKey, to: KeyId, direction: Direction) -> Header {
+        Header {
+            about: self.about.clone(),
+            answers: None,
+            created_ms: now_ms(),
+            direction,
+            expires_ms: now_ms() + 3_600_000,
+            from: id(from),
+            head: None,
+            nonce: Bytes::new(vec![5; 16]),
+            realm: self.realm.clone(),
+            refused: None,
+            root: self.root,
+            sections: Vec::new(),
+            to,
+        }
+    }
+
+    /// A submission as a file.
+    fn submission(&self, from: &FileKey, to: KeyId, statements: &[Envelope], content: &[u8]) -> Vec<u8> {
+        let mut sections: Vec<(SectionKind, Vec<u8>)> = statements
+            .iter()
+            .map(|envelope| (SectionKind::Statement, envelope.to_bytes().unwrap()))
+            .collect();
+        if !content.is_empty() {
+            sections.push((SectionKind::Content, content.to_vec()));
+        }
+        sealed(from, self.header(from, to, Direction::Submission), sections)
+    }
+
+    /// The intake's own bundle around a client's.
+    fn forwarded(&self, inner: &[u8], statements: &[Envelope], content: &[u8]) -> Vec<u8> {
+        let signed = opened(inner);
+        let mut sections: Vec<(SectionKind, Vec<u8>)> = statements
+            .iter()
+            .map(|envelope| (SectionKind::Statement, envelope.to_bytes().unwrap()))
+            .collect();
+        sections.push((SectionKind::Content, content.to_vec()));
+        sections.push((SectionKind::Request, signed.as_bytes().to_vec()));
+        let mut header = self.header(&self.intake, id(&self.automation), Direction::Submission);
+        header.answers = Some(*signed.id());
+        sealed(&self.intake, header, sections)
+    }
+
+    /// Brings a file to a socket; answers the code of the refusal.
+    #[track_caller]
+    fn bring(&self, file: &[u8], socket: &str, receiver: &FileKey) -> Option<String> {
+        self.house.write("brought.bundle", file);
+        let run = self
+            .house
+            .run(&format!("submit brought.bundle --socket {socket} --receiver-key {}", id(receiver)));
+        if run.code == 0 {
+            return None;
+        }
+        assert!(!run.err.contains("panicked"), "{}", run.err);
+        // The receiver's own words where it gave a receipt; else how the connection ended.
+        let told = run.err.split("refuses it: `").nth(1).and_then(|rest| rest.split('`').next());
+        let code = run.err.split('[').nth(1).and_then(|rest| rest.split(']').next());
+        Some(told.or(code).unwrap_or_else(|| panic!("{}", run.err)).to_owned())
+    }
+
+    /// Whether any gateway would serve the change.
+    #[track_caller]
+    fn is_not_released(&self) {
+        let run = self.house.run(&format!("admit {}", self.about.change));
+        assert_eq!(run.code, 1, "released: {}", run.out);
+        let shown = self.house.json(&format!("show {}", self.about.change));
+        assert!(!matches!(shown["state"].as_str(), Some("ordered" | "serving")), "{shown}");
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict {
+            decider: policy::gate::DECIDER.parse().unwrap(),
+            findings: BTreeSet::new(),
+            outcome: Outcome::Pass,
+            policy: self.root,
+            proposal: self.about.proposal,
+            reasons: BTreeSet::new(),
+            score: Score {
+                risk: 0,
+                terms: Vec::new(),
+                tier: Tier::Minimal,
+                tier_reasons: BTreeSet::new(),
+                vector: "MIS:1.0".to_owned(),
+            },
+            tree_size: 1,
+        }
+    }
+
+    fn approval(&self) -> Approval {
+        Approval {
+            artefacts: BTreeSet::from([Digest::of(&self.content)]),
+            capacity: Capacity::Technical,
+            expires_ms: now_ms() + 3_600_000,
+            findings: BTreeSet::new(),
+            grant: None,
+            note: None,
+            policy: self.root,
+            proposal: self.about.proposal,
+            risk: 0,
+            target_state: self.target(),
+            tier: Tier::Minimal,
+            verdict: self.root,
+        }
+    }
+
+    fn order(&self) -> ReleaseOrder {
+        ReleaseOrder {
+            admit_before_ms: now_ms() + 3_600_000,
+            approvals: BTreeSet::new(),
+            checkpoint_age_max_ms: 60_000,
+            fallback: self.base(),
+            from_state: self.base(),
+            policy: self.root,
+            proposal: self.about.proposal,
+            serve_until_ms: now_ms() + 7_200_000,
+            slot: "support".parse().unwrap(),
+            tier: Tier::Minimal,
+            to_state: self.target(),
+            tree_size: 1,
+            verdict: self.root,
+        }
+    }
+
+    fn finding(&self, inputs: BTreeSet<Digest>) -> Finding {
+        Finding {
+            attachments: BTreeSet::new(),
+            evidence: EvidenceKind::Scope,
+            examiner: "scope/0.1.0".parse().unwrap(),
+            inputs,
+            isolation: Isolation::Standard,
+            measures: std::collections::BTreeMap::new(),
+            outcome: Outcome::Pass,
+            proposal: self.about.proposal,
+            violations: BTreeSet::new(),
+            violations_left_out: 0,
+            worker: None,
+        }
+    }
+
+    fn proposal(&self) -> statement::kind::Proposal {
+        let found = self.statements.iter().find_map(|envelope| {
+            let Content::Known(known) = Content::parse(envelope.payload.as_slice()).unwrap() else {
+                return None;
+            };
+            match known.body {
+                Body::Proposal(proposal) => Some(*proposal),
+                _ => None,
+            }
+        });
+        found.unwrap()
+    }
+
+    fn target(&self) -> statement::StateId {
+        self.proposal().target_state
+    }
+
+    fn base(&self) -> statement::StateId {
+        self.proposal().base_state
+    }
+}
+
+fn now_ms() -> u64 {
+    translog::system_clock()()
+}
+
+fn sealed(key: &FileKey, mut header: Header, mut sections: Vec<(SectionKind, Vec<u8>)>) -> Vec<u8> {
+    sections.sort_by_key(|(kind, bytes)| (*kind, Digest::of(bytes)));
+    header.sections = sections
+        .iter()
+        .map(|(kind, bytes)| Section { bytes: bytes.len() as u64, kind: *kind, sha256: Digest::of(bytes) })
+        .collect();
+    let signed = sign_bundle(key, Unsigned::new(header).unwrap()).unwrap();
+    let body: Vec<u8> = sections.into_iter().flat_map(|(_, bytes)| bytes).collect();
+    [signed.opening(), body].concat()
+}
+
+fn opened(file: &[u8]) -> SignedHeader {
+    let mut reader = bundle::Reader::new();
+    reader.feed(file).unwrap();
+    let bytes = reader.finish().unwrap().signed().as_bytes().to_vec();
+    SignedHeader::parse(&bytes).unwrap()
+}
+
+/// Every envelope of a realm's log.
+fn entries(house: &House, home: &str) -> Vec<Envelope> {
+    house.ok(&format!("--home {home} export --out {home}.export"));
+    let file = fs::read(house.path(&format!("{home}.export"))).unwrap();
+    let export = audit::Export::parse(&file).unwrap();
+    let entries = audit::export::entries(export.section(audit::Section::Entries).unwrap()).unwrap();
+    (0..).zip(entries).map(|(index, entry)| Leaf::parse(index, entry).unwrap().envelope).collect()
+}
+
+fn proposed(envelope: &Envelope) -> Option<(ChangeId, StatementId)> {
+    let Content::Known(known) = Content::parse(envelope.payload.as_slice()).ok()? else { return None };
+    match (&known.body, &known.header.change) {
+        (Body::Proposal(_), Tracking::Change(change)) => Some((change.clone(), envelope.id())),
+        _ => None,
+    }
+}
+
+/// What was tried, and what came of it.
+#[derive(Default)]
+struct Table(Vec<[String; 3]>);
+
+impl Table {
+    #[track_caller]
+    fn refused(&mut self, part: &str, tries: &str, code: Option<String>) {
+        let code = code.unwrap_or_else(|| panic!("{part}: {tries}: it was taken"));
+        assert!(code.starts_with("CS-"), "{code}");
+        self.0.push([part.to_owned(), tries.to_owned(), format!("refused: `{code}`")]);
+    }
+
+    fn can(&mut self, part: &str, tries: &str, then: &str) {
+        self.0.push([part.to_owned(), tries.to_owned(), then.to_owned()]);
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from("| taken over | tries to | what comes of it |\n| --- | --- | --- |\n");
+        for [part, tries, then] in &self.0 {
+            text.push_str(&format!("| {part} | {tries} | {then} |\n"));
+        }
+        text
+    }
+}
+
+const BEGIN: &str = "<!-- the table of the takeover test -->\n";
+const END: &str = "<!-- end of the table -->\n";
+
+#[test]
+fn parts_run_apart_and_none_releases_a_change_alone() {
+    let parts = Parts::new();
+    let mut table = Table::default();
+    let to_intake = parts.submission(&parts.trainer, id(&parts.intake), &parts.statements, &parts.content);
+    {
+        let _authority = parts.authority();
+        let mut examiner = parts.apart("exam", "examiner", "exam.sock");
+        let intake = parts.apart("intake", "intake", "intake.sock");
+        as_it_should_be(&parts, &mut examiner, &to_intake);
+        // The intake's process is gone; who has its key and folder speaks in its place.
+        drop(intake);
+        hostile_intake(&parts, &to_intake, &mut table);
+        drop(examiner);
+        let _intake = parts.apart("intake", "intake", "intake.sock");
+        hostile_examiner(&parts, &mut table);
+    }
+    parts.is_not_released();
+    hostile_authority(&parts, &mut table);
+    parts.is_not_released();
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/separation.md");
+    let document = fs::read_to_string(&path).unwrap();
+    let (before, rest) = document.split_once(BEGIN).unwrap();
+    let (written, after) = rest.split_once(END).unwrap();
+    println!("{}", table.text());
+    if std::env::var_os("COUNTERSIGN_WRITE_DOCS").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{}{END}{after}", table.text())).unwrap();
+    } else {
+        assert_eq!(written, table.text(), "docs/separation.md is not what was found");
+    }
+}
+
+/// A proposal goes in at the intake, is examined by another process, and stands in the log with its finding.
+fn as_it_should_be(parts: &Parts, examiner: &mut Running, to_intake: &[u8]) {
+    assert_eq!(parts.bring(to_intake, "intake.sock", &parts.intake), None);
+    assert_eq!(examiner.line(), format!("examined {}", parts.about.change));
+}
+
+fn hostile_intake(parts: &Parts, to_intake: &[u8], table: &mut Table) {
+    let part = "intake";
+    let authority = |file: &[u8]| parts.bring(file, "authority.sock", &parts.automation);
+    let to = id(&parts.automation);
+    let own = |envelope: Envelope| authority(&parts.submission(&parts.intake, to, &[envelope], &[]));
+    table.refused(part, "propose in its own name", own(parts.say(&parts.intake, parts.proposal())));
+    table.refused(part, "sign a finding", own(parts.say(&parts.intake, parts.finding(BTreeSet::new()))));
+    table.refused(part, "decide", own(parts.say(&parts.intake, parts.verdict())));
+    table.refused(part, "approve", own(parts.say(&parts.intake, parts.approval())));
+    table.refused(part, "order the release", own(parts.say(&parts.intake, parts.order())));
+    let forged = parts.say(&parts.intake, parts.approval());
+    let mut stolen = forged.clone();
+    stolen.signatures[0].keyid = id(&parts.trainer);
+    table.refused(
+        part,
+        "put the proposer's name under its own words",
+        authority(&parts.submission(&parts.intake, to, &[stolen], &[])),
+    );
+    table.refused(
+        part,
+        "put another artefact in the place of the proposer's",
+        authority(&parts.forwarded(to_intake, &parts.statements, b"Obey me.\n")),
+    );
+    table.refused(
+        part,
+        "bring an old submission again",
+        authority(&parts.forwarded(to_intake, &parts.statements, &parts.content)),
+    );
+    let findings =
+        findings_of(parts, &parts.intake, parts.say(&parts.intake, parts.finding(BTreeSet::new())));
+    table.refused(part, "bring findings", authority(&findings));
+    let exam = parts.bring(to_intake, "exam.sock", &parts.examiner);
+    table.refused(part, "speak to the examiner", exam);
+    table.can(
+        part,
+        "withhold what clients bring, or bring it late",
+        "it can; the client gets no receipt of the authority's that it could show",
+    );
+}
+
+/// A findings bundle that answers the request the examiner has taken.
+fn findings_of(parts: &Parts, from: &FileKey, envelope: Envelope) -> Vec<u8> {
+    let taken = fs::read_dir(parts.house.path("exam/taken")).unwrap().next().unwrap().unwrap().path();
+    let request = fs::read(taken).unwrap();
+    let mut header = parts.header(from, id(&parts.automation), Direction::Findings);
+    header.answers = Some(*SignedHeader::parse(&request).unwrap().id());
+    let sections =
+        vec![(SectionKind::Request, request), (SectionKind::Finding, envelope.to_bytes().unwrap())];
+    sealed(from, header, sections)
+}
+
+fn hostile_examiner(parts: &Parts, table: &mut Table) {
+    let part = "examiner";
+    let authority = |file: &[u8]| parts.bring(file, "authority.sock", &parts.automation);
+    let direct = parts.submission(
+        &parts.examiner,
+        id(&parts.automation),
+        &[parts.say(&parts.examiner, parts.order())],
+        &[],
+    );
+    table.refused(part, "bring statements to the authority itself", authority(&direct));
+    let through = |envelope: Envelope| {
+        let file = parts.submission(&parts.examiner, id(&parts.intake), &[envelope], &[]);
+        parts.bring(&file, "intake.sock", &parts.intake)
+    };
+    table.refused(part, "propose", through(parts.say(&parts.examiner, parts.proposal())));
+    table.refused(part, "decide", through(parts.say(&parts.examiner, parts.verdict())));
+    table.refused(part, "approve", through(parts.say(&parts.examiner, parts.approval())));
+    table.refused(part, "order the release", through(parts.say(&parts.examiner, parts.order())));
+    let bring = |envelope: Envelope| authority(&findings_of(parts, &parts.examiner, envelope));
+    table.refused(part, "pass an order off as a finding", bring(parts.say(&parts.examiner, parts.order())));
+    table.refused(
+        part,
+        "bring a finding in another's name",
+        bring(parts.say(&parts.trainer, parts.finding(BTreeSet::new()))),
+    );
+    let beside = BTreeSet::from([Digest::of(b"something else")]);
+    table.refused(
+        part,
+        "rest a finding on what it was not sent",
+        bring(parts.say(&parts.examiner, parts.finding(beside))),
+    );
+    let lie = parts.say(&parts.examiner, parts.finding(BTreeSet::from([Digest::of(&parts.content)])));
+    assert_eq!(bring(lie), None);
+    table.can(part, "say that a bad change is good", "it can, under its own name; alone that releases nothing: the tier asks for other evidence and for persons");
+}
+
+/// With the authority's keys and its folder: writes into the log itself, past every check of the program.
+fn hostile_authority(parts: &Parts, table: &mut Table) {
+    let part = "authority";
+    let settings: Value =
+        serde_json::from_slice(&fs::read(parts.house.path("realm/realm.json")).unwrap()).unwrap();
+    let origin = settings["origin"].as_str().unwrap();
+    let log_key = LogKey::new(origin, Arc::new(key(&parts.house, "realm/keys/log.key"))).unwrap();
+    let verifier = log_key.verifier().clone();
+    let mut config =
+        translog::Config::new(origin, vec![Arc::new(log_key)], vec![verifier], translog::system_clock());
+    config.stamper = Arc::new(statement::stamp);
+    let disk = translog::Disk::open(&parts.house.path("realm/log")).unwrap();
+    let log = translog::Log::open(Arc::new(disk), config).unwrap();
+    let mut stolen = parts.say(&parts.automation, parts.approval());
+    stolen.signatures[0].keyid = id(&parts.trainer);
+    let tries = [
+        ("decide otherwise than the policy", parts.say(&parts.automation, parts.verdict())),
+        ("approve without a person's grant", parts.say(&parts.automation, parts.approval())),
+        ("order the release", parts.say(&parts.automation, parts.order())),
+        ("sign a finding", parts.say(&parts.automation, parts.finding(BTreeSet::new()))),
+        ("put a person's name under its own words", stolen),
+    ];
+    let mut written = Vec::new();
+    for (what, envelope) in tries {
+        let appended = log.submit(envelope.to_bytes().unwrap()).unwrap().wait().unwrap();
+        written.push((what, appended.index));
+    }
+    drop(log);
+    // Everybody who folds the log comes to the same answer: an outsider, too.
+    parts.house.ok("export --out hostile.export");
+    let file = fs::read(parts.house.path("hostile.export")).unwrap();
+    let expected = audit::Expectations { root: Some(parts.root), ..audit::Expectations::none() };
+    let context = audit::context(&file, &expected).unwrap();
+    for (what, index) in written {
+        let refusal = context.ledger().noops().get(&index);
+        let code = refusal
+            .and_then(|refusal| refusal.reasons().next())
+            .map(|reason| reason.code.as_str().to_owned());
+        table.refused(part, what, code);
+    }
+    // Another history under the same keys: the client's copy went on by itself.
+    let change = &parts.about.change;
+    parts
+        .house
+        .ok(&format!("--home client bundle out {change} --to {} --out forked.bundle", id(&parts.examiner)));
+    let run = parts.house.run("--home exam bundle in forked.bundle");
+    assert_ne!(run.code, 0, "{}", run.out);
+    let code = run.err.split('[').nth(1).and_then(|rest| rest.split(']').next()).map(str::to_owned);
+    table.refused(part, "show the examiner another history", code);
+    table.can(part, "withhold, delay, or stop", "it can; nothing is released by it");
+}
+
+#[test]
+fn one_process_is_everything_on_a_laptop() {
+    let parts = Parts::new();
+    parts.house.ok("key new bench --service");
+    parts.house.ok("key enrol bench --person benno --role examiner --by root-ada --by root-ben");
+    let file = parts.submission(&parts.trainer, id(&parts.automation), &parts.statements, &parts.content);
+    {
+        let _all = Running::start(&parts.house, "serve all --listen all.sock --examine-by bench");
+        assert_eq!(parts.bring(&file, "all.sock", &parts.automation), None);
+        // Taken again only after the first was examined; then it is there already.
+        assert!(parts.bring(&file, "all.sock", &parts.automation).is_some());
+    }
+    let shown = parts.house.json(&format!("show {}", parts.about.change));
+    assert_eq!(shown["findings"][0]["body"]["outcome"], "pass", "{shown}");
+    parts.is_not_released();
+}
+
+#[test]
+fn parts_that_are_not_there_and_users_that_cannot_be_are_refused() {
+    let house = House::founded();
+    for part in ["gateway", "monitor"] {
+        let message = house.refused(&format!("serve {part} --listen x.sock"), "CS-SRV-001");
+        assert!(message.contains(part), "{message}");
+    }
+    house.refused("serve authority --listen x.sock", "CS-CLI-001");
+    house.refused("serve intake --listen x.sock --user somebody", "CS-CLI-001");
+    // As another user, the realm's folder cannot be read: the process is stopped there.
+    let run = house.run("serve authority --listen x.sock --user 65531:65531");
+    if run.err.contains("CS-SRV-003") {
+        println!("SKIPPED becoming another user: this is not root");
+        check_refusal("serve --user", &run, "CS-SRV-003");
+    } else {
+        // It is stopped before it sees that there is a realm.
+        check_refusal("serve --user", &run, "CS-CLI-006");
+    }
+}
