@@ -20,8 +20,8 @@ pub(crate) use change::{
     RollbackArgs,
 };
 pub(crate) use models::{
-    EngineArgs, FingerprintArgs, QuantizeArgs, QuantizeBackend, QuantizeChoice, ScanArgs, SignArgs, SignHash,
-    SignMethod, VerifyArgs,
+    DiffArgs, EngineArgs, FingerprintArgs, QuantizeArgs, QuantizeBackend, QuantizeChoice, ScanArgs, SignArgs,
+    SignHash, SignMethod, VerifyArgs,
 };
 pub(crate) use realm::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
 pub(crate) use record::{DemoArgs, ExportArgs, HoldArgs, LogCommand, LogWitnessCommand, PurgeArgs, ShowArgs};
@@ -176,6 +176,12 @@ pub(crate) enum Command {
     /// Make attacked and benign changes to small models, to measure examiners by.
     #[command(subcommand)]
     Range(RangeCommand),
+    /// Compare two models, or an adapter and its base: which weights differ, how far, along how many directions. Needs no
+    /// realm.
+    #[command(
+        after_help = "Example: countersign diff ./base ./candidate --scope scope.json --html diff.html"
+    )]
+    Diff(DiffArgs),
     /// See the whole way of a change, and what is refused, in a realm made for it.
     #[command(after_help = "Example: countersign demo --keep ./demo-realm")]
     Demo(DemoArgs),

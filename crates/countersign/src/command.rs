@@ -95,6 +95,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
     let setting = Setting { home: Home::new(&cli.home), output, passphrase, worker: cli.worker };
     let done = match cli.command {
         Command::Scan(args) => return models::scan(&setting, &args),
+        Command::Diff(args) => return models::diff(&setting, &args),
         Command::Fingerprint(args) => models::fingerprint(&setting, &args),
         Command::Quantize(args) => models::quantize(&setting, &args),
         Command::Engine(args) => models::engine(&setting, &args),

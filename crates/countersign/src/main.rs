@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let form = if json { Form::Json } else { Form::Text };
-    let scans = matches!(cli.command, cli::Command::Scan(_));
+    let scans = matches!(cli.command, cli::Command::Scan(_) | cli::Command::Diff(_));
     match command::run(cli) {
         Ok(code) => code,
         // A scan that could not be made is told apart from one that found something.

@@ -234,3 +234,22 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_seconds: u64,
 }
+
+/// What is compared.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The model to start from: a safetensors or GGUF file, an index, or a folder. An adapter's folder to compare two
+    /// adapters, or to look at one by itself.
+    pub(crate) base: PathBuf,
+    /// What it is compared with: a model or an adapter.
+    pub(crate) candidate: Option<PathBuf>,
+    /// Check the change against this scope: 0 within, 1 outside, 2 undecided.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scope: Option<PathBuf>,
+    /// Write the report as a page that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// How many of the changed tensors are listed on the terminal.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+}

@@ -1,5 +1,6 @@
 //! Commands on model files. They need no realm.
 
+mod diff;
 mod engine;
 mod fingerprint;
 mod folder;
@@ -10,6 +11,7 @@ mod sign;
 mod tree;
 mod verify;
 
+pub(crate) use diff::diff;
 pub(crate) use engine::engine;
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use quantize::quantize;

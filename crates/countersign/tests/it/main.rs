@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod bundle;
 #[cfg(test)]
+mod diff;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod engine;
