@@ -160,15 +160,6 @@ pub enum Error {
         #[source]
         source: Box<candle_core::Error>,
     },
-    /// A file that could not be read.
-    #[error("`{path}` cannot be read")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 impl Error {
@@ -196,7 +187,6 @@ impl Error {
             Self::RemoteStatus { .. } => "CS-MDL-019",
             Self::RemoteAnswer { .. } => "CS-MDL-020",
             Self::Graph { .. } => "CS-MDL-021",
-            Self::File { .. } => "CS-MDL-022",
         }
     }
 
@@ -233,7 +223,6 @@ impl Error {
                 "check that the engine speaks the OpenAI completions protocol with logprobs"
             }
             Self::Graph { .. } => "check the shapes of what was given; the cause names the operation",
-            Self::File { .. } => "check the path and its permissions",
         }
     }
 }

@@ -155,8 +155,14 @@ pub enum Operator {
     Equal,
     /// `!=`
     Unequal,
-    /// `<`, `<=`, `>`, `>=`
-    Order,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
     /// `in`
     In,
     /// `not in`
@@ -169,8 +175,10 @@ pub enum Operator {
     Concat,
     /// `*`
     Multiply,
-    /// `/`, `//`
+    /// `/`
     Divide,
+    /// `//`
+    FloorDivide,
     /// `%`
     Remainder,
     /// `**`

@@ -105,10 +105,10 @@ impl Parser {
             let marks = [
                 ("==", Operator::Equal),
                 ("!=", Operator::Unequal),
-                ("<=", Operator::Order),
-                (">=", Operator::Order),
-                ("<", Operator::Order),
-                (">", Operator::Order),
+                ("<=", Operator::LessOrEqual),
+                (">=", Operator::GreaterOrEqual),
+                ("<", Operator::Less),
+                (">", Operator::Greater),
             ];
             marks.into_iter().find_map(|(mark, operator)| parser.mark(mark).then_some(operator))
         })
@@ -131,7 +131,7 @@ impl Parser {
         self.chain(Self::power, |parser| {
             let marks = [
                 ("*", Operator::Multiply),
-                ("//", Operator::Divide),
+                ("//", Operator::FloorDivide),
                 ("/", Operator::Divide),
                 ("%", Operator::Remainder),
             ];
@@ -143,17 +143,23 @@ impl Parser {
         self.chain(Self::signed, |parser| parser.mark("**").then_some(Operator::Power))
     }
 
+    /// A value with its signs, and filters and tests after both: `-x|f` is `(-x)|f`.
     fn signed(&mut self) -> Parsed<Expression> {
         let begin = self.at();
+        let value = self.sign()?;
+        self.filtered(begin, value)
+    }
+
+    fn sign(&mut self) -> Parsed<Expression> {
+        let begin = self.at();
         if self.mark("-") {
-            let inner = self.deeper(Self::signed)?;
+            let inner = self.deeper(Self::sign)?;
             return self.made(begin, Kind::Negative(Box::new(inner)));
         }
         if self.mark("+") {
-            return self.deeper(Self::signed);
+            return self.deeper(Self::sign);
         }
-        let value = self.unfiltered()?;
-        self.filtered(begin, value)
+        self.unfiltered()
     }
 
     /// A value with attributes, items, calls, filters and tests after it.
