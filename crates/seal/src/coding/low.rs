@@ -20,7 +20,9 @@
     clippy::cast_sign_loss,
     clippy::indexing_slicing,
     clippy::needless_bitwise_bool,
-    reason = "a kernel over fixed arrays without branches: codes are the low bits of words, every index is below a constant"
+    clippy::inline_always,
+    reason = "a kernel over fixed arrays without branches: codes are the low bits of words, every index is below a \
+              constant, and each set of instructions compiles its own copy"
 )]
 
 use tensor::safetensors::Dtype;
@@ -34,14 +36,37 @@ const ZEROS: i16 = i16::MIN;
 const NOT_FINITE: i16 = i16::MAX;
 
 /// Appends the payload of a block of floating-point elements, which are whole.
+///
+/// Compiled for several sets of vector instructions, of which the processor's best is taken. None of them rounds
+/// otherwise than another, and nothing here lets a compiler fuse a product and a sum.
 pub(super) fn write(bits: u32, dtype: Dtype, bytes: &[u8], out: &mut Vec<u8>) {
-    match bits {
-        8 => of_type::<8>(dtype, bytes, out),
-        4 => of_type::<4>(dtype, bytes, out),
-        _ => of_type::<2>(dtype, bytes, out),
+    out.reserve(bytes.len() / dtype.bytes() * bits as usize / 8 + bytes.len() / dtype.bytes() / GROUP * 2);
+    pulp::Arch::new().dispatch(Write { bits, dtype, bytes, out });
+}
+
+/// One call of [`write`], for a set of instructions to compile.
+struct Write<'a> {
+    bits: u32,
+    dtype: Dtype,
+    bytes: &'a [u8],
+    out: &'a mut Vec<u8>,
+}
+
+impl pulp::NullaryFnOnce for Write<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { bits, dtype, bytes, out } = self;
+        match bits {
+            8 => of_type::<8>(dtype, bytes, out),
+            4 => of_type::<4>(dtype, bytes, out),
+            _ => of_type::<2>(dtype, bytes, out),
+        }
     }
 }
 
+#[inline(always)]
 fn of_type<const BITS: u32>(dtype: Dtype, bytes: &[u8], out: &mut Vec<u8>) {
     match dtype {
         Dtype::F64 => {
@@ -69,6 +94,7 @@ fn of_type<const BITS: u32>(dtype: Dtype, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Groups of elements that are F32 exactly: `SIZE` bytes each, `WHOLE` bytes a group.
+#[inline(always)]
 fn singles<const BITS: u32, const SIZE: usize, const WHOLE: usize>(
     bytes: &[u8],
     widen: impl Fn([u8; SIZE]) -> u32,
@@ -91,6 +117,7 @@ fn singles<const BITS: u32, const SIZE: usize, const WHOLE: usize>(
 }
 
 /// A group of F32; the elements from `length` on are zero.
+#[inline(always)]
 fn single<const BITS: u32>(values: &[u32; GROUP], length: usize, out: &mut Vec<u8>) {
     let mut largest = 0_i32;
     for &bits in values {
@@ -111,6 +138,7 @@ fn single<const BITS: u32>(values: &[u32; GROUP], length: usize, out: &mut Vec<u
 /// `y = value · 2^-s` is exact unless it underflows, and then it is below 1/2 in magnitude whatever the rounding.
 /// Adding and taking away 3 · 2^22 rounds `y` to the nearest integer, to even where two are as near. That integer
 /// exceeds `y` or is the floor; a negative `value` whose `y` underflows to zero has the floor -1.
+#[inline(always)]
 fn fast<const BITS: u32>(values: &[u32; GROUP], exponent: i32) -> [i8; GROUP] {
     const ROUND: f32 = 12_582_912.0;
     let scale = f32::from_bits(((127 - (exponent + 2 - BITS as i32)) << 23) as u32);
@@ -128,6 +156,7 @@ fn fast<const BITS: u32>(values: &[u32; GROUP], exponent: i32) -> [i8; GROUP] {
 }
 
 /// The codes by integers alone, for any finite group, and the other two forms.
+#[cold]
 fn slow<const BITS: u32>(values: &[u64; GROUP], length: usize, out: &mut Vec<u8>) {
     const MAGNITUDE: u64 = 0x7fff_ffff_ffff_ffff;
     let largest = values.iter().map(|bits| bits & MAGNITUDE).max().unwrap_or(0);
@@ -164,25 +193,32 @@ const fn parts(magnitude: u64) -> (u64, i32) {
     if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) }
 }
 
+/// The low bits of the codes side by side, eight codes at a time.
+#[inline(always)]
 fn pack<const BITS: u32>(codes: &[i8; GROUP], out: &mut Vec<u8>) {
-    match BITS {
-        8 => out.extend(codes.map(|code| code as u8)),
-        4 => {
-            let mut packed = [0_u8; GROUP / 2];
-            for (byte, pair) in packed.iter_mut().zip(codes.as_chunks::<2>().0) {
-                *byte = (pair[0] as u8 & 15) | (pair[1] as u8) << 4;
-            }
-            out.extend_from_slice(&packed);
-        }
-        _ => {
-            let mut packed = [0_u8; GROUP / 4];
-            for (byte, four) in packed.iter_mut().zip(codes.as_chunks::<4>().0) {
-                let part = |at: usize| (four[at] as u8 & 3) << (2 * at);
-                *byte = part(0) | part(1) | part(2) | part(3);
-            }
-            out.extend_from_slice(&packed);
-        }
+    let bytes = codes.map(|code| code as u8);
+    if BITS == 8 {
+        out.extend_from_slice(&bytes);
+        return;
     }
+    let mut packed = [0_u8; GROUP / 2];
+    let length = if BITS == 4 { 4 } else { 2 };
+    for (packed, eight) in packed.chunks_exact_mut(length).zip(bytes.as_chunks::<8>().0) {
+        let word = u64::from_le_bytes(*eight);
+        let word = if BITS == 4 {
+            let word = word & 0x0f0f_0f0f_0f0f_0f0f;
+            let word = (word | word >> 4) & 0x00ff_00ff_00ff_00ff;
+            let word = (word | word >> 8) & 0x0000_ffff_0000_ffff;
+            word | word >> 16
+        } else {
+            let word = word & 0x0303_0303_0303_0303;
+            let word = (word | word >> 6) & 0x000f_000f_000f_000f;
+            let word = (word | word >> 12) & 0x0000_00ff_0000_00ff;
+            word | word >> 24
+        };
+        packed.copy_from_slice(&word.to_le_bytes()[..length]);
+    }
+    out.extend_from_slice(&packed[..GROUP * BITS as usize / 8]);
 }
 
 #[cfg(test)]
