@@ -4,7 +4,7 @@
 //! |---|---|
 //! | run a decoder: continue, step several sequences, score | [`Model`], [`Cache`], [`Scored`] |
 //! | generate text as a stream | [`Model::generate`], [`Generation`], [`Sampling`] |
-//! | look inside | [`tap`], [`Model::observe`], [`Encoder::vectors`] |
+//! | look inside | [`tap`], [`Model::observe`], [`Encoder::vectors`]; where the time goes: [`timing`] |
 //! | differentiate and train | [`graph::Graph`], [`train`] |
 //! | apply LoRA adapters, by name or merged | [`Model::load_adapter`], [`Model::merged`] |
 //! | turn sentences into vectors | [`Encoder`] |
@@ -53,6 +53,7 @@ mod score;
 mod source;
 pub mod tap;
 pub mod template;
+pub mod timing;
 mod tokenizer;
 pub mod train;
 

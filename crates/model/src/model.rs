@@ -10,13 +10,14 @@ use crate::Error;
 use crate::adapter::{Adapter, linears_mut};
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::decoder::{self, Stored};
+use crate::decoder::{self, Ops, Stored};
 use crate::fast::{Activations, Fast, Segment, Wanted};
 use crate::kernel::{Kernels, Level};
 use crate::matrix::Matrix;
 use crate::random::random;
 use crate::source::Source;
 use crate::tap::{NoTap, Tap};
+use crate::timing::{Spent, Timed};
 
 /// A decoder. Cloning shares the weights.
 #[derive(Debug, Clone)]
@@ -182,6 +183,13 @@ impl Model {
     /// # Errors
     /// As [`Model::next`]; then no sequence has been continued.
     pub fn step(&self, continuations: Vec<Continuation<'_>>) -> Result<Vec<Vec<f32>>, Error> {
+        let mut segments = self.segments(continuations)?;
+        let logits = self.pass(&mut segments, &mut NoTap)?;
+        finite(&logits)?;
+        Ok(logits.rows().map(<[f32]>::to_vec).collect())
+    }
+
+    fn segments<'a>(&'a self, continuations: Vec<Continuation<'a>>) -> Result<Vec<Segment<'a>>, Error> {
         let mut segments = Vec::with_capacity(continuations.len());
         for Continuation { tokens, cache, adapter } in continuations {
             if tokens.is_empty() {
@@ -191,9 +199,25 @@ impl Model {
             let adapter = self.adapter(adapter)?;
             segments.push(Segment { tokens, cache: Some(cache), adapter, wanted: Wanted::Last });
         }
-        let logits = self.pass(&mut segments, &mut NoTap)?;
+        Ok(segments)
+    }
+
+    /// [`Model::next`], with what `clock` says was spent on each kind of operation.
+    ///
+    /// # Errors
+    /// As [`Model::next`].
+    pub fn next_timed(
+        &self,
+        continuation: Continuation<'_>,
+        clock: &mut dyn FnMut() -> f64,
+    ) -> Result<(Vec<f32>, Spent), Error> {
+        let mut segments = self.segments(vec![continuation])?;
+        let mut ops = Timed { ops: Fast::new(self.kernels, &mut segments), clock, spent: Spent::default() };
+        let logits = self.run(&mut ops, &mut NoTap)?;
+        let Timed { ops, spent, .. } = ops;
+        ops.commit();
         finite(&logits)?;
-        Ok(logits.rows().map(<[f32]>::to_vec).collect())
+        Ok((logits.values, spent))
     }
 
     /// Runs sequences from their beginnings, without remembering, and shows a tap what happens: the logits after
@@ -229,10 +253,18 @@ impl Model {
         tap: &mut dyn Tap<Activations>,
     ) -> Result<Activations, Error> {
         let mut ops = Fast::new(self.kernels, segments);
-        let hidden = decoder::hidden(&mut ops, &self.config, &self.decoder, tap)?;
-        let logits = decoder::logits(&mut ops, &self.config, &self.decoder, &hidden, tap)?;
+        let logits = self.run(&mut ops, tap)?;
         ops.commit();
         Ok(logits)
+    }
+
+    fn run<O: Ops<Tensor = Activations, Matrix = Matrix, Vector = Vec<f32>>>(
+        &self,
+        ops: &mut O,
+        tap: &mut dyn Tap<Activations>,
+    ) -> Result<Activations, Error> {
+        let hidden = decoder::hidden(ops, &self.config, &self.decoder, tap)?;
+        decoder::logits(ops, &self.config, &self.decoder, &hidden, tap)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod audit;
 mod constant_time;
+mod execution;
 mod log;
 mod machine;
 mod postgres;
@@ -12,6 +13,7 @@ mod report;
 mod sandbox;
 mod scan;
 mod seal;
+mod spectrum;
 mod vault;
 
 use std::path::{Path, PathBuf};
@@ -45,8 +47,26 @@ pub enum Subject {
     ConstantTime,
     /// Quantising, beside ggml's C.
     Quantize,
+    /// Running SmolLM2 on one thread, beside llama.cpp.
+    Execution,
+    /// The singular values of a low-rank change.
+    Spectrum,
+    /// What is done with models: `seal`, `scan`, `quantize`, `execution` and `spectrum`.
+    Models,
     /// All of them.
     All,
+}
+
+impl Subject {
+    /// Whether measuring this includes a part.
+    fn includes(self, part: Self) -> bool {
+        let of_models = [Self::Seal, Self::Scan, Self::Quantize, Self::Execution, Self::Spectrum];
+        match self {
+            Self::All => true,
+            Self::Models => of_models.contains(&part),
+            _ => self == part,
+        }
+    }
 }
 
 /// How often each thing is measured; the middle one counts.
@@ -59,7 +79,7 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 10] = [
+    let parts: [(Subject, &str, Measure); 14] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
@@ -67,12 +87,16 @@ pub fn run(subject: Subject) -> Result<()> {
         (Subject::Sandbox, "sandbox", sandbox::measure),
         (Subject::Sandbox, "escapes", sandbox::escapes),
         (Subject::Scan, "scan-found", scan::found),
+        (Subject::Scan, "scan-finders", scan::finders),
         (Subject::Scan, "scan", scan::measure),
         (Subject::ConstantTime, "constant-time", constant_time::measure),
         (Subject::Quantize, "quantize", quantize::measure),
+        (Subject::Execution, "execution", execution::measure),
+        (Subject::Execution, "execution-shares", execution::shares),
+        (Subject::Spectrum, "spectrum", spectrum::measure),
     ];
     for (part, section, measure) in parts {
-        if subject == part || subject == Subject::All {
+        if subject.includes(part) {
             // Looked at before the run, whose own load is of no interest.
             let machine = Machine::here(scratch.path())?;
             report::publish(section, &machine, &measure(&scratch)?)?;

@@ -10,6 +10,7 @@ pub mod fuzz;
 pub mod generate;
 pub mod golden;
 pub mod models;
+pub mod node;
 pub mod process;
 pub mod purity;
 pub mod python;

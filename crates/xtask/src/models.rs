@@ -29,7 +29,7 @@ pub struct Published {
     /// The licence of the model.
     pub licence: &'static str,
     /// A file in it that the tests read.
-    file: &'static str,
+    pub file: &'static str,
     /// The SHA-256 of that file.
     sha256: &'static str,
 }

@@ -1,11 +1,14 @@
+use super::differentiable::{Differentiable, activate, norm, softmax};
 use super::*;
 use crate::cache::Cache;
-use crate::config::{Architecture, Mlp, NormKind, Positions, Presence, Stretch, Windows};
+use crate::config::{Architecture, Mlp, NormKind, Pairing, Positions, Presence, Rotary, Stretch, Windows};
+use crate::decoder::{NormCall, Ops};
 use crate::fast::Activations;
+use crate::kernel::Activation;
 use crate::made::Mix;
 use crate::model::Continuation;
 use crate::score::Scored;
-use crate::tap::{NoTap, Recorder};
+use crate::tap::{NoTap, Recorder, Site};
 use crate::train::{AdamW, AdamWSettings, Example, cross_entropy};
 
 /// A tiny configuration of each family, every variation of the graph among them.

@@ -12,7 +12,6 @@ use super::report::{Table, figure};
 use super::{RUN_LIMIT, Scratch, example};
 use crate::process::run_quietly;
 use crate::python::Venv;
-use crate::workspace::target;
 
 const PEERS: &[&str] =
     &["picklescan==1.0.5", "modelscan==0.8.8", "modelaudit==0.2.54", "adaptersentry==2.0.2"];
@@ -24,35 +23,50 @@ const RUN_PEERS: &str = include_str!("scan/peers.py");
 /// Installing and one pass of the peers over all files are given up after this.
 const PEERS_LIMIT: Duration = Duration::from_mins(10);
 
-/// What was found in the files made to do harm.
-pub(super) fn found(scratch: &Scratch) -> Result<Table> {
-    let speed = example("scan", "scan_speed", &[])?;
-    let folder = corpus(scratch)?;
-    let mut all: BTreeSet<String> = BTreeSet::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| format!("`{}`", folder.display()))? {
-        all.insert(entry?.file_name().to_string_lossy().into_owned());
-    }
-    let mut found = answer("Countersign on the corpus", Command::new(&speed).arg("found").arg(&folder))?;
-    let mut absent = Vec::new();
-    match Venv::provide("bench-scan-venv", PEERS) {
-        Ok(venv) => {
-            let mut command = venv.python();
-            command.args(["-c", RUN_PEERS, "found"]).arg(&folder);
-            found.extend(answer("the peers on the corpus", &mut command)?);
+/// What each scanner spoke against in the files made to do harm.
+struct Findings {
+    harmful: Vec<String>,
+    harmless: Vec<String>,
+    /// Scanner to the names of what it speaks against.
+    found: BTreeMap<String, BTreeSet<String>>,
+    absent: Vec<(String, String)>,
+}
+
+impl Findings {
+    fn of(scratch: &Scratch) -> Result<Self> {
+        let speed = example("scan", "scan_speed", &[])?;
+        let folder = corpus(scratch)?;
+        let mut all: BTreeSet<String> = BTreeSet::new();
+        for entry in std::fs::read_dir(&folder).with_context(|| format!("`{}`", folder.display()))? {
+            all.insert(entry?.file_name().to_string_lossy().into_owned());
         }
-        Err(error) => absent.push(("the peers".to_owned(), format!("{error:#}"))),
+        let mut found = answer("Countersign on the corpus", Command::new(&speed).arg("found").arg(&folder))?;
+        let mut absent = Vec::new();
+        match Venv::provide("bench-scan-venv", PEERS) {
+            Ok(venv) => {
+                let mut command = venv.python();
+                command.args(["-c", RUN_PEERS, "found"]).arg(&folder);
+                found.extend(answer("the peers on the corpus", &mut command)?);
+            }
+            Err(error) => absent.push(("the peers".to_owned(), format!("{error:#}"))),
+        }
+        let (harmless, harmful) = all.into_iter().partition(|name| name.starts_with("harmless"));
+        Ok(Self { harmful, harmless, found, absent })
     }
-    let (harmless, harmful): (Vec<&String>, Vec<&String>) =
-        all.iter().partition(|name| name.starts_with("harmless"));
+}
+
+/// How much was found in the files made to do harm.
+pub(super) fn found(scratch: &Scratch) -> Result<Table> {
+    let Findings { harmful, harmless, found, absent } = Findings::of(scratch)?;
     let none = BTreeSet::new();
     let ours = found.get("countersign").unwrap_or(&none);
     let rows = found.iter().map(|(name, by)| {
         let alone: Vec<&str> = harmful
             .iter()
-            .filter(|file| by.contains(**file) && !ours.contains(**file))
-            .map(|file| file.as_str())
+            .filter(|file| by.contains(*file) && !ours.contains(*file))
+            .map(String::as_str)
             .collect();
-        let count = |files: &[&String]| files.iter().filter(|file| by.contains(**file)).count().to_string();
+        let count = |files: &[String]| files.iter().filter(|file| by.contains(*file)).count().to_string();
         let alone = if alone.is_empty() { "none".to_owned() } else { alone.join(", ") };
         vec![name.clone(), count(&harmful), count(&harmless), alone]
     });
@@ -70,10 +84,35 @@ pub(super) fn found(scratch: &Scratch) -> Result<Table> {
     })
 }
 
+/// Which of them was found by whom.
+pub(super) fn finders(scratch: &Scratch) -> Result<Table> {
+    let Findings { harmful, harmless, found, absent } = Findings::of(scratch)?;
+    let mut groups: BTreeMap<Vec<bool>, Vec<String>> = BTreeMap::new();
+    for file in harmful.into_iter().chain(harmless) {
+        let by = found.values().map(|by| by.contains(&file)).collect();
+        groups.entry(by).or_default().push(format!("`{file}`"));
+    }
+    // Found by most first.
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(by, _)| std::cmp::Reverse(by.iter().filter(|found| **found).count()));
+    let rows = groups.into_iter().map(|(by, files)| {
+        let names: Vec<&str> =
+            found.keys().zip(&by).filter(|(_, found)| **found).map(|(name, _)| name.as_str()).collect();
+        let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+        vec![names, files.len().to_string(), files.join(" ")]
+    });
+    Ok(Table {
+        text: "The same, file by file: who speaks against it.".to_owned(),
+        head: vec!["found by", "files", ""],
+        rows: rows.collect(),
+        absent,
+    })
+}
+
 /// How long each takes.
 pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
     let speed = example("scan", "scan_speed", &[])?;
-    let models = target().join("models");
+    let models = crate::models::folder();
     let mut absent = Vec::new();
     let mut places: Vec<(&str, PathBuf, &[&str])> = vec![("the corpus above", corpus(scratch)?, &NAMES)];
     if models.is_dir() {
