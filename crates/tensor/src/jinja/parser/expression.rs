@@ -143,23 +143,17 @@ impl Parser {
         self.chain(Self::signed, |parser| parser.mark("**").then_some(Operator::Power))
     }
 
-    /// A value with its signs, and filters and tests after both: `-x|f` is `(-x)|f`.
     fn signed(&mut self) -> Parsed<Expression> {
         let begin = self.at();
-        let value = self.sign()?;
-        self.filtered(begin, value)
-    }
-
-    fn sign(&mut self) -> Parsed<Expression> {
-        let begin = self.at();
         if self.mark("-") {
-            let inner = self.deeper(Self::sign)?;
+            let inner = self.deeper(Self::signed)?;
             return self.made(begin, Kind::Negative(Box::new(inner)));
         }
         if self.mark("+") {
-            return self.deeper(Self::sign);
+            return self.deeper(Self::signed);
         }
-        self.unfiltered()
+        let value = self.unfiltered()?;
+        self.filtered(begin, value)
     }
 
     /// A value with attributes, items, calls, filters and tests after it.
