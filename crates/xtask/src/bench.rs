@@ -4,6 +4,7 @@
 
 mod audit;
 mod constant_time;
+mod detect;
 mod log;
 mod machine;
 mod postgres;
@@ -45,7 +46,10 @@ pub enum Subject {
     ConstantTime,
     /// Quantising, beside ggml's C.
     Quantize,
-    /// All of them.
+    /// What the examiners detect of samples from the red-team range, into docs/detection.md. Takes hours; a run that was
+    /// broken off is continued.
+    Detect,
+    /// All of them but the last.
     All,
 }
 
@@ -59,7 +63,7 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 10] = [
+    let parts: [(Subject, &str, Measure); 11] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
@@ -70,9 +74,10 @@ pub fn run(subject: Subject) -> Result<()> {
         (Subject::Scan, "scan", scan::measure),
         (Subject::ConstantTime, "constant-time", constant_time::measure),
         (Subject::Quantize, "quantize", quantize::measure),
+        (Subject::Detect, "detection", detect::measure),
     ];
     for (part, section, measure) in parts {
-        if subject == part || subject == Subject::All {
+        if subject == part || (subject == Subject::All && part != Subject::Detect) {
             // Looked at before the run, whose own load is of no interest.
             let machine = Machine::here(scratch.path())?;
             report::publish(section, &machine, &measure(&scratch)?)?;

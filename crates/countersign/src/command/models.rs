@@ -1,6 +1,7 @@
 //! Commands on model files. They need no realm.
 
 mod engine;
+mod examine;
 mod fingerprint;
 mod folder;
 mod quantize;
@@ -11,6 +12,7 @@ mod tree;
 mod verify;
 
 pub(crate) use engine::engine;
+pub(crate) use examine::examine;
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use quantize::quantize;
 pub(crate) use scan::scan;
