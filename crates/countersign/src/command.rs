@@ -110,7 +110,10 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Level(args) => realm::level(&setting, &args),
         Command::Freeze(args) => realm::freeze(&setting, &args),
         Command::Propose(args) => change::propose(&setting, &args),
-        Command::Examine(args) => change::examine(&setting, &args),
+        Command::Examine(args) => match &args.base {
+            Some(base) => return models::examine(&setting, &args, base),
+            None => change::examine(&setting, &args),
+        },
         Command::Review(args) => change::review(&setting, &args),
         Command::Decide(args) => change::decide(&setting, &args),
         Command::Approve(args) => change::approve(&setting, &args),

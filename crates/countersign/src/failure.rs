@@ -139,7 +139,8 @@ from_coded!(
     quant::Error,
     tensor::gguf::GgufError,
     engine::Error,
-    range::Error
+    range::Error,
+    examine::Error
 );
 
 impl From<Refusal> for Failure {

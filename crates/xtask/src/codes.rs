@@ -38,6 +38,7 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-SGN", "signer", "Keys and signing"),
     Family::new("CS-SCN", "scan", "Scans that cannot be asked for"),
     Family::new("CS-RNG", "range", "The red-team range"),
+    Family::new("CS-EXM", "examine", "Examinations that cannot be made"),
     Family::new("CS-CLI", "countersign", "The command line"),
     Family::new("CS-SRV", "countersign", "Parts that run as processes of their own"),
     Family::new("CS-ACL", "countersign-audit", "The auditor's command line"),

@@ -57,11 +57,44 @@ pub(crate) struct ChangeArg {
 /// What is examined.
 #[derive(Debug, Args)]
 pub(crate) struct ExamineArgs {
-    /// The change's tracking id, or its beginning.
+    /// The change's tracking id, or its beginning; with `--base`, the path of a change.
     pub(crate) change: String,
-    /// The examiner's key.
+    /// The examiner's key, for a proposed change.
+    #[arg(long, required_unless_present = "base", conflicts_with = "base")]
+    pub(crate) by: Option<String>,
+    /// The base: a model's folder, or a GGUF file. Then nothing is signed and no realm is needed.
     #[arg(long)]
-    pub(crate) by: String,
+    pub(crate) base: Option<PathBuf>,
+    /// A folder of questions with expected answers.
+    #[arg(long = "suite", requires = "base")]
+    pub(crate) suites: Vec<PathBuf>,
+    /// adapter, weights, quantised, merged, distilled, prompt, template; by default told by the files.
+    #[arg(long, requires = "base")]
+    pub(crate) kind: Option<String>,
+    /// What the change may touch.
+    #[arg(long, requires = "base")]
+    pub(crate) scope: Option<PathBuf>,
+    /// What is said to have been done: it is done again and compared byte for byte.
+    #[arg(long, requires = "base")]
+    pub(crate) declared: Option<PathBuf>,
+    /// A component that the change may be merged with.
+    #[arg(long = "partner", requires = "base")]
+    pub(crate) partners: Vec<PathBuf>,
+    /// An earlier generation, the oldest first.
+    #[arg(long, requires = "base")]
+    pub(crate) lineage: Vec<PathBuf>,
+    /// Scores of benign changes to judge by.
+    #[arg(long, requires = "base")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// How deep each kind of change is examined, in place of policies/examination.json.
+    #[arg(long, requires = "base")]
+    pub(crate) depth: Option<PathBuf>,
+    /// Read and run the change inside this program, with every right of its user.
+    #[arg(long, requires = "base")]
+    pub(crate) unboxed: bool,
+    /// Write the report as a page of its own.
+    #[arg(long, requires = "base")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// A person's finding.

@@ -60,13 +60,14 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
 
 /// `countersign examine`.
 pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
+    let by = args.by.as_deref().ok_or_else(|| Failure::usage("give --by for a proposed change"))?;
     let worker = Worker::find(setting.worker.as_deref())?;
     if Station::is_in(&setting.home) {
         return super::bundle::examine(setting, &worker, args);
     }
     let (change, decision) = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();
-        act::examine(realm, &worker, &change, &args.by)?;
+        act::examine(realm, &worker, &change, by)?;
         Ok((change.clone(), conclude(realm, &change)?))
     })?;
     report(setting, &change, &decision);

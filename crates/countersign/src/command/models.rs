@@ -2,6 +2,7 @@
 
 mod diff;
 mod engine;
+mod examine;
 mod fingerprint;
 mod folder;
 mod quantize;
@@ -13,6 +14,7 @@ mod verify;
 
 pub(crate) use diff::diff;
 pub(crate) use engine::engine;
+pub(crate) use examine::examine;
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use quantize::quantize;
 pub(crate) use scan::scan;

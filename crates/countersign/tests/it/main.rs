@@ -11,6 +11,8 @@ mod ending;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod examine;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod go_reader;

@@ -1,0 +1,6 @@
+//! Examinations of made models.
+
+#[cfg(test)]
+mod examiners;
+#[cfg(test)]
+mod made;
