@@ -137,7 +137,8 @@ from_coded!(
     seal::Error,
     quant::Error,
     tensor::gguf::GgufError,
-    engine::Error
+    engine::Error,
+    trace::TraceError
 );
 
 impl From<Refusal> for Failure {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod boxed;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod engine;
@@ -28,5 +30,7 @@ mod quantize;
 mod realm;
 #[cfg(test)]
 mod scan;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod way;
