@@ -13,6 +13,7 @@ mod seals;
 mod statements;
 mod stored;
 mod tensors;
+mod traces;
 
 /// What a target does with bytes. It panics where a promise is broken.
 type Target = fn(&[u8]);
@@ -44,6 +45,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("tile_path", log::tile_path),
     ("tokenizer_json", containers::tokenizer_json),
     ("torch_checkpoint", containers::torch_checkpoint),
+    ("trace_file", traces::file),
+    ("trace_proof", traces::proof),
     ("tree_proof", log::tree_proof),
     ("vault_attachment", stored::attachment),
     ("vault_manifest", stored::manifest),

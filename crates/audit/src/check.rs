@@ -11,6 +11,7 @@ use dossier::{Applied, Checked, KeyBook, Ledger, Parsed, replay};
 use merkle::leaf_hash;
 use policy::gate::Bench;
 use statement::{Digest, RealmId, StatementId};
+use trace::Trace;
 
 use crate::error::AuditError;
 use crate::export::{self, Attachment, Export, Nodes, Section};
@@ -88,11 +89,13 @@ pub(crate) fn record<'a>(
     let realm = check_identity(&export, &ledger, expectations)?;
     let heads = heads::open(&export, head, &ledger, &leaves, &nodes)?;
     proofs::check(export.required(Section::Proofs)?, &leaves, &nodes, &heads.checkpoint)?;
+    let attachments = export::attachments(export.section(Section::Attachments).unwrap_or_default())?;
+    traces(&ledger, &attachments)?;
     let record = Record {
         expectations,
         realm,
         schemas: compare_schemas(export.required(Section::Schemas)?)?,
-        attachments: export::attachments(export.section(Section::Attachments).unwrap_or_default())?,
+        attachments,
         ledger,
         leaves,
         heads,
@@ -181,6 +184,21 @@ fn check_identity(
         Some(realm) => Ok(realm.clone()),
         None => Err(AuditError::NoTrustRoot),
     }
+}
+
+/// The steps that findings sign, where the export carries them.
+fn traces(ledger: &Ledger, attachments: &[(Digest, Attachment<'_>)]) -> Result<(), AuditError> {
+    let findings = ledger.dossiers().flat_map(|dossier| dossier.findings.values());
+    for finding in findings {
+        let Some(signed) = &finding.body.trace else { continue };
+        // They rise by digest: the parser saw to that.
+        let carried = attachments.binary_search_by(|(digest, _)| digest.cmp(&signed.attachment));
+        let Some((_, attachment)) = carried.ok().and_then(|at| attachments.get(at)) else { continue };
+        Trace::parse(attachment.content)
+            .and_then(|trace| trace.agrees(&finding.body))
+            .map_err(|source| AuditError::Trace { finding: finding.id, source: Box::new(source) })?;
+    }
+    Ok(())
 }
 
 fn compare_schemas(bytes: &[u8]) -> Result<SchemaMatch, AuditError> {

@@ -4,6 +4,7 @@ use dossier::Stop;
 use merkle::{MerkleError, ProofError, SplitView};
 use statement::json::{JsonError, ShapeError};
 use statement::{Digest, IdError, RealmId, StatementId};
+use trace::TraceError;
 
 use crate::export::Section;
 
@@ -254,6 +255,15 @@ pub enum AuditError {
         /// What.
         what: &'static str,
     },
+    /// The steps that a finding signs are not those that are carried.
+    #[error("the trace of finding `{finding}` is not what it signs")]
+    Trace {
+        /// The finding.
+        finding: StatementId,
+        /// Why.
+        #[source]
+        source: Box<TraceError>,
+    },
     /// A thread of the audit ended without an answer.
     #[error("a thread of the audit ended without an answer")]
     Worker,
@@ -296,6 +306,7 @@ impl AuditError {
             Self::AttachmentsForm { .. } => "CS-AUD-029",
             Self::Unwritable { .. } => "CS-AUD-030",
             Self::Worker => "CS-AUD-031",
+            Self::Trace { .. } => "CS-AUD-032",
         }
     }
 
@@ -338,6 +349,9 @@ impl AuditError {
             Self::Inconsistent(split) => split.hint(),
             Self::ProofCheckpoint { .. } | Self::BadProof { .. } | Self::ProofSet { .. } => {
                 "keep the file as evidence and ask for the proofs again"
+            }
+            Self::Trace { .. } => {
+                "do not rely on the finding: keep the file as evidence, and ask its examiner what was done"
             }
             Self::Unwritable { .. } => "export fewer or smaller attachments",
             Self::Worker => "run the audit again on a machine with more memory",

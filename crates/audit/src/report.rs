@@ -19,8 +19,8 @@ use serde::Serialize;
 use statement::{Digest, PersonId, RealmId, StatementId};
 
 pub use change::{
-    ApprovalReport, Audited, ChangeReport, Counted, FindingReport, OrderReport, RejectionReport,
-    RollbackReport, ScoreReport, StageNote, VerdictReport,
+    ApprovalReport, Audited, Carried, ChangeReport, Counted, FindingReport, OrderReport, RejectionReport,
+    RollbackReport, ScoreReport, StageNote, TraceReport, VerdictReport,
 };
 pub use realm::{
     AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport,

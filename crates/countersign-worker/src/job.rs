@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use statement::Digest;
+use trace::Step;
 
 /// What is to be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -27,6 +28,10 @@ pub(crate) enum Job {
     Nothing,
     /// Measure the candidate against the scope.
     Measure(Subject),
+    /// Say what stands against some files.
+    Scan(scan::boxed::Job),
+    /// Open a model and answer what is asked.
+    Model(modelbox::wire::Load),
 }
 
 /// What was found out.
@@ -63,4 +68,6 @@ pub(crate) struct Answer {
     pub(crate) violations: Vec<Violation>,
     /// How many more there are.
     pub(crate) violations_left_out: u64,
+    /// What was done, in order.
+    pub(crate) steps: Vec<Step>,
 }

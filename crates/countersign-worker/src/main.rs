@@ -1,11 +1,12 @@
 //! What opens untrusted files: measures a change against its scope and answers a finding. Holds no key.
 //!
 //! It is started by a supervisor in a box of crate [`sandbox`] and closes that box around itself before it reads anything.
-//! It gets one job (JSON) and its inputs as descriptors, and answers one frame (JSON). It says what it read by digest, so
+//! It gets one job (JSON) and its inputs as descriptors, and answers frames (JSON). It says what it read by digest, so
 //! that whoever signs can compare that with what was proposed. It decides nothing else.
 
 mod job;
 mod measure;
+mod scan;
 
 use std::process::ExitCode;
 
@@ -13,14 +14,14 @@ use job::{Answer, Job};
 
 fn main() -> ExitCode {
     // First of all: nothing that anybody else wrote has been read until this answers.
-    let mut inside = match sandbox::inside::enter() {
+    let inside = match sandbox::inside::enter() {
         Ok(inside) => inside,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
         }
     };
-    match run(&mut inside) {
+    match run(inside) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
@@ -29,12 +30,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(inside: &mut sandbox::inside::Inside) -> anyhow::Result<()> {
+fn run(mut inside: sandbox::inside::Inside) -> anyhow::Result<()> {
     let job: Job = serde_json::from_slice(&inside.job)?;
     let answer: Option<Answer> = match job {
         // Asked by `countersign doctor`: the box itself is the answer.
         Job::Nothing => None,
         Job::Measure(subject) => Some(measure::measure(subject, std::mem::take(&mut inside.inputs))?),
+        Job::Scan(job) => return scan::scan(&job, &mut inside),
+        Job::Model(load) => return Ok(modelbox::inside::serve(&load, inside)?),
     };
     inside.answer(&serde_json::to_vec(&answer)?)?;
     Ok(())

@@ -11,6 +11,7 @@ use tensor::safetensors::SafeTensors;
 use tensor::scope::{
     BaseWeights, Scope, ScopeReport, Verdict, check_adapter, check_prompt, check_settings, check_weights,
 };
+use trace::Step;
 
 use crate::job::{Answer, Outcome, Subject, Violation};
 
@@ -23,6 +24,7 @@ const TENSORS_BYTES_MAX: u64 = 12 << 30;
 struct Inputs {
     files: BTreeMap<String, File>,
     read: BTreeSet<Digest>,
+    steps: Vec<Step>,
 }
 
 impl Inputs {
@@ -39,7 +41,10 @@ impl Inputs {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(usize::try_from(length)?).with_context(|| format!("`{name}`"))?;
         file.take(limit).read_to_end(&mut bytes).with_context(|| format!("`{name}`"))?;
-        self.read.insert(Digest::of(&bytes));
+        let digest = Digest::of(&bytes);
+        self.read.insert(digest);
+        let length = u64::try_from(bytes.len())?;
+        self.steps.push(Step::Input { bytes: length, digest, name: name.to_owned() });
         Ok(bytes)
     }
 
@@ -80,11 +85,24 @@ type Checked = Result<ScopeReport, Unfit>;
 
 /// Does a job. What is wrong with the candidate is an answer; what is wrong with the job is an error.
 pub(crate) fn measure(subject: Subject, files: Vec<(String, File)>) -> anyhow::Result<Answer> {
-    let mut inputs = Inputs { files: files.into_iter().collect(), read: BTreeSet::new() };
+    let mut inputs = Inputs { files: files.into_iter().collect(), read: BTreeSet::new(), steps: Vec::new() };
     let scope = Scope::read(&inputs.read("scope", TEXT_BYTES_MAX)?)?;
     let base = base(subject, &mut inputs)?;
     let report = check(subject, &scope, base.as_deref(), &mut inputs);
-    Ok(answer(inputs, report))
+    let mut answer = answer(inputs, report);
+    let name = match subject {
+        Subject::Adapter => "scope-adapter",
+        Subject::Weights => "scope-weights",
+        Subject::Prompt => "scope-prompt",
+        Subject::Settings => "scope-settings",
+    };
+    let outcome = match answer.outcome {
+        Outcome::Pass => statement::kind::Outcome::Pass,
+        Outcome::Fail => statement::kind::Outcome::Fail,
+        Outcome::Inconclusive => statement::kind::Outcome::Inconclusive,
+    };
+    answer.steps.push(Step::Stage { name: name.parse()?, outcome });
+    Ok(answer)
 }
 
 /// What the candidate is to replace or to be applied to.
@@ -160,6 +178,7 @@ fn answer(inputs: Inputs, report: Checked) -> Answer {
                     .collect(),
                 violations_left_out: all.saturating_sub(listed),
                 measures: report.measures,
+                steps: inputs.steps,
             }
         }
         Err(unfit) => {
@@ -176,6 +195,7 @@ fn answer(inputs: Inputs, report: Checked) -> Answer {
                 outcome: Outcome::Fail,
                 violations: vec![violation],
                 violations_left_out: 0,
+                steps: inputs.steps,
             }
         }
     }

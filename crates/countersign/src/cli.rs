@@ -20,11 +20,13 @@ pub(crate) use change::{
     RollbackArgs,
 };
 pub(crate) use models::{
-    DiffArgs, EngineArgs, FingerprintArgs, QuantizeArgs, QuantizeBackend, QuantizeChoice, ScanArgs, SignArgs,
-    SignHash, SignMethod, VerifyArgs,
+    DiffArgs, EngineArgs, FingerprintArgs, Isolation, QuantizeArgs, QuantizeBackend, QuantizeChoice, ScanArgs,
+    SignArgs, SignHash, SignMethod, VerifyArgs,
 };
 pub(crate) use realm::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
-pub(crate) use record::{DemoArgs, ExportArgs, HoldArgs, LogCommand, LogWitnessCommand, PurgeArgs, ShowArgs};
+pub(crate) use record::{
+    DemoArgs, ExportArgs, HoldArgs, LogCommand, LogWitnessCommand, PurgeArgs, ShowArgs, TraceCommand,
+};
 
 use crate::serve::{ServeArgs, SubmitArgs};
 use crate::witness::WitnessArgs;
@@ -131,6 +133,9 @@ pub(crate) enum Command {
         after_help = "Example: countersign witness --state ./witness --key witness.key --name example.com/witness --log countersign/acme=VKEY"
     )]
     Witness(WitnessArgs),
+    /// Show and check what workers did.
+    #[command(subcommand)]
+    Trace(TraceCommand),
     /// Place content under legal hold, or lift one: what is held cannot be purged.
     #[command(
         after_help = "Example: countersign hold place 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b --matter case-12 --by clara"

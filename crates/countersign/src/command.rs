@@ -10,6 +10,7 @@ mod models;
 mod range;
 mod realm;
 mod record;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -127,6 +128,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Show(args) => show::show(&setting, &args.what),
         Command::Log(command) => log::run(&setting, command),
         Command::Witness(args) => crate::witness::run(&args),
+        Command::Trace(command) => trace::run(&setting, &command),
         Command::Hold(args) => record::hold(&setting, &args),
         Command::Purge(args) => record::purge(&setting, &args),
         Command::Bundle(command) => bundle::run(&setting, command),

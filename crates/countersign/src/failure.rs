@@ -140,7 +140,8 @@ from_coded!(
     tensor::gguf::GgufError,
     engine::Error,
     range::Error,
-    examine::Error
+    examine::Error,
+    trace::TraceError
 );
 
 impl From<Refusal> for Failure {

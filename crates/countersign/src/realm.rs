@@ -241,6 +241,11 @@ impl Realm {
         Ok(self.vault.block_on(self.vault.vault().put_attachment(&self.tenant, &attachment))?)
     }
 
+    /// Reads an attachment of at most so many bytes, which must be there.
+    pub(crate) fn attachment(&self, digest: &Digest, limit: u64) -> Done<vault::Attachment> {
+        Ok(self.vault.block_on(self.vault.vault().attachment(&self.tenant, digest, limit))?)
+    }
+
     /// Reads the text of an attachment, or why there is none to read.
     pub(crate) fn attached(&self, digest: &Digest) -> Attached {
         if self.ledger.world().purged_at(digest).is_some() {

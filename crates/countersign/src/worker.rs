@@ -11,6 +11,7 @@ use sandbox::{Boundaries, Boundary, Held, Input, Level, Limits, Profile, Program
 use serde::Deserialize;
 use statement::Digest;
 use statement::kind::Outcome;
+use trace::Step;
 
 use crate::failure::{Done, Failure};
 
@@ -48,6 +49,49 @@ pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
     pub(crate) violations: Vec<Against>,
     pub(crate) violations_left_out: u64,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Most steps that a worker may take in one job.
+const STEPS_MAX: usize = 4096;
+
+impl Answer {
+    /// The worker's steps, if they are such as a worker may take, and open what it says it read.
+    fn checked(self) -> Done<Self> {
+        let lie = |what: &str| Failure::from(SandboxError::Lie { what: what.to_owned() });
+        if self.steps.len() > STEPS_MAX || !self.steps.iter().all(Step::is_workers) {
+            return Err(lie("its steps are not a worker's"));
+        }
+        let opened: BTreeSet<Digest> = self
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Input { digest, .. } => Some(*digest),
+                _ => None,
+            })
+            .collect();
+        if opened != self.inputs {
+            return Err(lie("it opened other files than it says it read"));
+        }
+        Ok(self)
+    }
+}
+
+/// The step that the supervisor writes: the box, the worker and what it might use.
+pub(crate) fn boxed(worker: Digest, boundaries: &Boundaries) -> Done<Step> {
+    let names = not_enforced(boundaries).map(|boundary| boundary.name().parse());
+    Ok(Step::Box {
+        isolation: match READING.level {
+            Level::Standard => statement::kind::Isolation::Standard,
+            Level::Deep => statement::kind::Isolation::Deep,
+        },
+        memory_bytes: READING.limits.memory_bytes,
+        not_enforced: names.collect::<Result<_, _>>()?,
+        processor_s: READING.limits.processor_s,
+        profile: READING.profile.name().parse()?,
+        wall_ms: u64::try_from(READING.limits.wall.as_millis()).unwrap_or(u64::MAX),
+        worker,
+    })
 }
 
 /// What is to be measured, and the files of it. A file that is not there is not given; the worker says so.
@@ -86,11 +130,10 @@ impl Measuring<'_> {
     }
 }
 
-/// The worker beside this program, sealed in memory, and the digest of its code.
+/// The worker beside this program, sealed in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     program: Arc<Program>,
-    pub(crate) digest: Digest,
 }
 
 impl Worker {
@@ -111,8 +154,7 @@ impl Worker {
                 "name it with --worker or COUNTERSIGN_WORKER, or build it: `cargo build -p countersign-worker`",
             ));
         }
-        let program = Program::seal(&path)?;
-        Ok(Self { digest: program.digest(), program: Arc::new(program) })
+        Ok(Self { program: Arc::new(Program::seal(&path)?) })
     }
 
     /// Measures in the box; answers what the worker says, and what held around it.
@@ -126,9 +168,25 @@ impl Worker {
         let [frame] = frames.as_slice() else {
             return Err(Failure::outside(format!("the worker answered {} frames", frames.len()), hint));
         };
-        let answer = serde_json::from_slice(frame)
-            .map_err(|error| Failure::outside(format!("the worker's answer is none: {error}"), hint))?;
-        Ok((answer, outcome.boundaries))
+        let answer: Answer = serde_json::from_slice(frame).map_err(|error| {
+            Failure::from(SandboxError::Lie { what: format!("its answer is none: {error}") })
+        })?;
+        Ok((answer.checked()?, outcome.boundaries))
+    }
+
+    /// SHA-256 of the worker's code.
+    pub(crate) fn digest(&self) -> Digest {
+        self.program.digest()
+    }
+
+    /// The worker's program.
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The worker's program, for those who start it again and again.
+    pub(crate) fn shared(&self) -> Arc<Program> {
+        Arc::clone(&self.program)
     }
 
     /// What this host enforces around a worker.

@@ -4,11 +4,11 @@
 //! read.
 
 use model::Finish;
+use modelbox::Token;
 use serde_json::{Map, Value, json};
 
 use crate::job::Likely;
 use crate::request::{Form, Usage};
-use crate::token::Token;
 
 /// How one answer is written.
 pub(crate) struct Writer {

@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request, State as Sharing};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use futures::StreamExt as _;
+use modelbox::boxed::State;
+use modelbox::files::hex;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::answer::{Whole, Writer};
 use crate::clock::unix_s;
-use crate::files::hex;
 use crate::job::{Engine, Event, Job};
 use crate::keys::{Caller, Keys};
 use crate::metrics::Metrics;
@@ -56,7 +57,7 @@ const OVERLONG: usize = 16;
 /// How much later than a generation its answer is given up.
 const GRACE: Duration = Duration::from_secs(15);
 
-type Shared = State<Arc<App>>;
+type Shared = Sharing<Arc<App>>;
 
 /// The routes.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -64,13 +65,13 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         Router::new()
             .route(
                 "/v1/chat/completions",
-                post(|State(app): Shared, request: Request| async move {
+                post(|Sharing(app): Shared, request: Request| async move {
                     generate(app, Form::Chat, request).await
                 }),
             )
             .route(
                 "/v1/completions",
-                post(|State(app): Shared, request: Request| async move {
+                post(|Sharing(app): Shared, request: Request| async move {
                     generate(app, Form::Text, request).await
                 }),
             )
@@ -84,7 +85,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 }
 
 /// Lets through who may ask.
-async fn guard(State(app): Shared, mut request: Request, next: Next) -> Response<Body> {
+async fn guard(Sharing(app): Shared, mut request: Request, next: Next) -> Response<Body> {
     match caller(&app, request.headers()) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -120,14 +121,19 @@ async fn wrong_method(request: Request) -> Response<Body> {
     Refusal::Method { path: shown(request.uri().path()), method }.response()
 }
 
-async fn health(State(app): Shared) -> Response<Body> {
+async fn health(Sharing(app): Shared) -> Response<Body> {
     let ready = *app.phase.borrow() == Phase::Serving;
-    let (status, word) =
-        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "draining") };
+    let state = app.engine.model_box().map_or(State::Up, modelbox::Boxed::state);
+    let (status, word) = match state {
+        _ if !ready => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        State::Up => (StatusCode::OK, "ready"),
+        State::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        State::Down => (StatusCode::SERVICE_UNAVAILABLE, "down"),
+    };
     answer(status, &json!({ "status": word }))
 }
 
-async fn metrics(State(app): Shared) -> Response<Body> {
+async fn metrics(Sharing(app): Shared) -> Response<Body> {
     app.metrics.queue.set(i64::try_from(app.queue.len()).unwrap_or(i64::MAX));
     let mut response = Response::new(Body::from(app.metrics.text()));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -135,11 +141,11 @@ async fn metrics(State(app): Shared) -> Response<Body> {
     response
 }
 
-async fn models(State(app): Shared) -> Response<Body> {
+async fn models(Sharing(app): Shared) -> Response<Body> {
     answer(StatusCode::OK, &listing::all(&app.engine, app.started))
 }
 
-async fn model(State(app): Shared, Path(name): Path<String>) -> Response<Body> {
+async fn model(Sharing(app): Shared, Path(name): Path<String>) -> Response<Body> {
     match app.engine.adapter(&name) {
         Ok(_) => answer(StatusCode::OK, &listing::entry(&app.engine, &name, app.started)),
         Err(refusal) => refusal.response(),
@@ -158,13 +164,13 @@ struct Tally {
     app: Arc<App>,
     form: Form,
     came: Instant,
-    outcome: &'static str,
+    outcome: String,
 }
 
 impl Tally {
     fn new(app: Arc<App>, form: Form) -> Self {
         app.under_way.send_modify(|count| *count += 1);
-        Self { app, form, came: Instant::now(), outcome: "cancelled" }
+        Self { app, form, came: Instant::now(), outcome: "cancelled".to_owned() }
     }
 }
 
@@ -175,7 +181,8 @@ impl Drop for Tally {
             Form::Text => "completions",
         };
         let metrics = &self.app.metrics;
-        metrics.requests.get_or_create(&[("endpoint", endpoint), ("outcome", self.outcome)]).inc();
+        let outcome = std::mem::take(&mut self.outcome);
+        metrics.requests.get_or_create(&[("endpoint", endpoint.to_owned()), ("outcome", outcome)]).inc();
         metrics.request.observe(self.came.elapsed().as_secs_f64());
         self.app.under_way.send_modify(|count| *count -= 1);
     }
@@ -187,7 +194,7 @@ async fn generate(app: Arc<App>, form: Form, request: Request) -> Response<Body>
         Ok((begun, Delivery::Stream { .. })) => begun.stream(tally),
         Ok((begun, Delivery::Whole)) => match begun.whole().await {
             Ok(value) => {
-                tally.outcome = "ok";
+                tally.outcome = "ok".to_owned();
                 answer(StatusCode::OK, &value)
             }
             Err(refusal) => refused(tally, &refusal),
@@ -197,7 +204,7 @@ async fn generate(app: Arc<App>, form: Form, request: Request) -> Response<Body>
 }
 
 fn refused(mut tally: Tally, refusal: &Refusal) -> Response<Body> {
-    tally.outcome = refusal.code();
+    tally.outcome = refusal.code().to_owned();
     refusal.response()
 }
 
@@ -355,7 +362,7 @@ impl Streaming {
                 Event::Begun { .. } => continue,
                 Event::Text { text, tokens } => data(&writer.text(&text, &tokens)),
                 Event::Ended { finish, generated } => {
-                    (self.over, self.tally.outcome) = (true, "ok");
+                    (self.over, self.tally.outcome) = (true, "ok".to_owned());
                     let mut bytes = data(&writer.closing(finish)).to_vec();
                     if let Some(counts) = writer.counts(self.begun.prompt, generated) {
                         bytes.extend(data(&counts));
@@ -364,7 +371,7 @@ impl Streaming {
                     Bytes::from(bytes)
                 }
                 Event::Failed(refusal) => {
-                    (self.over, self.tally.outcome) = (true, refusal.code());
+                    (self.over, self.tally.outcome) = (true, refusal.code().to_owned());
                     data(&refusal.body())
                 }
             });

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use modelbox::{BoxError, NotOpened};
+
 /// A refusal to start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -36,7 +38,7 @@ pub enum Error {
         name: String,
         /// Why.
         #[source]
-        source: Box<model::Error>,
+        source: NotOpened,
     },
     /// An adapter that cannot be opened.
     #[error("the adapter `{name}` cannot be loaded")]
@@ -45,7 +47,7 @@ pub enum Error {
         name: String,
         /// Why.
         #[source]
-        source: Box<model::Error>,
+        source: NotOpened,
     },
     /// A name that cannot be one, or that is taken.
     #[error("`{name}` cannot be a model's name: {reason}")]
@@ -71,12 +73,9 @@ pub enum Error {
         /// What it says.
         reason: String,
     },
-    /// The configuration that comes with the tokenizer is not JSON.
-    #[error("`{file}` is not a JSON object")]
-    Configuration {
-        /// The file.
-        file: &'static str,
-    },
+    /// The box around the model, or the worker in it.
+    #[error("the model cannot be run in its box")]
+    Box(#[source] Box<BoxError>),
 }
 
 impl Error {
@@ -91,23 +90,23 @@ impl Error {
             Self::Name { .. } => "CS-ENG-006",
             Self::Limit { .. } => "CS-ENG-007",
             Self::System { .. } => "CS-ENG-008",
-            Self::Configuration { .. } => "CS-ENG-009",
+            Self::Box(_) => "CS-ENG-010",
         }
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::Open { .. } => "give keys with --api-key-file, or listen on 127.0.0.1",
             Self::Listen { .. } => "another program may use the port; give another with --listen",
             Self::Keys { .. } => {
                 "one key a line, of at least 16 characters, or `sha256:` and the key's SHA-256 in hexadecimal"
             }
-            Self::Model { source, .. } | Self::Adapter { source, .. } => source.hint(),
+            Self::Model { source, .. } | Self::Adapter { source, .. } => &source.hint,
             Self::Name { .. } => "give each model and adapter a short name of its own",
             Self::Limit { .. } => "raise the limit",
             Self::System { .. } => "close other programs, or ask for fewer threads",
-            Self::Configuration { .. } => "fetch the model again",
+            Self::Box(source) => source.hint(),
         }
     }
 }

@@ -1,25 +1,34 @@
 //! The engine as it was loaded, what it is asked to generate, and what it says while it does.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use model::executor::Local;
-use model::template::Message;
-use model::{Finish, Sampling};
+use model::Finish;
+use modelbox::files::{digest, hex};
+use modelbox::{BoxError, Boxed, NotOpened, Opened};
+pub(crate) use modelbox::{Echo, Likely, Prompt, Task};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use crate::files::{Opening, digest, hex};
 use crate::keys::Caller;
 use crate::queue::Waiting;
 use crate::refusal::shown;
-use crate::token::Token;
-use crate::{AdapterFiles, Error, Limits, Loaded, ModelFiles, Refusal};
+use crate::{AdapterFiles, Error, Launch, Limits, Loaded, ModelFiles, Refusal};
+
+/// Where the model runs.
+#[derive(Debug)]
+pub(crate) enum Runner {
+    /// In this process.
+    Here(Arc<Opened>),
+    /// In a worker's box.
+    Boxed(Boxed),
+}
 
 /// A model with its adapters, ready to serve.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) name: String,
-    pub(crate) local: Local,
+    pub(crate) runner: Runner,
     pub(crate) adapters: Vec<String>,
     pub(crate) limits: Limits,
     /// The beginning of the digest of all files' digests.
@@ -33,11 +42,11 @@ const NAME_MAX: usize = 128;
 const THREADS_MAX: usize = 1024;
 
 impl Engine {
-    /// Hashes and opens a model's files, and its adapters' by name. `progress` hears how many more bytes have been
-    /// hashed.
+    /// Hashes and opens a model's files in this process, and its adapters' by name. `progress` hears how many more bytes
+    /// have been hashed.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::Limit`], [`Error::Model`], [`Error::Adapter`], [`Error::Configuration`].
+    /// [`Error::Name`], [`Error::Limit`], [`Error::Model`], [`Error::Adapter`].
     pub fn load(
         name: &str,
         files: &ModelFiles,
@@ -45,33 +54,60 @@ impl Engine {
         limits: Limits,
         progress: &dyn Fn(u64),
     ) -> Result<Self, Error> {
-        check_limits(&limits)?;
-        let mut names: Vec<&str> = Vec::new();
-        for name in [name].into_iter().chain(adapters.iter().map(|(name, _)| name.as_str())) {
-            check_name(name, &names)?;
-            names.push(name);
-        }
-        let adapter_files = adapters.iter().flat_map(|(_, files)| [&files.config, &files.weights]);
-        let loaded: Vec<Loaded> =
-            files.all().into_iter().chain(adapter_files).map(|file| digest(file, progress)).collect();
-        let of_model = |source| Error::Model { name: name.to_owned(), source };
-        let (model, tokenizer) = files.open().map_err(|opening| match opening {
-            Opening::Model(source) => of_model(source),
-            Opening::Engine(error) => error,
+        check(name, adapters, &limits)?;
+        let adapter_files = adapters.iter().flat_map(|(_, files)| files.all());
+        let all = files.all().into_iter().chain(adapter_files);
+        let loaded = all.map(|file| digest(&file.name, &file.bytes, progress)).collect();
+        let opened = Opened::load(files, adapters, limits.context).map_err(|why| not_opened(name, why))?;
+        let context = opened.context();
+        Ok(Self::of(name, Runner::Here(Arc::new(opened)), adapters, Limits { context, ..limits }, loaded))
+    }
+
+    /// Opens a model in a worker's box. The launch's context, generations, threads and name are those given here.
+    ///
+    /// # Errors
+    /// As [`Engine::load`], and [`Error::Box`].
+    pub fn boxed(name: &str, launch: Launch, limits: Limits, progress: &dyn Fn(u64)) -> Result<Self, Error> {
+        check(name, &launch.adapters, &limits)?;
+        let adapters: Vec<(String, ())> =
+            launch.adapters.iter().map(|(name, _)| (name.clone(), ())).collect();
+        let launch = Launch {
+            name: name.to_owned(),
+            context: limits.context,
+            generations: limits.generations,
+            threads: limits.threads,
+            ..launch
+        };
+        let boxed = Boxed::open(launch, progress).map_err(|error| match error {
+            BoxError::NotOpened(why) => not_opened(name, why),
+            other => Error::Box(Box::new(other)),
         })?;
-        let mut local = Local::new(model, tokenizer).map_err(|source| of_model(Box::new(source)))?;
-        for (name, files) in adapters {
-            let fitted = local.model_mut().load_adapter(name, &files.config.bytes, &files.weights.bytes);
-            fitted.map_err(|source| Error::Adapter { name: name.clone(), source: Box::new(source) })?;
-        }
+        let (context, loaded) = (boxed.about().context, boxed.loaded().to_vec());
+        Ok(Self::of(name, Runner::Boxed(boxed), &adapters, Limits { context, ..limits }, loaded))
+    }
+
+    fn of<T>(
+        name: &str,
+        runner: Runner,
+        adapters: &[(String, T)],
+        limits: Limits,
+        loaded: Vec<Loaded>,
+    ) -> Self {
         let mut hash = Sha256::new();
         for file in &loaded {
             hash.update(&file.sha256);
         }
         let fingerprint: String = hex(&hash.finalize()).chars().take(16).collect();
-        let limits = Limits { context: limits.context.min(local.model().config().context), ..limits };
         let adapters = adapters.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Self { name: name.to_owned(), local, adapters, limits, fingerprint, loaded })
+        Self { name: name.to_owned(), runner, adapters, limits, fingerprint, loaded }
+    }
+
+    /// The model's box, where it has one.
+    pub const fn model_box(&self) -> Option<&Boxed> {
+        match &self.runner {
+            Runner::Here(_) => None,
+            Runner::Boxed(boxed) => Some(boxed),
+        }
     }
 
     /// The files that were loaded, with their digests.
@@ -99,6 +135,23 @@ impl Engine {
     /// The names that can be asked for, the model's first.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         [self.name.as_str()].into_iter().chain(self.adapters.iter().map(String::as_str))
+    }
+}
+
+fn check<T>(name: &str, adapters: &[(String, T)], limits: &Limits) -> Result<(), Error> {
+    check_limits(limits)?;
+    let mut names: Vec<&str> = Vec::new();
+    for name in [name].into_iter().chain(adapters.iter().map(|(name, _)| name.as_str())) {
+        check_name(name, &names)?;
+        names.push(name);
+    }
+    Ok(())
+}
+
+fn not_opened(name: &str, why: NotOpened) -> Error {
+    match &why.adapter {
+        Some(adapter) => Error::Adapter { name: adapter.clone(), source: why },
+        None => Error::Model { name: name.to_owned(), source: why },
     }
 }
 
@@ -132,37 +185,6 @@ fn check_name(name: &str, taken: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is to be continued.
-#[derive(Debug)]
-pub(crate) enum Prompt {
-    Chat(Vec<Message>),
-    Text(String),
-    Tokens(Vec<u32>),
-}
-
-/// What the answer's text holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Echo {
-    /// What was generated.
-    Answer,
-    /// The prompt, too.
-    PromptToo,
-}
-
-/// What is to be generated.
-#[derive(Debug)]
-pub(crate) struct Task {
-    pub(crate) prompt: Prompt,
-    /// Most tokens of the answer; nothing for what the context holds.
-    pub(crate) tokens_max: Option<usize>,
-    pub(crate) sampling: Sampling,
-    pub(crate) stop: Vec<String>,
-    /// How many of the likeliest tokens are told at each place; nothing where no log-probabilities are told.
-    pub(crate) top: Option<usize>,
-    pub(crate) echo: Echo,
-    pub(crate) adapter: Option<String>,
-}
-
 /// A task on its way to a generating thread.
 pub(crate) struct Job {
     pub(crate) task: Task,
@@ -178,17 +200,6 @@ impl Waiting for Job {
     fn given_up(&self) -> bool {
         self.events.is_closed()
     }
-}
-
-/// How likely a token was.
-#[derive(Debug)]
-pub(crate) struct Likely {
-    pub(crate) token: Token,
-    /// Nothing for the first token of a prompt.
-    pub(crate) logprob: Option<f32>,
-    pub(crate) top: Vec<(Token, f32)>,
-    /// Characters of the answer's text before it.
-    pub(crate) offset: usize,
 }
 
 /// What a generation says. The events of one job: `Begun`, any number of `Text`, and `Ended` or `Failed`.

@@ -1,8 +1,9 @@
 //! An OpenAI-compatible server on the executor of language models.
 //!
-//! [`Engine::load`] takes a model's files as bytes, [`Server::bind`] an address, [`Server::run`] serves until it is
-//! told to stop. Generations run on threads of their own, one at a time on each; the asynchronous side only reads
-//! requests and passes on what has been generated. Every queue, body, wait and answer has a bound
+//! [`Engine::boxed`] runs a model in a worker of crate `modelbox`, [`Engine::load`] in this process; [`Server::bind`] takes
+//! an address, [`Server::run`] serves until it is told to stop. Generations run on threads of their own, one at a time on
+//! each; the asynchronous side only reads requests and passes on what has been generated. A worker that ends breaks off
+//! the answers under way, each with its code, and is started again. Every queue, body, wait and answer has a bound
 //! ([`Limits`]).
 //!
 //! What this crate does not do: read files, listen for signals, speak TLS, and judge who may use a model. It knows no
@@ -12,7 +13,6 @@ mod answer;
 mod app;
 mod clock;
 mod error;
-mod files;
 mod generate;
 mod host;
 mod job;
@@ -24,15 +24,13 @@ mod metrics;
 mod queue;
 mod refusal;
 mod request;
-pub mod sample;
 mod server;
 mod speech;
-mod token;
 
 pub use error::Error;
-pub use files::{AdapterFiles, Loaded, ModelFiles, Named};
 pub use job::Engine;
 pub use keys::Keys;
 pub use limits::Limits;
+pub use modelbox::{Adapter, AdapterFiles, Boxed, Files, Launch, Loaded, ModelFiles, Named, OpenFile, sample};
 pub use refusal::Refusal;
 pub use server::Server;

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 pub(crate) struct Metrics {
     registry: Registry,
     /// By outcome: `ok`, `cancelled`, or the code of a refusal.
-    pub(crate) requests: Family<[(&'static str, &'static str); 2], Counter>,
+    pub(crate) requests: Family<[(&'static str, String); 2], Counter>,
     pub(crate) prompt_tokens: Counter,
     pub(crate) reused_tokens: Counter,
     pub(crate) generated_tokens: Counter,

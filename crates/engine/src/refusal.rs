@@ -2,7 +2,10 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use modelbox::{Broken, Fault};
 use serde_json::{Value, json};
+
+use crate::members::wrong;
 
 /// A request that is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,31 +121,28 @@ pub enum Refusal {
     #[error("{message}")]
     Model {
         /// The model's own code.
-        code: &'static str,
+        code: String,
         /// What happened.
         message: String,
         /// What to do.
-        hint: &'static str,
+        hint: String,
         /// Whose fault it is.
         fault: Fault,
     },
     /// The generation ended without a word.
     #[error("the generation failed")]
     Failed,
-}
-
-/// Who can do something about a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Who asked.
-    Client,
-    /// Who runs the engine.
-    Server,
+    /// The worker that ran the model ended, or was ended.
+    #[error("the worker that runs the model ended: {why}")]
+    WorkerGone {
+        /// What was seen of its end.
+        why: String,
+    },
 }
 
 impl Refusal {
     /// The stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::NotJson { .. } => "CS-ENG-020",
             Self::Member { .. } => "CS-ENG-021",
@@ -163,12 +163,13 @@ impl Refusal {
             Self::RequestTime { .. } => "CS-ENG-036",
             Self::Reader { .. } => "CS-ENG-037",
             Self::Failed => "CS-ENG-038",
+            Self::WorkerGone { .. } => "CS-ENG-039",
             Self::Model { code, .. } => code,
         }
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::NotJson { .. } => "send one JSON object",
             Self::Member { .. } => "correct the member",
@@ -191,6 +192,7 @@ impl Refusal {
             Self::RequestTime { .. } => "ask for fewer tokens",
             Self::Reader { .. } => "read answers as they come",
             Self::Failed => "look into the engine's log",
+            Self::WorkerGone { .. } => "ask again when `/health` says `ready`: the worker is started again",
             Self::Model { hint, .. } => hint,
         }
     }
@@ -207,7 +209,9 @@ impl Refusal {
             Self::UnknownModel { .. } | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::QueueWait { .. } | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::QueueWait { .. } | Self::Draining | Self::WorkerGone { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -241,7 +245,7 @@ impl Refusal {
     fn retry_after(&self) -> Option<&'static str> {
         match self {
             Self::Overloaded { .. } => Some("1"),
-            Self::QueueWait { .. } | Self::Draining => Some("5"),
+            Self::QueueWait { .. } | Self::Draining | Self::WorkerGone { .. } => Some("5"),
             _ => None,
         }
     }
@@ -270,20 +274,15 @@ impl Refusal {
     }
 }
 
-impl From<model::Error> for Refusal {
-    fn from(error: model::Error) -> Self {
-        use model::Error as E;
-        let fault = match &error {
-            E::Template { .. }
-            | E::TemplateBounds { .. }
-            | E::Context { .. }
-            | E::Token { .. }
-            | E::Tokenizer { .. }
-            | E::Capability { .. }
-            | E::Request { .. } => Fault::Client,
-            _ => Fault::Server,
-        };
-        Self::Model { code: error.code(), message: error.to_string(), hint: error.hint(), fault }
+impl From<Broken> for Refusal {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Prompt { expected } => wrong("prompt", &expected),
+            Broken::TooLong { tokens, limit } => Self::PromptTooLong { tokens, limit },
+            Broken::Model { code, message, hint, fault } => Self::Model { code, message, hint, fault },
+            Broken::Gone { why } => Self::WorkerGone { why },
+            Broken::Stopped | Broken::Failed => Self::Failed,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The messages of a chat request.
 
-use model::template::Message;
+use modelbox::Turn;
 use serde_json::Value;
 
 use crate::Refusal;
@@ -10,13 +10,13 @@ use crate::members::{unsupported, wrong};
 const MESSAGES_MAX: usize = 4096;
 
 /// Reads `messages`.
-pub(crate) fn messages(value: Option<&Value>) -> Result<Vec<Message>, Refusal> {
+pub(crate) fn messages(value: Option<&Value>) -> Result<Vec<Turn>, Refusal> {
     let list = value.and_then(Value::as_array).filter(|list| (1..=MESSAGES_MAX).contains(&list.len()));
     let list = list.ok_or_else(|| wrong("messages", "an array of 1 to 4096 messages"))?;
     list.iter().enumerate().map(|(at, value)| message(&format!("messages[{at}]"), value)).collect()
 }
 
-fn message(place: &str, value: &Value) -> Result<Message, Refusal> {
+fn message(place: &str, value: &Value) -> Result<Turn, Refusal> {
     let role = match value.get("role").and_then(Value::as_str) {
         // The newer word for the same.
         Some("developer") => "system",
@@ -41,7 +41,7 @@ fn message(place: &str, value: &Value) -> Result<Message, Refusal> {
         Some(Value::Null) | None if role == "assistant" => String::new(),
         _ => return Err(wrong(&place, "a string or an array of text parts")),
     };
-    Ok(Message { role: role.to_owned(), content })
+    Ok(Turn { role: role.to_owned(), content })
 }
 
 fn part<'a>(place: &str, value: &'a Value) -> Result<&'a str, Refusal> {

@@ -69,6 +69,18 @@ pub enum SandboxError {
         /// The first words it wrote to its error output.
         complaint: String,
     },
+    /// What it answers has its form, and cannot be true.
+    #[error("what the worker says cannot be: {what}")]
+    Lie {
+        /// What cannot be.
+        what: String,
+    },
+    /// It ended while it was wanted.
+    #[error("the worker is gone: {why}")]
+    Gone {
+        /// What was seen of its end.
+        why: String,
+    },
 }
 
 impl SandboxError {
@@ -83,6 +95,8 @@ impl SandboxError {
             Self::WallTime { .. } => "CS-BOX-006",
             Self::Answer { .. } => "CS-BOX-007",
             Self::Ended { .. } => "CS-BOX-008",
+            Self::Lie { .. } => "CS-BOX-009",
+            Self::Gone { .. } => "CS-BOX-010",
         }
     }
 
@@ -96,6 +110,10 @@ impl SandboxError {
             Self::TooMuch { .. } => "examine less at once",
             Self::WallTime { .. } => "the input may be made to stall its reader; nothing was signed",
             Self::Answer { .. } => "the input may have taken the worker over; nothing was signed",
+            Self::Lie { .. } => {
+                "the input may have taken the worker over: keep it as evidence, and do not use it"
+            }
+            Self::Gone { .. } => "ask again; if it ends again, the model or the input ends it",
             Self::Ended { .. } => {
                 "the input may be damaged or hostile, or larger than the limits; nothing was signed"
             }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::boundary::{Boundaries, Level};
 use crate::error::SandboxError;
 use crate::launch::Run;
@@ -21,4 +23,14 @@ const NOTHING: Limits = Limits {
 pub fn enforced(program: &Program, job: &[u8]) -> Result<Boundaries, SandboxError> {
     let run = Run { level: Level::Standard, profile: Profile::Parse, limits: NOTHING };
     run.run(program, &[], job, |_| {}).map(|outcome| outcome.boundaries)
+}
+
+/// How many descriptors this process may have open, after it asked for as many as it may ask for.
+pub fn descriptors() -> u64 {
+    let own = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: own.maximum, maximum: own.maximum };
+    match setrlimit(Resource::Nofile, most) {
+        Ok(()) => own.maximum.unwrap_or(u64::MAX),
+        Err(_) => own.current.unwrap_or(u64::MAX),
+    }
 }

@@ -11,12 +11,13 @@ mod trial;
 #[cfg(feature = "probe")]
 pub use alone::{Layer, enforce_alone};
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 
 use crate::boundary::{Boundaries, Level};
-use crate::frame::{pad, write_frame};
+use crate::frame::{Frames, Messages, pad, part_bytes, parts, write_frame};
 use crate::raw;
 use crate::setup::{ANSWERS, GATE, INPUTS, JOB, MARK, OPEN, Ready, Setup};
 
@@ -24,6 +25,8 @@ use crate::setup::{ANSWERS, GATE, INPUTS, JOB, MARK, OPEN, Ready, Setup};
 const SETUP_BYTES_MAX: u32 = 4 << 20;
 /// The largest job.
 const JOB_BYTES_MAX: u64 = 16 << 20;
+/// The largest thing that is asked after the job.
+pub(crate) const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 /// What a worker has: its job, its inputs, a way to answer.
 #[derive(Debug)]
@@ -32,16 +35,86 @@ pub struct Inside {
     pub job: Vec<u8>,
     /// The inputs by the names the supervisor gave them, open for reading.
     pub inputs: Vec<(String, File)>,
-    answers: File,
-    level: Level,
+    /// The way to answer.
+    pub answers: Answers,
+    /// What is asked after the job, where the supervisor goes on asking.
+    pub requests: Requests,
 }
 
 impl Inside {
     /// Answers one frame.
     pub fn answer(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.answers.frame(frame)
+    }
+}
+
+/// Where a worker answers.
+#[derive(Debug)]
+pub struct Answers {
+    pipe: File,
+    level: Level,
+}
+
+impl Answers {
+    /// Answers one frame.
+    pub fn frame(&mut self, frame: &[u8]) -> io::Result<()> {
         match self.level {
-            Level::Standard => write_frame(&mut self.answers, frame),
-            Level::Deep => write_frame(&mut self.answers, &pad(frame)?),
+            Level::Standard => write_frame(&mut self.pipe, frame),
+            Level::Deep => write_frame(&mut self.pipe, &pad(frame)?),
+        }
+    }
+
+    /// Answers one message, in as many frames as it needs.
+    pub fn message(&mut self, message: &[u8]) -> io::Result<()> {
+        parts(message, part_bytes(self.level)).try_for_each(|part| self.frame(&part))
+    }
+
+    /// How well this worker is boxed.
+    pub const fn level(&self) -> Level {
+        self.level
+    }
+}
+
+/// Where a worker is asked.
+#[derive(Debug)]
+pub struct Requests {
+    pipe: File,
+    frames: Frames,
+    messages: Messages,
+    whole: VecDeque<Vec<u8>>,
+}
+
+impl Requests {
+    /// The next thing that is asked; none when the supervisor asks nothing more.
+    ///
+    /// # Errors
+    /// Where the supervisor breaks off within a message, or sends what is none.
+    pub fn wait(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            if let Some(message) = self.whole.pop_front() {
+                return Ok(Some(message));
+            }
+            let count = self.pipe.read(&mut buffer)?;
+            if count == 0 && (self.frames.is_open() || self.messages.is_open()) {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if count == 0 {
+                return Ok(None);
+            }
+            let mut broken = None;
+            let (messages, whole) = (&mut self.messages, &mut self.whole);
+            let taken = self.frames.take(buffer.get(..count).unwrap_or_default(), |frame| {
+                match messages.take(frame) {
+                    Ok(message) => whole.extend(message),
+                    Err(error) => broken = Some(error),
+                }
+            });
+            taken.map_err(|length| wrong(format!("a frame of {length} bytes is announced")))?;
+            if let Some(error) = broken {
+                return Err(wrong(error.to_string()));
+            }
         }
     }
 }
@@ -91,7 +164,10 @@ pub fn enter() -> Result<Inside, EnterError> {
     }
     let mut text = Vec::new();
     job.take(JOB_BYTES_MAX).read_to_end(&mut text).map_err(EnterError::Setup)?;
-    Ok(Inside { job: text, inputs, answers, level: setup.level })
+    let answers = Answers { pipe: answers, level: setup.level };
+    let messages = Messages::new(REQUEST_BYTES_MAX);
+    let requests = Requests { pipe: gate, frames: Frames::default(), messages, whole: VecDeque::new() };
+    Ok(Inside { job: text, inputs, answers, requests })
 }
 
 /// The setup stands before the job: four bytes of length, then JSON.

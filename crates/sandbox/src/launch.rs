@@ -1,7 +1,7 @@
 //! Starting a worker, checking its box from outside, reading what it answers, ending it.
 
 mod outside;
-mod reading;
+pub(crate) mod reading;
 
 use std::ffi::CString;
 use std::fs::File;
@@ -59,6 +59,17 @@ pub struct Outcome {
     pub wall_ms: u64,
 }
 
+impl Outcome {
+    pub(crate) fn of(boundaries: Boundaries, ended: Ended, started: Instant) -> Self {
+        Self {
+            boundaries,
+            processor_ms: ended.processor_ms,
+            memory_peak_bytes: ended.memory_peak_bytes,
+            wall_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 impl Run {
     /// Runs a worker on its inputs; calls `on_frame` with each answer as it comes.
     ///
@@ -73,6 +84,19 @@ impl Run {
         mut on_frame: impl FnMut(&[u8]),
     ) -> Result<Outcome, SandboxError> {
         let started = Instant::now();
+        let mut worker = self.launch(program, inputs, job)?;
+        let boundaries = reading::read(&mut worker, self, started, &mut on_frame)?;
+        let ended = reading::finish(&mut worker)?;
+        Ok(Outcome::of(boundaries, ended, started))
+    }
+
+    /// Starts a worker, with namespaces where this user may have them.
+    pub(crate) fn launch(
+        &self,
+        program: &Program,
+        inputs: &[Input],
+        job: &[u8],
+    ) -> Result<Worker, SandboxError> {
         let too_much = |what, size: usize, limit: usize| {
             let (size, limit) =
                 (u64::try_from(size).unwrap_or(u64::MAX), u64::try_from(limit).unwrap_or(u64::MAX));
@@ -84,24 +108,15 @@ impl Run {
         if job.len() > JOB_BYTES_MAX {
             return Err(too_much("the job, in bytes,", job.len(), JOB_BYTES_MAX));
         }
-        let mut worker = match self.start(program, inputs, job, NAMESPACES) {
-            Ok(worker) => worker,
+        match self.start(program, inputs, job, NAMESPACES) {
             // A host that forbids namespaces to this user: the other layers must do, if the level lets them.
             Err(SandboxError::Start { step: "clone3", source }) if refuses(&source) => {
                 let mut worker = self.start(program, inputs, job, 0)?;
                 worker.without = Some(source.to_string());
-                worker
+                Ok(worker)
             }
-            Err(error) => return Err(error),
-        };
-        let boundaries = reading::read(&mut worker, self, started, &mut on_frame)?;
-        let ended = reading::finish(&mut worker)?;
-        Ok(Outcome {
-            boundaries,
-            processor_ms: ended.processor_ms,
-            memory_peak_bytes: ended.memory_peak_bytes,
-            wall_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        })
+            other => other,
+        }
     }
 
     fn start(
@@ -186,9 +201,9 @@ fn refuses(error: &std::io::Error) -> bool {
 
 /// A worker that runs, and the ends of its pipes.
 #[derive(Debug)]
-struct Worker {
+pub(crate) struct Worker {
     child: Child,
-    gate: Option<OwnedFd>,
+    pub(crate) gate: Option<OwnedFd>,
     answers: OwnedFd,
     complaints: OwnedFd,
     complaint: Vec<u8>,
@@ -201,6 +216,10 @@ struct Worker {
 }
 
 impl Worker {
+    pub(crate) const fn process(&self) -> i32 {
+        self.child.pid
+    }
+
     fn open_gate(&mut self) -> Result<(), SandboxError> {
         let Some(gate) = &self.gate else { return Ok(()) };
         let written = rustix::io::write(gate, &[OPEN]);

@@ -8,7 +8,9 @@
 //! |---|---|
 //! | [`program`] | the worker's code, sealed in memory and named by its digest |
 //! | [`launch`] | starting it, checking the box from outside, reading frames, ending it |
+//! | [`session`] | a worker that is asked several things, one after the other or at once |
 //! | [`inside`] | what a worker calls first: it closes the box around itself before it looks at an input |
+//! | [`content`] | what an input holds, read or mapped |
 //! | [`boundary`] | each boundary by name, whether it held, what a level demands |
 //! | [`host`] | what this host can enforce, found out by starting an empty worker |
 //!
@@ -22,6 +24,7 @@
 
 pub mod boundary;
 mod cgroup;
+pub mod content;
 pub mod error;
 pub mod frame;
 pub mod host;
@@ -30,10 +33,13 @@ pub mod launch;
 pub mod limits;
 pub mod program;
 mod raw;
+pub mod session;
 mod setup;
 
 pub use boundary::{Boundaries, Boundary, Held, Level};
+pub use content::Content;
 pub use error::SandboxError;
 pub use launch::{Input, Outcome, Run};
 pub use limits::{Limits, Profile};
 pub use program::Program;
+pub use session::{Asking, Session};

@@ -10,8 +10,19 @@ use serde::{Deserialize, Serialize};
 pub enum Profile {
     /// Reading files: one thread, memory, its descriptors.
     Parse,
-    /// Running a model: threads too.
+    /// Running a model: threads too. It is called `model` where it is told.
+    #[serde(rename = "model")]
     Execute,
+}
+
+impl Profile {
+    /// The name in traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Execute => "model",
+        }
+    }
 }
 
 /// How much a worker may use. There is no default: each use says what it allows.

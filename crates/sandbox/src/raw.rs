@@ -2,7 +2,7 @@
 //! child used, closing what was inherited.
 #![allow(
     unsafe_code,
-    reason = "clone3, execveat, wait4 and descriptors that a supervisor placed have no safe interface"
+    reason = "clone3, execveat, wait4, maps of files and descriptors that a supervisor placed have no safe interface"
 )]
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint};
@@ -162,6 +162,21 @@ pub(crate) fn inherited(number: RawFd) -> Option<OwnedFd> {
     }
     // SAFETY: it is open, and the supervisor placed it for us.
     Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Maps a file, to be read.
+///
+/// Whoever shortens the file while it is read ends this process with a signal. In a worker that is told as the worker's
+/// end, and nothing else follows from it.
+pub(crate) fn map(file: &std::fs::File) -> io::Result<memmap2::Mmap> {
+    // SAFETY: the map is only read, and lives as long as what reads it; what may happen to the file is said above.
+    unsafe { memmap2::Mmap::map(file) }
+}
+
+/// Maps a file in memory that was sealed, to be read.
+pub(crate) fn map_sealed(file: &OwnedFd) -> io::Result<memmap2::Mmap> {
+    // SAFETY: nobody can change or shorten it any more. A private map, since kernels before 6.7 refuse shared ones.
+    unsafe { memmap2::MmapOptions::new().map_copy_read_only(file) }
 }
 
 /// Closes every descriptor from `first` on.

@@ -23,6 +23,14 @@ pub enum Error {
         /// What the reader says.
         reason: String,
     },
+    /// A worker says something of a file that cannot be.
+    #[error("what was said of `{path}` cannot be: {why}")]
+    Told {
+        /// The file.
+        path: String,
+        /// What cannot be.
+        why: String,
+    },
 }
 
 impl Error {
@@ -32,6 +40,7 @@ impl Error {
             Self::UnknownRule { .. } => "CS-SCN-001",
             Self::NoReason { .. } => "CS-SCN-002",
             Self::Catalogue { .. } => "CS-SCN-003",
+            Self::Told { .. } => "CS-SCN-004",
         }
     }
 
@@ -41,6 +50,7 @@ impl Error {
             Self::UnknownRule { .. } => "`countersign scan --list-rules` shows every rule with its id",
             Self::NoReason { .. } => "write `--ignore RULE=REASON`; the reason stands in the report",
             Self::Catalogue { .. } => "this program is damaged; fetch it again",
+            Self::Told { .. } => "the file may have taken over the worker that read it: do not use it",
         }
     }
 }

@@ -10,6 +10,7 @@
 //! rules look for; what a model answers is for the examiners.
 
 pub mod artefact;
+pub mod boxed;
 pub mod error;
 pub mod finding;
 pub mod kind;
@@ -22,6 +23,6 @@ pub use artefact::{Artefact, Content, Entry};
 pub use error::Error;
 pub use finding::{Finding, Place, Severity};
 pub use kind::Kind;
-pub use look::{examine, scan};
-pub use report::{Report, Verdict};
+pub use look::{Looked, examine, join, scan};
+pub use report::{Isolation, ReadIn, Report, Verdict};
 pub use rules::{Rule, Rules, Selection};

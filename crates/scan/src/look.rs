@@ -15,11 +15,13 @@ mod template;
 mod tensors;
 mod text;
 mod tokenizer;
+mod told;
 mod values;
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use tensor::pickle::AllowList;
 use tensor::torch::{self, Checkpoint};
 
@@ -28,12 +30,13 @@ pub(crate) use notes::Notes;
 use crate::artefact::{Artefact, Content, Entry};
 use crate::finding::Place;
 use crate::kind::Kind;
-use crate::report::{Examined, FORM, Ignored, More, Report, Seen, Unexamined, Verdict};
+use crate::report::{Examined, FORM, Ignored, More, ReadIn, Report, Seen, Unexamined, Verdict};
 use crate::rules::{Rules, Selection};
 use crate::{Finding, Severity};
 
-/// What was seen in one file.
-#[derive(Debug, Clone, Default)]
+/// What was seen in one file. A worker answers it; [`Looked::check`] is for whoever did not look for themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Looked {
     /// The file, and the members of an archive that were opened.
     pub(crate) seen: Vec<Seen>,
@@ -171,7 +174,7 @@ fn pickles(bytes: &[u8], notes: &mut Notes<'_>) -> Examined {
 }
 
 /// Joins what was seen: leaves out what was not asked for, sets aside what is ignored, sorts, decides.
-fn join(rules: &Rules, selection: &Selection, looked: Vec<Looked>) -> Report {
+pub fn join(rules: &Rules, selection: &Selection, looked: Vec<Looked>) -> Report {
     let mut report = Report {
         form: FORM.to_owned(),
         verdict: Verdict::Clean,
@@ -180,6 +183,7 @@ fn join(rules: &Rules, selection: &Selection, looked: Vec<Looked>) -> Report {
         more: Vec::new(),
         ignored: Vec::new(),
         not_examined: Vec::new(),
+        read_in: ReadIn::the_program(),
         rules: rules.iter().filter(|rule| selection.wants(&rule.id)).count() as u64,
     };
     let mut ignored: BTreeMap<String, u64> = BTreeMap::new();

@@ -1,5 +1,7 @@
 //! What a scan answers.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,49 @@ pub enum Examined {
     Kind,
     /// Not at all.
     No,
+}
+
+/// What was around the program that read the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// Nothing: the files were read in the program itself, because that was asked for.
+    None,
+    /// A worker in the standard box.
+    Standard,
+    /// Workers in the deep box.
+    Deep,
+}
+
+impl Isolation {
+    /// The name in reports and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Standard => "standard",
+            Self::Deep => "deep",
+        }
+    }
+}
+
+/// Where the files were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReadIn {
+    /// The level of the box.
+    pub isolation: Isolation,
+    /// Boundaries of the box that this host does not enforce, by name.
+    pub not_enforced: BTreeSet<String>,
+    /// SHA-256 of the worker's code, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+}
+
+impl ReadIn {
+    /// In the program itself, without a box.
+    pub const fn the_program() -> Self {
+        Self { isolation: Isolation::None, not_enforced: BTreeSet::new(), worker: None }
+    }
 }
 
 /// A file of the scan.
@@ -112,6 +157,8 @@ pub struct Report {
     pub ignored: Vec<Ignored>,
     /// What was not looked at.
     pub not_examined: Vec<Unexamined>,
+    /// Where the files were read.
+    pub read_in: ReadIn,
     /// How many rules were in force.
     pub rules: u64,
 }

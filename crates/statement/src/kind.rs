@@ -17,7 +17,7 @@ use crate::json::{self, EncodeError, ShapeError, Value};
 pub use change::{
     Approval, Artefact, Capacity, Component, ComponentRole, EvidenceKind, Finding, Isolation, Level,
     Manifest, ModificationKind, Outcome, Proposal, Proposer, Rejection, Score, ScoreTerm, ServedState, Tier,
-    Verdict, Violation,
+    TraceRoot, Verdict, Violation,
 };
 pub use governance::{
     Assurance, CalibrationStep, CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant,

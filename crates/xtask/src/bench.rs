@@ -84,12 +84,13 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 15] = [
+    let parts: [(Subject, &str, Measure); 16] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
         (Subject::Seal, "seal", seal::measure),
         (Subject::Sandbox, "sandbox", sandbox::measure),
+        (Subject::Sandbox, "overhead", sandbox::overhead),
         (Subject::Sandbox, "escapes", sandbox::escapes),
         (Subject::Scan, "scan-found", scan::found),
         (Subject::Scan, "scan-finders", scan::finders),

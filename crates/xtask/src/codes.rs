@@ -23,6 +23,8 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-MRK", "merkle", "Proofs, notes, checkpoints and witnesses"),
     Family::new("CS-TSR", "tensor", "Model files, and scopes that they leave"),
     Family::new("CS-BOX", "sandbox", "Workers and the box around them"),
+    Family::new("CS-MBX", "modelbox", "Models that run in a box"),
+    Family::new("CS-TRC", "trace", "What workers did, and proofs of it"),
     Family::new("CS-ENG", "engine", "The engine that serves a model"),
     Family::new("CS-MDL", "model", "Running and training models"),
     Family::new("CS-QNT", "quant", "Quantising weights"),

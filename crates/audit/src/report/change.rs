@@ -122,6 +122,30 @@ pub struct FindingReport {
     pub isolation: Isolation,
     /// Digests of its inputs and evidence that were destroyed.
     pub purged: Vec<Digest>,
+    /// The steps that its worker took, where it signs any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceReport>,
+}
+
+/// The steps that a finding signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TraceReport {
+    /// How many.
+    pub leaves: u64,
+    /// The root of their tree.
+    pub root: Digest,
+    /// Whether they were there to be checked.
+    pub carried: Carried,
+}
+
+/// Whether something was there to be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carried {
+    /// It was, and is what is signed.
+    Checked,
+    /// The export does not carry it.
+    Absent,
 }
 
 /// Whether an approval counts towards the release order.
@@ -215,7 +239,7 @@ pub struct RollbackReport {
 }
 
 impl ChangeReport {
-    pub(super) fn of(world: &World, dossier: &Dossier, noops: Vec<u64>) -> Self {
+    pub(super) fn of(world: &World, carried: &BTreeSet<Digest>, dossier: &Dossier, noops: Vec<u64>) -> Self {
         let proposal = &dossier.proposal.body;
         let proposing_model = match &proposal.proposer {
             Proposer::Person(_) => None,
@@ -244,9 +268,10 @@ impl ChangeReport {
                     vector: verdict.body.score.vector.clone(),
                 },
             }),
-            findings: in_order(dossier.findings.values().map(|found| finding(world, found)), |found| {
-                found.index
-            }),
+            findings: in_order(
+                dossier.findings.values().map(|found| finding(world, carried, found)),
+                |found| found.index,
+            ),
             approvals: in_order(dossier.approvals.values().map(|given| approval(dossier, given)), |it| {
                 it.index
             }),
@@ -305,7 +330,8 @@ fn persons<T>(recorded: &Recorded<T>) -> BTreeSet<PersonId> {
     recorded.signers.iter().map(|signer| signer.person.clone()).collect()
 }
 
-fn finding(world: &World, finding: &Recorded<Finding>) -> FindingReport {
+/// `carried` holds the attachments that the export carries; their traces have been checked.
+fn finding(world: &World, carried: &BTreeSet<Digest>, finding: &Recorded<Finding>) -> FindingReport {
     let body = &finding.body;
     let rests_on: BTreeSet<&Digest> = body.inputs.iter().chain(&body.attachments).collect();
     let purged: Vec<Digest> =
@@ -325,6 +351,11 @@ fn finding(world: &World, finding: &Recorded<Finding>) -> FindingReport {
         persons: persons(finding),
         isolation: body.isolation,
         purged,
+        trace: body.trace.map(|trace| TraceReport {
+            leaves: trace.leaves,
+            root: trace.root,
+            carried: if carried.contains(&trace.attachment) { Carried::Checked } else { Carried::Absent },
+        }),
     }
 }
 

@@ -250,9 +250,10 @@ fn changes(record: &Record<'_>, noops: &[NoOpReport]) -> Vec<ChangeReport> {
         }
     }
     let world = record.ledger.world();
+    let carried = record.attachments.iter().map(|(digest, _)| *digest).collect();
     let report = |dossier: &dossier::Dossier| {
         let noops = without_effect.get(&dossier.change).cloned().unwrap_or_default();
-        ChangeReport::of(world, dossier, noops)
+        ChangeReport::of(world, &carried, dossier, noops)
     };
     let mut changes: Vec<ChangeReport> = record.ledger.dossiers().map(report).collect();
     changes.sort_by_key(|change| change.index);

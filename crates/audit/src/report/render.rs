@@ -2,7 +2,7 @@
 
 use statement::ChangeId;
 
-use super::change::{Audited, ChangeReport, Counted};
+use super::change::{Audited, Carried, ChangeReport, Counted};
 use super::text::{Fit, table, utc, word, wrap};
 use super::{Compared, Outcome, Report};
 
@@ -253,9 +253,18 @@ impl Report {
         for finding in &change.findings {
             let (evidence, outcome) = (word(&finding.evidence), word(&finding.outcome));
             let by = join(&finding.persons);
+            let trace = finding.trace.map(|trace| match trace.carried {
+                Carried::Checked => format!(", {} steps checked", trace.leaves),
+                Carried::Absent => format!(", {} steps signed and not carried", trace.leaves),
+            });
             page.pair(
                 "finding",
-                &format!("leaf {}: {evidence}: {outcome}, {} by {by}", finding.index, finding.examiner),
+                &format!(
+                    "leaf {}: {evidence}: {outcome}, {} by {by}{}",
+                    finding.index,
+                    finding.examiner,
+                    trace.unwrap_or_default()
+                ),
             );
         }
         for approval in &change.approvals {

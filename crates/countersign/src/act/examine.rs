@@ -7,6 +7,7 @@ use policy::gate::{self, DECIDER, Decision};
 use sandbox::Boundaries;
 use statement::kind::{EvidenceKind, Finding, Isolation, ModificationKind, Outcome, Verdict, Violation};
 use statement::{ChangeId, Digest, Name, StatementId, Tracking};
+use trace::{Step, Trace};
 
 use super::propose::{base_component, rebuild_artefact};
 use crate::busy::while_busy;
@@ -14,7 +15,7 @@ use crate::failure::{Done, Failure};
 use crate::realm::{AUTOMATION_KEY, Realm};
 use crate::shelf::Shelf;
 use crate::text::word;
-use crate::worker::{Answer, Measuring, Worker, not_enforced};
+use crate::worker::{Answer, Measuring, Worker, boxed, not_enforced};
 
 /// The examiner that checks bytes against the scope.
 const SCOPE_EXAMINER: &str = concat!("scope/", env!("CARGO_PKG_VERSION"));
@@ -62,7 +63,7 @@ pub(crate) fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &Change
     check_inputs(&answer, &files, &proposal.scope, base_digest.as_ref())?;
     let mut inputs = answer.inputs.clone();
     inputs.insert(artefact.digest);
-    Ok(Finding {
+    let mut finding = Finding {
         attachments: BTreeSet::new(),
         evidence: EvidenceKind::Scope,
         examiner: SCOPE_EXAMINER.parse()?,
@@ -71,10 +72,21 @@ pub(crate) fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &Change
         measures: measures(&answer, &boundaries)?,
         outcome: answer.outcome,
         proposal: dossier.proposal.id,
+        trace: None,
         violations: violations(&answer)?,
         violations_left_out: answer.violations_left_out,
-        worker: Some(worker.digest),
-    })
+        worker: Some(worker.digest()),
+    };
+    let mut steps = vec![boxed(worker.digest(), &boundaries)?];
+    steps.extend(answer.steps);
+    steps.push(Step::Output { digest: trace::output(&finding)? });
+    let trace = Trace::new(steps)?;
+    let attachment = realm.attach(&String::from_utf8_lossy(&trace.to_bytes()))?;
+    finding.attachments.insert(attachment);
+    finding.trace = Some(trace.signed(attachment));
+    // What is signed is what an auditor will find.
+    trace.agrees(&finding)?;
+    Ok(finding)
 }
 
 /// A reference to weights that are held elsewhere is text; tensors are not.
@@ -165,6 +177,7 @@ pub(crate) fn review(realm: &mut Realm, request: &ReviewRequest<'_>) -> Done<Sta
         measures: BTreeMap::new(),
         outcome: request.outcome,
         proposal,
+        trace: None,
         violations: BTreeSet::new(),
         violations_left_out: 0,
         worker: None,

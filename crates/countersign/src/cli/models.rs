@@ -4,6 +4,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+/// What is around the worker that opens files or runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Isolation {
+    /// The box that any Linux since 5.13 has; what this host does not enforce is told.
+    Standard,
+    /// Every boundary but control groups, or a refusal; tried from inside before a file is opened.
+    Deep,
+    /// No box: this program does it itself.
+    None,
+}
+
 /// What is scanned, and how the answer is given.
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
@@ -25,6 +36,9 @@ pub(crate) struct ScanArgs {
     /// Write a bill of materials (CycloneDX 1.6) with the SHA-256 of every file.
     #[arg(long, value_name = "FILE")]
     pub(crate) bom: Option<PathBuf>,
+    /// What is around the worker that opens the files.
+    #[arg(long, value_enum, default_value_t = Isolation::Standard)]
+    pub(crate) isolation: Isolation,
     /// Print every rule: what it finds, what it does not see, where it comes from.
     #[arg(long)]
     pub(crate) list_rules: bool,
@@ -230,6 +244,9 @@ pub(crate) struct EngineArgs {
     /// Most tokens of a prompt and its answer (default: the model's context).
     #[arg(long, value_name = "N")]
     pub(crate) context: Option<usize>,
+    /// What is around the worker that runs the model.
+    #[arg(long, value_enum, default_value_t = Isolation::Standard)]
+    pub(crate) isolation: Isolation,
     /// How long answers that have begun may go on after SIGTERM or SIGINT.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_seconds: u64,

@@ -11,6 +11,38 @@ pub(crate) struct ShowArgs {
     pub(crate) what: String,
 }
 
+/// What workers did.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TraceCommand {
+    /// Show what the worker of a finding did, step by step, after checking it against what was signed.
+    #[command(after_help = "Example: countersign trace show 3f0c --leaf 1 --out step.json")]
+    Show {
+        /// The finding's statement, or the change it is about; beginnings suffice where they are unambiguous.
+        finding: String,
+        /// Only this step, counted from 0.
+        #[arg(long)]
+        leaf: Option<u64>,
+        /// Write the proof that the step is what was signed.
+        #[arg(long, value_name = "FILE", requires = "leaf")]
+        out: Option<PathBuf>,
+    },
+    /// Check that a step is in the trace that a finding signs.
+    #[command(after_help = "Example: countersign trace verify step.json --finding 3f0c")]
+    Verify {
+        /// The proof.
+        proof: PathBuf,
+        /// The finding's statement, or the change it is about: its root is taken from the record.
+        #[arg(long, required_unless_present = "root", conflicts_with_all = ["root", "leaves"])]
+        finding: Option<String>,
+        /// The root that the finding signs, where the record is elsewhere.
+        #[arg(long, value_name = "HEX", requires = "leaves")]
+        root: Option<String>,
+        /// How many steps the finding signs.
+        #[arg(long, value_name = "N", requires = "root")]
+        leaves: Option<u64>,
+    },
+}
+
 /// The log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {

@@ -14,7 +14,7 @@ pub(super) fn doctor(setting: &Setting) -> Done {
     let boundaries = worker.boundaries()?;
     let levels = [("standard", Level::Standard), ("deep", Level::Deep)];
     let mut text = String::new();
-    line(&mut text, &format!("The worker: {}", worker.digest));
+    line(&mut text, &format!("The worker: {}", worker.digest()));
     line(&mut text, "");
     line(&mut text, "Boundary            This host");
     for (boundary, held) in boundaries.each() {
@@ -40,7 +40,7 @@ pub(super) fn doctor(setting: &Setting) -> Done {
         .filter(|(_, level)| boundaries.lacks(*level).is_empty())
         .map(|(name, _)| name)
         .collect();
-    let value = json!({ "boundaries": boundaries, "levels": usable, "worker": worker.digest });
+    let value = json!({ "boundaries": boundaries, "levels": usable, "worker": worker.digest() });
     setting.print(&value, &text);
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use audit::export::{Attachment, Writer};
 use serde_json::json;
 use statement::{Body, Content, Digest};
+use trace::TRACE_BYTES_MAX;
 
 use super::Setting;
 use crate::busy::while_busy;
@@ -54,6 +55,10 @@ pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u6
         let content = realm.vault.read(&realm.tenant, digest, ATTACHMENT_BYTES_MAX)?;
         writer.attach(Attachment { salt: None, content: &content })?;
     }
+    for digest in traces(realm).iter().filter(|digest| realm.ledger().world().purged_at(digest).is_none()) {
+        let trace = realm.attachment(digest, TRACE_BYTES_MAX as u64)?;
+        writer.attach(Attachment { salt: Some(*trace.salt()), content: trace.content() })?;
+    }
     let finished = while_busy("proving each entry", || Ok(writer.finish(&log.checkpoint(), from)?))?;
     let failed = |error: std::io::Error| Failure::file(path, &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -66,6 +71,12 @@ pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u6
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok((size, bytes))
+}
+
+/// The steps that findings sign: what workers did, without names of persons.
+fn traces(realm: &Realm) -> BTreeSet<Digest> {
+    let findings = realm.ledger().dossiers().flat_map(|dossier| dossier.findings.values());
+    findings.filter_map(|finding| finding.body.trace.map(|trace| trace.attachment)).collect()
 }
 
 /// The scope files that slots name: what an auditor needs to read findings by. Words of persons stay in the vault.

@@ -267,29 +267,33 @@ fn folder() -> tempfile::TempDir {
 
 /// The worker beside the program; where only this crate was built, it is built now, of the same profile.
 fn worker() -> PathBuf {
+    built("countersign-worker", "countersign-worker", &[])
+}
+
+/// A worker that was taken over: it tells the lie that its input is named after.
+pub(crate) fn liar() -> PathBuf {
+    built("sandbox-probe", "sandbox", &["--features", "probe"])
+}
+
+/// A program of another package of the workspace, built if it is not there.
+fn built(name: &str, package: &str, features: &[&str]) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
-    let worker = program.with_file_name("countersign-worker");
-    if !worker.exists() {
+    let wanted = program.with_file_name(name);
+    if !wanted.exists() {
         let folder = program.parent().unwrap();
         let profile = match folder.file_name().unwrap().to_str().unwrap() {
             "debug" => "dev",
             other => other,
         };
         let status = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "countersign-worker",
-                "--profile",
-                profile,
-                "--target-dir",
-            ])
+            .args(["build", "--quiet", "--package", package, "--bin", name, "--profile", profile])
+            .args(features)
+            .arg("--target-dir")
             .arg(folder.parent().unwrap())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
             .unwrap();
-        assert!(status.success(), "the worker cannot be built");
+        assert!(status.success(), "`{name}` cannot be built");
     }
-    worker
+    wanted
 }

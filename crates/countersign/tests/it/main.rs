@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod boxed;
+#[cfg(test)]
 mod bundle;
 #[cfg(test)]
 mod diff;
@@ -38,5 +40,7 @@ mod realm;
 mod scan;
 #[cfg(test)]
 mod serve;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod way;

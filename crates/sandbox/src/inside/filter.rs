@@ -78,6 +78,18 @@ pub(super) fn apply(profile: Profile, level: Level) -> io::Result<()> {
     let mut listed = rules(profile)?;
     listed.insert(libc::SYS_clone3, Vec::new());
     seccompiler::apply_filter(&unknown).map_err(io::Error::other)?;
+    if profile == Profile::Execute && level == Level::Deep {
+        // Libraries of numerics ask a file how many processors there are, and go on where it cannot be opened. That is
+        // refused as everything else, and does not end the worker: of two filters the stricter answer counts.
+        let refused = compile(
+            BTreeMap::from([(libc::SYS_openat, Vec::new())]),
+            SeccompAction::Allow,
+            SeccompAction::Errno(libc::EPERM.cast_unsigned()),
+            arch,
+        )?;
+        seccompiler::apply_filter(&refused).map_err(io::Error::other)?;
+        listed.insert(libc::SYS_openat, Vec::new());
+    }
     let otherwise = match level {
         Level::Standard => refuse(),
         Level::Deep => {

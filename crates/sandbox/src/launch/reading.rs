@@ -21,6 +21,123 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
+/// What has been read of a worker.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    frames: Frames,
+    /// What held, when the worker has told it and the supervisor has checked it.
+    pub(crate) ready: Option<Boundaries>,
+    answered: u64,
+    /// The most bytes it may answer, so far.
+    pub(crate) allowance: u64,
+    buffer: Vec<u8>,
+}
+
+/// What came of waiting for a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It goes on.
+    On,
+    /// It has closed its answers.
+    Closed,
+}
+
+impl Reading {
+    pub(crate) fn new(run: &Run) -> Self {
+        Self {
+            frames: Frames::default(),
+            ready: None,
+            answered: 0,
+            allowance: run.limits.answer_bytes,
+            buffer: vec![0; CHUNK],
+        }
+    }
+
+    /// Waits once, at most as long as is left, and takes what came.
+    pub(crate) fn step(
+        &mut self,
+        worker: &mut Worker,
+        level: Level,
+        left: Duration,
+        on_frame: &mut impl FnMut(&[u8]),
+    ) -> Result<Step, SandboxError> {
+        let (answers, complaints) = wait(worker, left)?;
+        if complaints {
+            complain(worker, &mut self.buffer);
+        }
+        if !answers {
+            return Ok(Step::On);
+        }
+        let count = match rustix::io::read(&worker.answers, &mut self.buffer) {
+            Ok(count) => count,
+            Err(Errno::INTR) => return Ok(Step::On),
+            Err(error) => return Err(SandboxError::Answer { why: error.to_string() }),
+        };
+        if count == 0 {
+            return Ok(Step::Closed);
+        }
+        self.answered = self.answered.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        // The first frame is the box's, not the job's.
+        if self.answered > self.allowance.saturating_add(COMPLAINT_BYTES_MAX as u64) {
+            let why = format!("it has more than {} bytes", self.allowance);
+            return Err(SandboxError::Answer { why });
+        }
+        let mut told = None;
+        let mut unpadded = false;
+        let ready = self.ready.is_some();
+        let taken = self.frames.take(self.buffer.get(..count).unwrap_or_default(), |frame| {
+            if !ready && told.is_none() {
+                told = Some(serde_json::from_slice::<Ready>(frame));
+            } else if level == Level::Standard {
+                on_frame(frame);
+            } else if let Some(content) = unpad(frame) {
+                on_frame(content);
+            } else {
+                unpadded = true;
+            }
+        });
+        taken.map_err(|length| SandboxError::Answer {
+            why: format!("a frame of {length} bytes is announced"),
+        })?;
+        if unpadded {
+            let why = "a frame has not the size that this level demands".to_owned();
+            return Err(SandboxError::Answer { why });
+        }
+        if let Some(told) = told {
+            let told = told.map_err(|error| SandboxError::Open { why: error.to_string() })?;
+            self.ready = Some(worker.judge(told.boundaries, level)?);
+            worker.open_gate()?;
+        }
+        Ok(Step::On)
+    }
+
+    /// How long a worker may take that has closed its box, or not yet.
+    pub(crate) fn limit(&self, wall: Duration) -> Duration {
+        // A program that does not close its box at once is none that belongs here; it waits for something else.
+        if self.ready.is_some() { wall } else { wall.min(CLOSING) }
+    }
+
+    /// What it is called when the time is over.
+    pub(crate) fn late(&self, limit: Duration) -> SandboxError {
+        match self.ready {
+            Some(_) => SandboxError::WallTime { seconds: limit.as_secs() },
+            None => SandboxError::Open { why: format!("it says nothing for {} s", limit.as_secs()) },
+        }
+    }
+
+    /// Whether it ended as it should, when it has closed its answers.
+    pub(crate) fn check_closed(&self, worker: &mut Worker) -> Result<(), SandboxError> {
+        if self.frames.is_open() {
+            return Err(SandboxError::Answer { why: "it breaks off within a frame".to_owned() });
+        }
+        if self.ready.is_some() {
+            return Ok(());
+        }
+        finish(worker)?;
+        Err(SandboxError::Open { why: "it answered nothing".to_owned() })
+    }
+}
+
 /// Reads until the worker closes its answers. Answers what held, as the worker told and the supervisor checked.
 pub(super) fn read(
     worker: &mut Worker,
@@ -28,82 +145,24 @@ pub(super) fn read(
     started: Instant,
     on_frame: &mut impl FnMut(&[u8]),
 ) -> Result<Boundaries, SandboxError> {
-    let mut frames = Frames::default();
-    let mut ready: Option<Boundaries> = None;
-    let mut answered = 0_u64;
-    let mut buffer = vec![0; CHUNK];
+    let mut reading = Reading::new(run);
     loop {
-        // A program that does not close its box at once is none that belongs here; it waits for something else.
-        let limit = if ready.is_some() { run.limits.wall } else { run.limits.wall.min(CLOSING) };
+        let limit = reading.limit(run.limits.wall);
         let left = limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Err(match ready {
-                Some(_) => SandboxError::WallTime { seconds: limit.as_secs() },
-                None => SandboxError::Open { why: format!("it says nothing for {} s", limit.as_secs()) },
-            });
+            return Err(reading.late(limit));
         }
-        let (answers, complaints) = wait(worker, left)?;
-        if complaints {
-            complain(worker, &mut buffer);
-        }
-        if !answers {
-            continue;
-        }
-        let count = match rustix::io::read(&worker.answers, &mut buffer) {
-            Ok(count) => count,
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(SandboxError::Answer { why: error.to_string() }),
-        };
-        if count == 0 {
+        if reading.step(worker, run.level, left, on_frame)? == Step::Closed {
             break;
         }
-        answered = answered.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-        // The first frame is the box's, not the job's.
-        if answered > run.limits.answer_bytes.saturating_add(COMPLAINT_BYTES_MAX as u64) {
-            let why = format!("it has more than {} bytes", run.limits.answer_bytes);
-            return Err(SandboxError::Answer { why });
-        }
-        let mut told = None;
-        let mut unpadded = false;
-        frames
-            .take(buffer.get(..count).unwrap_or_default(), |frame| {
-                if ready.is_none() && told.is_none() {
-                    told = Some(serde_json::from_slice::<Ready>(frame));
-                } else if run.level == Level::Standard {
-                    on_frame(frame);
-                } else if let Some(content) = unpad(frame) {
-                    on_frame(content);
-                } else {
-                    unpadded = true;
-                }
-            })
-            .map_err(|length| SandboxError::Answer {
-                why: format!("a frame of {length} bytes is announced"),
-            })?;
-        if unpadded {
-            return Err(SandboxError::Answer {
-                why: "a frame has not the size that this level demands".to_owned(),
-            });
-        }
-        if let Some(told) = told {
-            let told = told.map_err(|error| SandboxError::Open { why: error.to_string() })?;
-            ready = Some(worker.judge(told.boundaries, run.level)?);
-            worker.open_gate()?;
-        }
     }
-    if frames.is_open() {
-        return Err(SandboxError::Answer { why: "it breaks off within a frame".to_owned() });
-    }
-    if let Some(boundaries) = ready {
-        return Ok(boundaries);
-    }
-    finish(worker)?;
-    Err(SandboxError::Open { why: "it answered nothing".to_owned() })
+    reading.check_closed(worker)?;
+    reading.ready.ok_or_else(|| SandboxError::Open { why: "it answered nothing".to_owned() })
 }
 
 /// Takes the last complaints of a worker that has closed its answers, waits for its end, and says whether that is as it
 /// should be. A worker that closes its answers and goes on is ended: it has nothing more to say.
-pub(super) fn finish(worker: &mut Worker) -> Result<Ended, SandboxError> {
+pub(crate) fn finish(worker: &mut Worker) -> Result<Ended, SandboxError> {
     let grace = Instant::now();
     let mut buffer = vec![0; CHUNK];
     while !worker.silent && grace.elapsed() < GRACE {

@@ -6,24 +6,27 @@ use serde_json::{Value, json};
 use tensor::json::Value as Json;
 
 use super::sarif::uri;
-use crate::artefact::Artefact;
+use crate::artefact::{Artefact, Entry};
 use crate::kind::Kind;
 use crate::report::{Report, Seen};
 
-/// The bill. `digests` holds the SHA-256 of each file in hexadecimal, by path; `version` is that of the program. There
+/// Longest name of a licence.
+pub const LICENCE_BYTES_MAX: usize = 200;
+
+/// The bill. `licences` holds those that files name, by folder ([`licences`]); `digests` the SHA-256 of each file in
+/// hexadecimal, by path; `version` is that of the program. There
 /// is neither a serial number nor a date in it, so that the same files give the same bill.
 pub fn bill(
     report: &Report,
-    artefact: &Artefact<'_>,
+    licences: &BTreeMap<String, String>,
     digests: &BTreeMap<String, String>,
     version: &str,
 ) -> Value {
-    let licences = licences(artefact);
     let components: Vec<Value> = report
         .files
         .iter()
         .filter(|seen| seen.kind != Kind::NoFile && !seen.path.contains('!'))
-        .map(|seen| component(seen, digests, &licences))
+        .map(|seen| component(seen, digests, licences))
         .collect();
     let vulnerabilities: Vec<Value> = Vec::new();
     json!({
@@ -35,6 +38,7 @@ pub fn bill(
             "properties": [
                 { "name": "countersign:scan:verdict", "value": report.verdict.name() },
                 { "name": "countersign:scan:rules", "value": report.rules.to_string() },
+                { "name": "countersign:scan:isolation", "value": report.read_in.isolation.name() },
             ],
         },
         "components": components,
@@ -74,32 +78,40 @@ fn component(seen: &Seen, digests: &BTreeMap<String, String>, licences: &BTreeMa
     component
 }
 
-/// The licence that each folder's files name: a model card's front matter, or the first line of a licence text.
-fn licences(artefact: &Artefact<'_>) -> BTreeMap<String, String> {
+/// The licences that a folder's files name, by folder; of several the first counts. Pairs come in the order of paths.
+pub fn by_folder<'a>(named: impl IntoIterator<Item = (&'a str, String)>) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    for entry in &artefact.entries {
-        let Some(text) = entry.bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()) else { continue };
-        let name = entry.name().to_ascii_lowercase();
-        let licence = if name == "readme.md" {
-            front_matter(text)
-        } else if name.starts_with("license") || name.starts_with("licence") {
-            text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
-        } else if name == "config.json" {
-            match Json::read(text.as_bytes()) {
-                Ok(Json::Object(members)) => members.into_iter().find_map(|(key, value)| match value {
-                    Json::Text(licence) if key == "license" => Some(licence),
-                    _ => None,
-                }),
-                _ => None,
-            }
-        } else {
-            None
-        };
-        if let Some(licence) = licence.filter(|licence| licence.len() <= 200) {
-            found.entry(entry.folder().to_owned()).or_insert(licence);
-        }
+    for (path, licence) in named {
+        found.entry(crate::artefact::folder_of(path).to_owned()).or_insert(licence);
     }
     found
+}
+
+/// The licences that the artefact's files name, by folder.
+pub fn licences(artefact: &Artefact<'_>) -> BTreeMap<String, String> {
+    by_folder(artefact.entries.iter().filter_map(|entry| Some((entry.path, licence(entry)?))))
+}
+
+/// The licence that a file names: a model card's front matter, or the first line of a licence text.
+pub fn licence(entry: &Entry<'_>) -> Option<String> {
+    let text = std::str::from_utf8(entry.bytes()?).ok()?;
+    let name = entry.name().to_ascii_lowercase();
+    let licence = if name == "readme.md" {
+        front_matter(text)
+    } else if name.starts_with("license") || name.starts_with("licence") {
+        text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    } else if name == "config.json" {
+        match Json::read(text.as_bytes()) {
+            Ok(Json::Object(members)) => members.into_iter().find_map(|(key, value)| match value {
+                Json::Text(licence) if key == "license" => Some(licence),
+                _ => None,
+            }),
+            _ => None,
+        }
+    } else {
+        None
+    };
+    licence.filter(|licence| licence.len() <= LICENCE_BYTES_MAX)
 }
 
 /// `license:` in the lines between the first two `---`.

@@ -45,6 +45,7 @@ pub fn log(report: &Report, rules: &Rules, version: &str) -> Value {
             "invocations": [{
                 "executionSuccessful": true,
                 "toolExecutionNotifications": notifications,
+                "properties": { "readIn": &report.read_in },
             }],
             "artifacts": report.files.iter().map(|seen| json!({
                 "location": { "uri": uri(&seen.path) },

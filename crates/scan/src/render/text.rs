@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::finding::{Finding, Severity, shown};
-use crate::report::{Examined, Report, Verdict};
+use crate::report::{Examined, Isolation, ReadIn, Report, Verdict};
 use crate::rules::Rules;
 
 /// Findings of one rule that are shown one by one; the rest are counted.
@@ -63,8 +63,22 @@ pub fn report(report: &Report, rules: &Rules) -> String {
         }
         text.push('\n');
     }
+    put(&mut text, &read_in(&report.read_in));
     text.push_str(&last_line(report));
     text
+}
+
+/// Where the files were read, and what the host did not enforce around it.
+fn read_in(read_in: &ReadIn) -> String {
+    let level = match read_in.isolation {
+        Isolation::None => return "Read in this program itself, without a box, as was asked for.".to_owned(),
+        level => level.name(),
+    };
+    if read_in.not_enforced.is_empty() {
+        return format!("Read in a box of level `{level}`; this host enforces all of it.");
+    }
+    let lacking: Vec<&str> = read_in.not_enforced.iter().map(String::as_str).collect();
+    format!("Read in a box of level `{level}`; not enforced on this host: {}.", lacking.join(", "))
 }
 
 /// The verdict, and what it rests on.

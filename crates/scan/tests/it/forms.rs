@@ -106,7 +106,7 @@ fn the_bill_names_every_file_with_its_hash_and_licence() {
     let rules = Rules::built_in().unwrap();
     let report = scan::scan(&artefact, &rules, &Selection::default(), &|_| {});
     let digests = BTreeMap::from([("m/model.safetensors".to_owned(), "ab".repeat(32))]);
-    let bill = render::cyclonedx::bill(&report, &artefact, &digests, "1.2.3");
+    let bill = render::cyclonedx::bill(&report, &render::cyclonedx::licences(&artefact), &digests, "1.2.3");
     assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&json!("CycloneDX"), &json!("1.6")));
     let components = bill["components"].as_array().unwrap();
     assert_eq!(components.len(), 2);

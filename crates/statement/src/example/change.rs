@@ -4,7 +4,7 @@ use super::{change_id, digest, digests, state, statement_id, statement_ids, text
 use crate::kind::{
     Approval, Artefact, Capacity, Component, ComponentRole, EvidenceKind, Finding, Isolation, Level,
     Manifest, ModificationKind, Outcome, Proposal, Proposer, Rejection, Score, ScoreTerm, ServedState, Tier,
-    Verdict, Violation,
+    TraceRoot, Verdict, Violation,
 };
 
 fn artefact(name: &str, bytes: u64) -> Artefact {
@@ -54,7 +54,7 @@ pub(super) fn proposal() -> Proposal {
 
 pub(super) fn finding() -> Finding {
     Finding {
-        attachments: digests(&["report.html", "deltas.json"]),
+        attachments: digests(&["report.html", "deltas.json", "trace, salted"]),
         evidence: EvidenceKind::Scope,
         examiner: text("scope-examiner-1.0.0"),
         inputs: digests(&["adapter_config.json", "adapter_model.safetensors", "scope file"]),
@@ -62,6 +62,11 @@ pub(super) fn finding() -> Finding {
         measures: BTreeMap::from([(text("delta_frobenius_ppm"), 61_000), (text("headroom_ppm"), -11_000)]),
         outcome: Outcome::Fail,
         proposal: statement_id("proposal"),
+        trace: Some(TraceRoot {
+            attachment: digest("trace, salted"),
+            leaves: 6,
+            root: digest("root of the trace"),
+        }),
         violations: BTreeSet::from([
             Violation {
                 code: text("norm-over-limit"),

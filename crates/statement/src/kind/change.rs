@@ -316,6 +316,18 @@ pub struct Violation {
     pub place: String,
 }
 
+/// What a worker did, step by step: the root of the tree of steps (RFC 6962), and where the steps are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TraceRoot {
+    /// The digest of the attachment that holds the steps; it is among the finding's attachments.
+    pub attachment: Digest,
+    /// How many steps there are.
+    pub leaves: u64,
+    /// The root.
+    pub root: Digest,
+}
+
 /// What an examiner found out about a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -337,6 +349,9 @@ pub struct Finding {
     pub outcome: Outcome,
     /// The proposal it is about.
     pub proposal: StatementId,
+    /// What the worker did; absent where a person looked, or the worker keeps no trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceRoot>,
     /// What is against the change, sorted; bounded by the examiner, `violations_left_out` counts the rest.
     pub violations: BTreeSet<Violation>,
     /// How many violations are not listed.

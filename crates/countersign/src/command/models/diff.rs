@@ -56,7 +56,7 @@ fn put(text: &mut String, words: std::fmt::Arguments<'_>) {
 
 /// One file, mapped.
 fn file(path: &Path) -> Done<Found> {
-    let mut found = tree::walk(&[path.to_owned()])?;
+    let mut found: Vec<Found> = tree::list(&[path.to_owned()])?.iter().map(tree::hold).collect();
     match (found.pop(), found.is_empty()) {
         (Some(one), true) if bytes(&one).is_some() => Ok(one),
         _ => Err(Failure::not_a("model file", path, "it is not one plain file that can be read")),

@@ -1,34 +1,38 @@
 //! `countersign engine`: a model behind OpenAI's interface, on this machine.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use bytes::Bytes;
-use engine::{AdapterFiles, Engine, Keys, Limits, ModelFiles, Named, Server};
+use engine::{Adapter, Engine, Files, Keys, Launch, Limits, Named, OpenFile, Server};
+use sandbox::{Content, Level};
+use scan::ReadIn;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::tree::{self, Held};
 use crate::busy;
-use crate::cli::EngineArgs;
+use crate::cli::{EngineArgs, Isolation};
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::text::line;
+use crate::worker::{Worker, not_enforced};
 
 /// Most bytes of a file of API keys that are read.
 const KEYS_BYTES_MAX: usize = 1 << 20;
 /// Most shards of a model.
-const SHARDS_MAX: usize = 10_000;
-
-/// A mapped file, as shared bytes.
-struct Mapped(Held);
-
-impl AsRef<[u8]> for Mapped {
-    fn as_ref(&self) -> &[u8] {
-        self.0.bytes()
-    }
-}
+const SHARDS_MAX: usize = 4_000;
+/// A worker is ended after a year of processor time: it serves for long, and the kernel wants a number.
+const PROCESSOR_S: u64 = 366 * 86_400;
+/// How long opening a model may take.
+const OPENING: Duration = Duration::from_mins(10);
+/// How long an answer that nobody wants any more may go on until the worker is ended. Between two looks a worker reads
+/// 256 tokens of a prompt.
+const STOPPING: Duration = Duration::from_mins(2);
+/// How often a worker that ended by itself is started again, unless it held for ten minutes.
+const RESTARTS: u32 = 5;
 
 /// Loads a model, says what was loaded and where it listens, and serves until it is told to stop.
 pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
@@ -55,10 +59,42 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
         drain: std::time::Duration::from_secs(args.drain_seconds),
         ..Limits::ORDINARY
     };
-    let of_adapters = adapters.iter().flat_map(|(_, files)| [&files.config, &files.weights]);
-    let all = files.all().into_iter().chain(of_adapters).map(|file| file.bytes.len() as u64).sum();
+    let of_adapters = adapters.iter().flat_map(|(_, files)| files.all());
+    let all = files.all().into_iter().chain(of_adapters);
+    let all: u64 = all.filter_map(|file| file.file.metadata().ok()).map(|file| file.len()).sum();
+    let level = match args.isolation {
+        Isolation::None => None,
+        Isolation::Standard => Some(Level::Standard),
+        Isolation::Deep => Some(Level::Deep),
+    };
     let bar = busy::bytes("loading", all);
-    let loaded = Engine::load(&name, &files, &adapters, limits, &|bytes| busy::advance(&bar, bytes));
+    let progress = |bytes| busy::advance(&bar, bytes);
+    let loaded = match level {
+        None => {
+            let adapters = adapters.iter().map(|(name, files)| Ok((name.clone(), files.try_map(mapped)?)));
+            let adapters = adapters.collect::<Done<Vec<_>>>()?;
+            Engine::load(&name, &files.try_map(mapped)?, &adapters, limits, &progress)
+        }
+        Some(level) => {
+            let worker = Worker::find(setting.worker.as_deref())?;
+            let launch = Launch {
+                program: worker.shared(),
+                level,
+                name: name.clone(),
+                memory_bytes: Launch::memory_for(all, limits.generations, limits.threads),
+                files,
+                adapters,
+                context: limits.context,
+                generations: limits.generations,
+                threads: limits.threads,
+                processor_s: PROCESSOR_S,
+                opening: OPENING,
+                stopping: STOPPING,
+                restarts: RESTARTS,
+            };
+            Engine::boxed(&name, launch, limits, &progress)
+        }
+    };
     bar.finish_and_clear();
     let server = Server::bind(loaded?, args.listen, keys)?;
     tell(setting, &server, &name, &args.adapter);
@@ -77,8 +113,12 @@ fn tell(setting: &Setting, server: &Server, name: &str, adapters: &[String]) {
         .map(|file| json!({ "name": file.name, "sha256": file.sha256, "bytes": file.bytes }))
         .collect();
     let context = server.engine().limits().context;
+    let isolation = isolation(server.engine());
+    let own = i32::try_from(std::process::id()).ok();
+    let process = server.engine().model_box().map_or(own, engine::Boxed::process);
     let value = json!({
         "listening": url, "model": name, "adapters": adapters, "context": context, "files": listed,
+        "isolation": isolation, "process": process,
     });
     let mut text = String::new();
     for file in files {
@@ -86,8 +126,31 @@ fn tell(setting: &Setting, server: &Server, name: &str, adapters: &[String]) {
     }
     let named = adapters.iter().fold(String::new(), |text, adapter| format!("{text}, adapter `{adapter}`"));
     line(&mut text, &format!("serving `{name}`, context {context} tokens{named}"));
+    let lacking: Vec<&str> = isolation.not_enforced.iter().map(String::as_str).collect();
+    let boxed = match isolation.isolation {
+        scan::Isolation::None => "runs in this program itself, without a box, as was asked for".to_owned(),
+        level if lacking.is_empty() => format!("runs in a box of level `{}`", level.name()),
+        level => {
+            format!("runs in a box of level `{}`; not enforced here: {}", level.name(), lacking.join(", "))
+        }
+    };
+    let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
+    line(&mut text, &format!("{boxed}{process}"));
     line(&mut text, &format!("listening on {url}"));
     setting.print(&value, &text);
+}
+
+/// Where the model runs.
+fn isolation(engine: &Engine) -> ReadIn {
+    let Some(boxed) = engine.model_box() else { return ReadIn::the_program() };
+    ReadIn {
+        isolation: match boxed.level() {
+            Level::Standard => scan::Isolation::Standard,
+            Level::Deep => scan::Isolation::Deep,
+        },
+        not_enforced: not_enforced(boxed.boundaries()).map(|boundary| boundary.name().to_owned()).collect(),
+        worker: Some(boxed.worker().to_string()),
+    }
 }
 
 type Signals = (tokio::signal::unix::Signal, tokio::signal::unix::Signal);
@@ -115,29 +178,35 @@ fn own_name(path: &Path) -> Done<String> {
     Ok(name.strip_suffix(".gguf").unwrap_or(&name).to_owned())
 }
 
-fn named(path: &Path) -> Done<Named> {
-    let held = tree::content(path)?;
-    Ok(Named { name: path.to_string_lossy().into_owned(), bytes: Bytes::from_owner(Mapped(held)) })
+fn opened(path: &Path) -> Done<OpenFile> {
+    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
+    Ok(OpenFile { name: path.to_string_lossy().into_owned(), file })
 }
 
-fn model_files(path: &Path) -> Done<ModelFiles> {
+/// The bytes of an open file, for a model that runs in this program.
+fn mapped(file: &OpenFile) -> Done<Named> {
+    let content = Content::of(&file.file).map_err(|error| Failure::file(Path::new(&file.name), &error))?;
+    Ok(Named { name: file.name.clone(), bytes: Bytes::from_owner(content) })
+}
+
+fn model_files(path: &Path) -> Done<Files<OpenFile>> {
     let metadata = std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?;
     if metadata.is_file() {
-        return Ok(ModelFiles::Gguf(named(path)?));
+        return Ok(Files::Gguf(opened(path)?));
     }
     let there = |name: &str| Some(path.join(name)).filter(|path| path.is_file());
-    let required = |name: &str| named(&path.join(name));
-    let optional = |name: &str| there(name).map(|path| named(&path)).transpose();
+    let required = |name: &str| opened(&path.join(name));
+    let optional = |name: &str| there(name).map(|path| opened(&path)).transpose();
     let weights = weights(path)?;
     if weights.is_empty() {
         return Err(Failure::not_a("model", path, "it is no .gguf file and holds no .safetensors files"));
     }
-    Ok(ModelFiles::Folder {
+    Ok(Files::Folder {
         config: required("config.json")?,
         tokenizer: required("tokenizer.json")?,
         tokenizer_config: optional("tokenizer_config.json")?,
         template: optional("chat_template.jinja")?,
-        weights: weights.iter().map(|path| named(path)).collect::<Done<_>>()?,
+        weights: weights.iter().map(|path| opened(path)).collect::<Done<_>>()?,
     })
 }
 
@@ -157,19 +226,19 @@ fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
             found.push(path);
         }
         if found.len() > SHARDS_MAX {
-            return Err(Failure::not_a("model", folder, "it has more than 10000 shards"));
+            return Err(Failure::not_a("model", folder, "it has more than 4000 shards"));
         }
     }
     found.sort();
     Ok(found)
 }
 
-fn adapter(text: &str) -> Done<(String, AdapterFiles)> {
+fn adapter(text: &str) -> Done<(String, Adapter<OpenFile>)> {
     let Some((name, folder)) = text.split_once('=') else {
         return Err(Failure::usage(format!("`{text}` is not NAME=FOLDER")));
     };
     let folder = Path::new(folder);
-    let config = named(&folder.join("adapter_config.json"))?;
-    let weights = named(&folder.join("adapter_model.safetensors"))?;
-    Ok((name.to_owned(), AdapterFiles { config, weights }))
+    let config = opened(&folder.join("adapter_config.json"))?;
+    let weights = opened(&folder.join("adapter_model.safetensors"))?;
+    Ok((name.to_owned(), Adapter { config, weights }))
 }

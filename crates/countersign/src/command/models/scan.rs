@@ -1,19 +1,24 @@
 //! `countersign scan`: what stands against the use of some model files.
 
+mod boxed;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use scan::{Artefact, Report, Rules, Selection, Severity, render};
+use rayon::prelude::*;
+use sandbox::Level;
+use scan::{Artefact, Looked, ReadIn, Report, Rules, Selection, Severity, render};
 use serde_json::{Value, json};
 use statement::Digest;
 
-use super::tree;
+use super::tree::{self, Listed};
 use crate::busy;
-use crate::cli::ScanArgs;
+use crate::cli::{Isolation, ScanArgs};
 use crate::command::{Output, Setting};
 use crate::failure::{Done, Failure};
 use crate::text::print;
+use crate::worker::Worker;
 
 /// Scans, prints, and answers 0 (nothing at or above `--fail-on`), 1 (something) or 2 (a file could not be opened).
 pub(crate) fn scan(setting: &Setting, args: &ScanArgs) -> Done<ExitCode> {
@@ -25,27 +30,32 @@ pub(crate) fn scan(setting: &Setting, args: &ScanArgs) -> Done<ExitCode> {
     }
     let fail_on = severity(&args.fail_on)?;
     let selection = Selection::new(&rules, &args.rule, &args.ignore)?;
-    let found = tree::walk(&args.paths)?;
-    let artefact = Artefact::new(found.iter().map(tree::Found::entry).collect());
-    let all: u64 =
-        artefact.entries.iter().filter_map(scan::Entry::bytes).map(|bytes| bytes.len() as u64).sum();
-    let bar = busy::bytes("scanning", all);
-    let report = scan::scan(&artefact, &rules, &selection, &|bytes| busy::advance(&bar, bytes));
-    bar.finish_and_clear();
+    let listed = tree::list(&args.paths)?;
+    let wants = if args.bom.is_some() { Wants::Bill } else { Wants::Report };
+    let done = match level(args.isolation) {
+        None => here(&listed, &rules, wants),
+        Some(level) => {
+            let worker = Worker::find(setting.worker.as_deref())?;
+            boxed::look(&worker, level, &listed, &rules, wants)?
+        }
+    };
+    let mut report = scan::join(&rules, &selection, done.looked);
+    report.read_in = done.read_in;
     if let Some(path) = &args.sarif {
         write(path, &render::sarif::log(&report, &rules, env!("CARGO_PKG_VERSION")))?;
     }
     if let Some(path) = &args.bom {
-        let digests = digests(&artefact);
-        write(path, &render::cyclonedx::bill(&report, &artefact, &digests, env!("CARGO_PKG_VERSION")))?;
+        let licences = render::cyclonedx::by_folder(
+            done.licences.iter().map(|(path, licence)| (path.as_str(), licence.clone())),
+        );
+        let bill = render::cyclonedx::bill(&report, &licences, &done.digests, env!("CARGO_PKG_VERSION"));
+        write(path, &bill)?;
     }
     match setting.output {
         Output::Json => print(&format!("{}\n", told(&report)?)),
         Output::Text => print(&render::text::report(&report, &rules)),
     }
-    let unreadable = report.files.iter().any(|seen| seen.kind == scan::Kind::NoFile)
-        && found.iter().any(|found| matches!(found.held, tree::Held::Unreadable(_)));
-    Ok(if unreadable {
+    Ok(if done.unreadable {
         ExitCode::from(2)
     } else if report.reaches(fail_on) {
         ExitCode::from(1)
@@ -67,13 +77,67 @@ fn severity(name: &str) -> Done<Severity> {
         .ok_or_else(|| Failure::usage(format!("`{name}` is not one of `info`, `warning` and `error`")))
 }
 
-/// SHA-256 of every file, in hexadecimal, by path.
-fn digests(artefact: &Artefact<'_>) -> BTreeMap<String, String> {
-    artefact
+/// What is asked of the files beside findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Report,
+    /// Digests and licences too.
+    Bill,
+}
+
+/// What came of looking at all files.
+struct Seen {
+    looked: Vec<Looked>,
+    read_in: ReadIn,
+    /// Licences that files name, by path, in order.
+    licences: BTreeMap<String, String>,
+    /// SHA-256 of every file, in hexadecimal, by path.
+    digests: BTreeMap<String, String>,
+    /// A file could not be opened.
+    unreadable: bool,
+}
+
+/// Looks at all files in this program, without a box.
+fn here(listed: &[Listed], rules: &Rules, wants: Wants) -> Seen {
+    let found: Vec<tree::Found> = listed.iter().map(tree::hold).collect();
+    let artefact = Artefact::new(found.iter().map(tree::Found::entry).collect());
+    let all: u64 =
+        artefact.entries.iter().filter_map(scan::Entry::bytes).map(|bytes| bytes.len() as u64).sum();
+    let bar = busy::bytes("scanning", all);
+    let looked = artefact
         .entries
-        .iter()
-        .filter_map(|entry| Some((entry.path.to_owned(), Digest::of(entry.bytes()?).to_string())))
-        .collect()
+        .par_iter()
+        .map(|entry| {
+            let looked = scan::examine(&artefact, entry, rules);
+            busy::advance(&bar, entry.bytes().map_or(0, |bytes| bytes.len() as u64));
+            looked
+        })
+        .collect();
+    bar.finish_and_clear();
+    let mut done = Seen {
+        looked,
+        read_in: ReadIn::the_program(),
+        licences: BTreeMap::new(),
+        digests: BTreeMap::new(),
+        unreadable: found.iter().any(|found| matches!(found.held, tree::Held::Unreadable(_))),
+    };
+    if wants == Wants::Bill {
+        for entry in &artefact.entries {
+            let path = || entry.path.to_owned();
+            done.digests.extend(entry.bytes().map(|bytes| (path(), Digest::of(bytes).to_string())));
+            done.licences.extend(render::cyclonedx::licence(entry).map(|licence| (path(), licence)));
+        }
+    }
+    done
+}
+
+/// The level of the box; none where none is wanted.
+const fn level(asked: Isolation) -> Option<Level> {
+    match asked {
+        Isolation::None => None,
+        Isolation::Standard => Some(Level::Standard),
+        Isolation::Deep => Some(Level::Deep),
+    }
 }
 
 fn write(path: &Path, value: &Value) -> Done {

@@ -6,6 +6,7 @@
 )]
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -60,8 +61,36 @@ impl Found {
     }
 }
 
+/// A thing that was found, not opened.
+pub(crate) struct Listed {
+    /// As the report names it.
+    pub(crate) path: String,
+    /// Where it is.
+    pub(crate) place: PathBuf,
+    pub(crate) what: What,
+}
+
+/// What is there.
+pub(crate) enum What {
+    File,
+    Link(String),
+    Special(&'static str),
+    Unreadable(String),
+}
+
+/// What was listed, with its content.
+pub(crate) fn hold(listed: &Listed) -> Found {
+    let held = match &listed.what {
+        What::File => open(&listed.place).unwrap_or_else(|error| Held::Unreadable(error.to_string())),
+        What::Link(target) => Held::Link(target.clone()),
+        What::Special(what) => Held::Special(what),
+        What::Unreadable(why) => Held::Unreadable(why.clone()),
+    };
+    Found { path: listed.path.clone(), held }
+}
+
 /// Everything at and below the paths, in the order of names. A path that is not there is a failure.
-pub(crate) fn walk(paths: &[PathBuf]) -> Done<Vec<Found>> {
+pub(crate) fn list(paths: &[PathBuf]) -> Done<Vec<Listed>> {
     let mut found = Vec::new();
     for path in paths {
         let kind = std::fs::symlink_metadata(path).map_err(|error| Failure::file(path, &error))?.file_type();
@@ -76,7 +105,7 @@ pub(crate) fn walk(paths: &[PathBuf]) -> Done<Vec<Found>> {
     Ok(found)
 }
 
-fn visit(path: &Path, kind: std::fs::FileType, depth: usize, found: &mut Vec<Found>) -> Done {
+fn visit(path: &Path, kind: std::fs::FileType, depth: usize, found: &mut Vec<Listed>) -> Done {
     if found.len() >= FILES_MAX || depth > DEPTH_MAX {
         let message =
             format!("`{}`: more than {FILES_MAX} files, or folders deeper than {DEPTH_MAX}", path.display());
@@ -85,46 +114,48 @@ fn visit(path: &Path, kind: std::fs::FileType, depth: usize, found: &mut Vec<Fou
     let name = path.to_string_lossy();
     // `./model` and `model` are one place.
     let name = name.strip_prefix("./").unwrap_or(&name).trim_end_matches('/').to_owned();
+    let place = path.to_owned();
     if !kind.is_dir() {
-        found.push(Found { path: name, held: hold(path, kind) });
+        found.push(Listed { path: name, place, what: what(path, kind) });
         return Ok(());
     }
     let listing = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut children = match listing {
         Ok(children) => children,
         Err(error) => {
-            found.push(Found { path: name, held: Held::Unreadable(error.to_string()) });
+            found.push(Listed { path: name, place, what: What::Unreadable(error.to_string()) });
             return Ok(());
         }
     };
     children.sort_by_key(std::fs::DirEntry::file_name);
     for child in children {
+        let place = child.path();
         match child.file_type() {
-            Ok(kind) => visit(&child.path(), kind, depth + 1, found)?,
+            Ok(kind) => visit(&place, kind, depth + 1, found)?,
             Err(error) => {
-                let path = child.path().to_string_lossy().into_owned();
-                found.push(Found { path, held: Held::Unreadable(error.to_string()) });
+                let path = place.to_string_lossy().into_owned();
+                found.push(Listed { path, place, what: What::Unreadable(error.to_string()) });
             }
         }
     }
     Ok(())
 }
 
-fn hold(path: &Path, kind: std::fs::FileType) -> Held {
+fn what(path: &Path, kind: std::fs::FileType) -> What {
     if kind.is_symlink() {
-        return match std::fs::read_link(path) {
-            Ok(target) => Held::Link(target.to_string_lossy().into_owned()),
-            Err(error) => Held::Unreadable(error.to_string()),
-        };
+        match std::fs::read_link(path) {
+            Ok(target) => What::Link(target.to_string_lossy().into_owned()),
+            Err(error) => What::Unreadable(error.to_string()),
+        }
+    } else if kind.is_file() {
+        What::File
+    } else {
+        What::Special(special(kind))
     }
-    if !kind.is_file() {
-        return Held::Special(special(kind));
-    }
-    open(path).unwrap_or_else(|error| Held::Unreadable(error.to_string()))
 }
 
 #[cfg(unix)]
-fn special(kind: std::fs::FileType) -> &'static str {
+pub(super) fn special(kind: std::fs::FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt as _;
     if kind.is_fifo() {
         "a pipe"
@@ -136,7 +167,7 @@ fn special(kind: std::fs::FileType) -> &'static str {
 }
 
 #[cfg(not(unix))]
-fn special(_kind: std::fs::FileType) -> &'static str {
+pub(super) fn special(_kind: std::fs::FileType) -> &'static str {
     "a special file"
 }
 
@@ -146,13 +177,19 @@ pub(super) fn content(path: &Path) -> Done<Held> {
 }
 
 fn open(path: &Path) -> std::io::Result<Held> {
-    let file = File::open(path)?;
+    opened(&File::open(path)?)
+}
+
+/// The content of an open file, wherever it stands in it.
+pub(super) fn opened(file: &File) -> std::io::Result<Held> {
     let length = file.metadata()?.len();
     if length <= READ_BYTES_MAX {
-        return std::fs::read(path).map(Held::Read);
+        let mut bytes = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
+        file.read_exact_at(&mut bytes, 0)?;
+        return Ok(Held::Read(bytes));
     }
     // SAFETY: the map is read-only and private to this process. Whoever shortens the file while it is read ends this
     // program with a signal; nothing else follows from it, and the files are the caller's own.
-    let map = unsafe { Mmap::map(&file)? };
+    let map = unsafe { Mmap::map(file)? };
     Ok(Held::Mapped(map))
 }

