@@ -19,5 +19,6 @@ pub mod report;
 
 pub use check::{Expectations, audit};
 pub use error::AuditError;
+pub use evidence::Policy as AttestationPolicy;
 pub use export::{Export, Section, Writer};
 pub use report::Report;

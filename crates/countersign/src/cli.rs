@@ -1,5 +1,6 @@
 //! The command line.
 
+mod attest;
 mod change;
 mod models;
 mod range;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::range::{RangeCommand, RangeGenerateArgs, RangeStage};
+pub(crate) use attest::{AttestCommand, AttestKeyArgs, AttestQuoteArgs, AttestVerifyArgs, RawKind};
 pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
@@ -154,6 +156,9 @@ pub(crate) enum Command {
     /// Verify a model's files against an OpenSSF Model Signing bundle.
     #[command(after_help = "Example: countersign verify ./model --signature model.sig --public-key pub.pem")]
     Verify(VerifyArgs),
+    /// Ask this host for evidence of itself, and verify such evidence. Needs no realm.
+    #[command(subcommand)]
+    Attest(AttestCommand),
     /// Serve a model on this machine: OpenAI's interface, with streaming, log-probabilities and adapters by name.
     #[command(
         after_help = "Example: countersign engine --model SmolLM2-135M-Instruct.Q4_1.gguf --name smollm2"

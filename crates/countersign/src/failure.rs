@@ -138,7 +138,9 @@ from_coded!(
     quant::Error,
     tensor::gguf::GgufError,
     engine::Error,
-    range::Error
+    range::Error,
+    evidence::Error,
+    attest::Error
 );
 
 impl From<Refusal> for Failure {

@@ -23,7 +23,6 @@
 
 pub mod bundle;
 pub mod certificate;
-mod der;
 pub mod inclusion;
 pub mod key;
 pub mod manifest;

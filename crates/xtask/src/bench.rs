@@ -2,6 +2,7 @@
 //!
 //! Figures are medians of several runs, each of which is short. A peer that cannot be had is listed as not measured.
 
+mod attest;
 mod audit;
 mod log;
 mod machine;
@@ -42,6 +43,8 @@ pub enum Subject {
     Scan,
     /// Quantising, beside ggml's C.
     Quantize,
+    /// Verifying evidence of hosts, by kind.
+    Attest,
     /// All of them.
     All,
 }
@@ -56,7 +59,7 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 9] = [
+    let parts: [(Subject, &str, Measure); 10] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
@@ -66,6 +69,7 @@ pub fn run(subject: Subject) -> Result<()> {
         (Subject::Scan, "scan-found", scan::found),
         (Subject::Scan, "scan", scan::measure),
         (Subject::Quantize, "quantize", quantize::measure),
+        (Subject::Attest, "attest", attest::measure),
     ];
     for (part, section, measure) in parts {
         if subject == part || subject == Subject::All {

@@ -15,6 +15,7 @@ pub mod purity;
 pub mod python;
 pub mod readme;
 pub mod rules;
+pub mod samples;
 pub mod sim;
 pub mod source;
 pub mod test;

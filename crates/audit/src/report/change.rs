@@ -11,6 +11,8 @@ use statement::kind::{
 };
 use statement::{ChangeId, Digest, Name, PersonId, SlotId, StateId, StatementId};
 
+use super::attestation::{AttestationReport, Attestations};
+
 /// What the record says about one change. Persons are pseudonyms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ChangeReport {
@@ -122,6 +124,8 @@ pub struct FindingReport {
     pub isolation: Isolation,
     /// Digests of its inputs and evidence that were destroyed.
     pub purged: Vec<Digest>,
+    /// Attestations of where it was made, as far as the export carries them.
+    pub attestations: Vec<AttestationReport>,
 }
 
 /// Whether an approval counts towards the release order.
@@ -215,7 +219,12 @@ pub struct RollbackReport {
 }
 
 impl ChangeReport {
-    pub(super) fn of(world: &World, dossier: &Dossier, noops: Vec<u64>) -> Self {
+    pub(super) fn of(
+        world: &World,
+        dossier: &Dossier,
+        noops: Vec<u64>,
+        attestations: &Attestations<'_>,
+    ) -> Self {
         let proposal = &dossier.proposal.body;
         let proposing_model = match &proposal.proposer {
             Proposer::Person(_) => None,
@@ -244,9 +253,10 @@ impl ChangeReport {
                     vector: verdict.body.score.vector.clone(),
                 },
             }),
-            findings: in_order(dossier.findings.values().map(|found| finding(world, found)), |found| {
-                found.index
-            }),
+            findings: in_order(
+                dossier.findings.values().map(|found| finding(world, found, attestations.of(found))),
+                |found| found.index,
+            ),
             approvals: in_order(dossier.approvals.values().map(|given| approval(dossier, given)), |it| {
                 it.index
             }),
@@ -305,7 +315,11 @@ fn persons<T>(recorded: &Recorded<T>) -> BTreeSet<PersonId> {
     recorded.signers.iter().map(|signer| signer.person.clone()).collect()
 }
 
-fn finding(world: &World, finding: &Recorded<Finding>) -> FindingReport {
+fn finding(
+    world: &World,
+    finding: &Recorded<Finding>,
+    attestations: Vec<AttestationReport>,
+) -> FindingReport {
     let body = &finding.body;
     let rests_on: BTreeSet<&Digest> = body.inputs.iter().chain(&body.attachments).collect();
     let purged: Vec<Digest> =
@@ -325,6 +339,7 @@ fn finding(world: &World, finding: &Recorded<Finding>) -> FindingReport {
         persons: persons(finding),
         isolation: body.isolation,
         purged,
+        attestations,
     }
 }
 

@@ -6,11 +6,10 @@ use aws_lc_rs::signature::{
 };
 use statement::{Bytes, Digest};
 
-use super::der::{Reader, tag};
 use crate::Error;
+use x509::der::{Reader, tag};
 
-/// Largest PEM file, in bytes.
-pub const PEM_BYTES_MAX: usize = 1 << 20;
+pub use x509::PEM_BYTES_MAX;
 
 /// The curves of OMS, each with the hash that belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +65,7 @@ impl PublicKey {
     /// # Errors
     /// [`Error::Key`].
     pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
-        let blocks = pem(text, "PUBLIC KEY").ok_or(Error::Key { reason: "it is not PEM" })?;
+        let blocks = x509::blocks(text, "PUBLIC KEY").ok_or(Error::Key { reason: "it is not PEM" })?;
         match blocks.as_slice() {
             [der] => Self::from_spki(der),
             _ => Err(Error::Key { reason: "there is not exactly one `PUBLIC KEY` in it" }),
@@ -122,27 +121,4 @@ fn parts(der: &[u8]) -> Option<(Curve, &[u8])> {
     let (curve, _, length) = Curve::ALL.into_iter().find(|(_, oid, _)| *oid == curve)?;
     let whole = outer.is_empty() && spki.is_empty() && algorithm.is_empty();
     (whole && is_ec && point.len() == length && point.first() == Some(&4)).then_some((curve, point))
-}
-
-/// The contents of every block with that label; none where a block is damaged. Text between blocks is passed over.
-pub(crate) fn pem(text: &[u8], label: &str) -> Option<Vec<Vec<u8>>> {
-    if text.len() > PEM_BYTES_MAX {
-        return None;
-    }
-    let text = std::str::from_utf8(text).ok()?;
-    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let mut blocks = Vec::new();
-    let mut open: Option<String> = None;
-    for line in text.lines().map(str::trim) {
-        match &mut open {
-            None if line == begin => open = Some(String::new()),
-            None => {}
-            Some(body) if line == end => {
-                blocks.push(Bytes::from_base64(body).ok()?.into_vec());
-                open = None;
-            }
-            Some(body) => body.push_str(line),
-        }
-    }
-    open.is_none().then_some(blocks)
 }

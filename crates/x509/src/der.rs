@@ -1,39 +1,51 @@
 //! The little of DER (X.690) that keys and certificates need: definite lengths in their shortest form.
 
 /// Tags.
-pub(crate) mod tag {
-    pub(crate) const BOOLEAN: u8 = 0x01;
-    pub(crate) const INTEGER: u8 = 0x02;
-    pub(crate) const BITS: u8 = 0x03;
-    pub(crate) const OCTETS: u8 = 0x04;
-    pub(crate) const OID: u8 = 0x06;
-    pub(crate) const UTC_TIME: u8 = 0x17;
-    pub(crate) const GENERALIZED_TIME: u8 = 0x18;
-    pub(crate) const SEQUENCE: u8 = 0x30;
-    pub(crate) const VERSION: u8 = 0xa0;
-    pub(crate) const EXTENSIONS: u8 = 0xa3;
+pub mod tag {
+    /// `BOOLEAN`
+    pub const BOOLEAN: u8 = 0x01;
+    /// `INTEGER`
+    pub const INTEGER: u8 = 0x02;
+    /// `BIT STRING`
+    pub const BITS: u8 = 0x03;
+    /// `OCTET STRING`
+    pub const OCTETS: u8 = 0x04;
+    /// `OBJECT IDENTIFIER`
+    pub const OID: u8 = 0x06;
+    /// `UTCTime`
+    pub const UTC_TIME: u8 = 0x17;
+    /// `GeneralizedTime`
+    pub const GENERALIZED_TIME: u8 = 0x18;
+    /// `SEQUENCE`
+    pub const SEQUENCE: u8 = 0x30;
+    /// A certificate's `version`, context tag 0.
+    pub const VERSION: u8 = 0xa0;
+    /// A certificate's `extensions`, context tag 3.
+    pub const EXTENSIONS: u8 = 0xa3;
 }
 
 /// Reads values one after the other.
 #[derive(Debug, Clone)]
-pub(crate) struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+    /// Reads from the first byte.
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    /// Whether everything is read.
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The tag of the next value.
-    pub(crate) fn peek(&self) -> Option<u8> {
+    pub fn peek(&self) -> Option<u8> {
         self.0.first().copied()
     }
 
     /// The next value: its tag, its content, and all of it.
-    pub(crate) fn any(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
+    pub fn any(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
         let all = self.0;
         let (&tag, rest) = all.split_first()?;
         // Tags of several bytes do not occur.
@@ -58,7 +70,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The content of the next value, which must have this tag.
-    pub(crate) fn value(&mut self, wanted: u8) -> Option<&'a [u8]> {
+    pub fn value(&mut self, wanted: u8) -> Option<&'a [u8]> {
         let before = self.clone();
         match self.any() {
             Some((tag, content, _)) if tag == wanted => Some(content),
@@ -70,12 +82,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of the content of the next value, which must have this tag.
-    pub(crate) fn nested(&mut self, wanted: u8) -> Option<Reader<'a>> {
+    pub fn nested(&mut self, wanted: u8) -> Option<Reader<'a>> {
         self.value(wanted).map(Reader)
     }
 
     /// All of the next value, which must have this tag.
-    pub(crate) fn whole(&mut self, wanted: u8) -> Option<&'a [u8]> {
+    pub fn whole(&mut self, wanted: u8) -> Option<&'a [u8]> {
         let mut ahead = self.clone();
         let (tag, _, whole) = ahead.any()?;
         if tag != wanted {
@@ -86,7 +98,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes of a bit string without unused bits.
-    pub(crate) fn bits(&mut self) -> Option<&'a [u8]> {
+    pub fn bits(&mut self) -> Option<&'a [u8]> {
         let (unused, bytes) = self.value(tag::BITS)?.split_first()?;
         (*unused == 0).then_some(bytes)
     }

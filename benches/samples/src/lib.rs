@@ -1,0 +1,1 @@
+//! Nothing: only the names in `Cargo.toml` matter.
