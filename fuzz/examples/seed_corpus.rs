@@ -20,6 +20,7 @@ fn main() {
     tensors(&mut seeds);
     stored(&mut seeds);
     recovery(&mut seeds);
+    attestations(&mut seeds);
     for (target, name, bytes) in &seeds {
         // A seed that breaks a promise is a finding, not a seed.
         run(target, bytes);
@@ -107,6 +108,65 @@ fn statements(seeds: &mut Seeds) {
         ),
     );
     webauthn(seeds);
+}
+
+/// Attestations of a simulated TPM, and structures made by hand.
+fn attestations(seeds: &mut Seeds) {
+    let chip = evidence::fixture::Chip::new(&[3; 32]).expect("a scalar");
+    let digest = Digest::of(b"seed");
+    let claims = evidence::Claims {
+        inputs: digest,
+        nonce: evidence::Hex::new(vec![1; 16]),
+        trace_root: digest,
+        worker: digest,
+    };
+    let quote = chip.quote(claims.binding().expect("a nonce of sixteen bytes").as_bytes());
+    push(seeds, "tpm_quote", "attest", quote.attest.as_slice());
+    push(seeds, "tpm_quote", "signature", quote.signature.as_slice());
+    push(seeds, "tpm_quote", "public", quote.public.as_slice());
+    let parts = [&quote.attest, &quote.signature, &quote.public].map(|part| {
+        let length = u16::try_from(part.as_slice().len()).expect("a short part");
+        [&length.to_be_bytes(), part.as_slice()].concat()
+    });
+    push(seeds, "tpm_quote", "all", parts.concat());
+    let hosts = vec![evidence::Host::Tpm2(quote)];
+    for (name, hosts) in [("none", Vec::new()), ("tpm2", hosts)] {
+        let attestation = evidence::Attestation::new(claims.clone(), hosts).expect("one host");
+        push(seeds, "attestation", name, attestation.to_bytes().expect("JSON"));
+    }
+    for (name, members) in [
+        ("least", ""),
+        ("revoked", r#","allow_statuses":["revoked"]"#),
+        (
+            "tiers",
+            r#","tiers":[{"hosts":["tdx","sev-snp"],"tier":"high"}],"tpm2":{"pcrs":[{"index":7,"values":[]}]}"#,
+        ),
+    ] {
+        let text = format!(r#"{{"format":"countersign-attestation-policy-1"{members}}}"#);
+        push(seeds, "attestation_policy", name, text);
+    }
+    // A report of the right size and versions with nothing in it; a table with one entry; a report without measurements.
+    let mut report = vec![0; evidence::snp::REPORT_BYTES];
+    report[0] = 2;
+    report[0x34] = 1;
+    push(seeds, "snp_report", "zeros", &report);
+    report[0] = 9;
+    push(seeds, "snp_report", "version", &report);
+    let vcek =
+        [0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd];
+    let table = |offset: u8| [vcek.as_slice(), &[offset, 0, 0, 0, 3, 0, 0, 0], &[0; 24], b"abc"].concat();
+    push(seeds, "snp_table", "one", table(48));
+    push(seeds, "snp_table", "outside", table(49));
+    let request = [&[0x11, 0xe0, 1, 0xff][..], &[7; 32], &[0]].concat();
+    let block = [1, 1, 5, 0, 1, 2, 0, 0xab, 0xcd];
+    let response = |count: u8| [&[0x11, 0x60, 0, 0, count, 9, 0, 0][..], &block, &[8; 32]].concat();
+    let opaque = [8, 0, 3, 0, 4, 0, b'5', b'5', b'0', 0];
+    for (name, count) in [("one", 1), ("counted", 2)] {
+        let report = [request.as_slice(), &response(count), &opaque, &[9; 96]].concat();
+        push(seeds, "gpu_report", name, report);
+    }
+    push(seeds, "certificate", "sequence", [0x30, 0x03, 0x02, 0x01, 0x02]);
+    push(seeds, "certificate", "pem", "-----BEGIN CERTIFICATE-----\nMAMCAQI=\n-----END CERTIFICATE-----\n");
 }
 
 fn stamp_text(envelope: &[u8], digits: &str) -> Vec<u8> {

@@ -4,6 +4,7 @@
 //! Each target is a plain function over bytes. `fuzz_targets/` hands them to libFuzzer, `tests/corpus.rs` replays
 //! the committed corpus through them on every test run.
 
+mod attestations;
 mod bundles;
 mod containers;
 mod log;
@@ -20,12 +21,16 @@ type Target = fn(&[u8]);
 
 const TARGETS: &[(&str, Target)] = &[
     ("adapter", models::adapter),
+    ("attestation", attestations::attestation),
+    ("attestation_policy", attestations::policy),
     ("bundle", bundles::bundle),
+    ("certificate", attestations::certificate),
     ("chat_template", containers::chat_template),
     ("checkpoint", log::checkpoint),
     ("entry_bundle", log::entry_bundle),
     ("envelope_parse", statements::envelope),
     ("gguf", tensors::gguf),
+    ("gpu_report", attestations::gpu_report),
     ("json_parse", statements::json),
     ("leaf_parse", statements::leaf),
     ("log_proof", log::proof),
@@ -41,10 +46,13 @@ const TARGETS: &[(&str, Target)] = &[
     ("scope_settings", models::scope_settings),
     ("seal_file", seals::seal),
     ("signed_note", log::note),
+    ("snp_report", attestations::snp_report),
+    ("snp_table", attestations::snp_table),
     ("statement_parse", statements::statement),
     ("tile_path", log::tile_path),
     ("tokenizer_json", containers::tokenizer_json),
     ("torch_checkpoint", containers::torch_checkpoint),
+    ("tpm_quote", attestations::tpm_quote),
     ("trace_file", traces::file),
     ("trace_proof", traces::proof),
     ("tree_proof", log::tree_proof),

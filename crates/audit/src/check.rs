@@ -28,6 +28,8 @@ pub struct Expectations {
     pub log_key: Option<String>,
     /// The auditor's clock, milliseconds since the Unix epoch: only to say what has expired since.
     pub now_ms: Option<u64>,
+    /// Which attestations of hosts the auditor accepts; the default is [`evidence::Policy::none_required`].
+    pub attestation: Option<evidence::Policy>,
     /// Over how many threads work is shared out. The report does not depend on it.
     pub threads: NonZeroUsize,
 }
@@ -35,7 +37,13 @@ pub struct Expectations {
 impl Expectations {
     /// Nothing known from elsewhere, two threads.
     pub const fn none() -> Self {
-        Self { root: None, log_key: None, now_ms: None, threads: NonZeroUsize::MIN.saturating_add(1) }
+        Self {
+            root: None,
+            log_key: None,
+            now_ms: None,
+            attestation: None,
+            threads: NonZeroUsize::MIN.saturating_add(1),
+        }
     }
 }
 

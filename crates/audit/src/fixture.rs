@@ -57,6 +57,7 @@ pub struct Realm {
     book: KeyBook,
     bench: Bench,
     ledger: Ledger,
+    attached: Vec<Vec<u8>>,
 }
 
 impl Default for Realm {
@@ -83,7 +84,13 @@ impl Realm {
             book: KeyBook::new(),
             bench: Bench::new(),
             ledger: Ledger::new(),
+            attached: Vec::new(),
         }
+    }
+
+    /// Puts content into every export from now on.
+    pub fn attach(&mut self, content: Vec<u8>) {
+        self.attached.push(content);
     }
 
     /// The realm's name.
@@ -210,7 +217,9 @@ impl Realm {
         for entry in &self.entries {
             writer.entry(entry).expect("an entry that fits");
         }
-        writer.attach(Attachment { salt: None, content: SCOPE_FILE }).expect("a small attachment");
+        for content in std::iter::once(SCOPE_FILE).chain(self.attached.iter().map(Vec::as_slice)) {
+            writer.attach(Attachment { salt: None, content }).expect("a small attachment");
+        }
         let from = from.map(SignedCheckpoint::to_bytes);
         writer.finish(&checkpoint.to_bytes(), from.as_deref()).expect("a checkpoint of these entries")
     }
@@ -221,6 +230,7 @@ impl Realm {
             root: self.ledger.world().roots().first().copied(),
             log_key: Some(self.log_signer().verifier().to_string()),
             now_ms: Some(self.now_ms),
+            attestation: None,
             threads: NonZeroUsize::MIN.saturating_add(1),
         }
     }

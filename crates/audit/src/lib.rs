@@ -21,5 +21,6 @@ pub mod report;
 pub use check::{Expectations, audit};
 pub use context::{Context, context};
 pub use error::AuditError;
+pub use evidence::Policy as AttestationPolicy;
 pub use export::{Export, Section, Writer};
 pub use report::Report;

@@ -3,6 +3,7 @@
 //! The JSON form ([`Report::to_json`]) is stable: members are only ever added. Its schema is
 //! `docs/audit-report.schema.json`. Times are milliseconds since the Unix epoch, except witnesses' (seconds).
 
+mod attestation;
 mod change;
 mod gather;
 mod realm;
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use statement::{Digest, PersonId, RealmId, StatementId};
 
+pub use attestation::{AttestationReport, Attested, AttestedHost};
 pub use change::{
     ApprovalReport, Audited, Carried, ChangeReport, Counted, FindingReport, OrderReport, RejectionReport,
     RollbackReport, ScoreReport, StageNote, TraceReport, VerdictReport,

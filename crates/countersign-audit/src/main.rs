@@ -46,6 +46,10 @@ struct Arguments {
     #[arg(long, value_name = "VKEY")]
     log_key: Option<String>,
 
+    /// Which attestations of hosts count: keys, roots, statuses, measurements. None is required without it.
+    #[arg(long, value_name = "FILE")]
+    attestation_policy: Option<PathBuf>,
+
     /// Print one change whole instead of the page.
     #[arg(long, value_name = "ID", conflicts_with = "json")]
     change: Option<ChangeId>,
@@ -107,7 +111,17 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn expectations(arguments: &Arguments) -> anyhow::Result<Expectations> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let attestation = match &arguments.attestation_policy {
+        None => None,
+        Some(path) => {
+            let bytes =
+                std::fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+            let policy = audit::AttestationPolicy::parse(&bytes);
+            Some(policy.map_err(|error| anyhow::anyhow!("[{}] {error}", error.code()))?)
+        }
+    };
     Ok(Expectations {
+        attestation,
         root: arguments.root,
         log_key: arguments.log_key.clone(),
         now_ms: Some(u64::try_from(now.as_millis()).context("the clock is beyond reason")?),

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod attest;
 mod bundle;
 mod change;
 mod models;
@@ -15,13 +16,14 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::bundle::{BundleCommand, BundleOutArgs, StationArgs};
 pub(crate) use self::range::{RangeCommand, RangeGenerateArgs, RangeStage};
+pub(crate) use attest::{AttestCommand, AttestKeyArgs, AttestQuoteArgs, AttestVerifyArgs, RawKind};
 pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
 };
 pub(crate) use models::{
-    DiffArgs, EngineArgs, FingerprintArgs, Isolation, QuantizeArgs, QuantizeBackend, QuantizeChoice, ScanArgs,
-    SignArgs, SignHash, SignMethod, VerifyArgs,
+    DiffArgs, EngineArgs, FingerprintArgs, Isolation, QuantizeArgs, QuantizeBackend, QuantizeChoice,
+    ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs,
 };
 pub(crate) use realm::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
 pub(crate) use record::{
@@ -175,6 +177,9 @@ pub(crate) enum Command {
     /// Verify a model's files against an OpenSSF Model Signing bundle.
     #[command(after_help = "Example: countersign verify ./model --signature model.sig --public-key pub.pem")]
     Verify(VerifyArgs),
+    /// Ask this host for evidence of itself, and verify such evidence. Needs no realm.
+    #[command(subcommand)]
+    Attest(AttestCommand),
     /// Serve a model on this machine: OpenAI's interface, with streaming, log-probabilities and adapters by name.
     #[command(
         after_help = "Example: countersign engine --model SmolLM2-135M-Instruct.Q4_1.gguf --name smollm2"

@@ -1,5 +1,6 @@
 //! Carries out the command line: reads arguments, acts, prints.
 
+mod attest;
 pub(crate) mod bundle;
 pub(crate) mod change;
 mod demo;
@@ -123,6 +124,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Rollback(args) => change::rollback(&setting, &args),
         Command::Retire(args) => change::retire(&setting, &args),
         Command::Admit(args) => change::admit(&setting, &args),
+        Command::Attest(command) => attest::attest(&setting, &command),
         Command::Doctor => doctor::doctor(&setting),
         Command::List => show::list(&setting),
         Command::Show(args) => show::show(&setting, &args.what),

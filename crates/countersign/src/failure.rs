@@ -140,6 +140,8 @@ from_coded!(
     tensor::gguf::GgufError,
     engine::Error,
     range::Error,
+    evidence::Error,
+    attest::Error,
     examine::Error,
     trace::TraceError
 );

@@ -31,6 +31,8 @@ pub use error::Error;
 pub use job::Engine;
 pub use keys::Keys;
 pub use limits::Limits;
-pub use modelbox::{Adapter, AdapterFiles, Boxed, Files, Launch, Loaded, ModelFiles, Named, OpenFile, sample};
+pub use modelbox::{
+    Adapter, AdapterFiles, Boxed, Files, Launch, Loaded, ModelFiles, Named, OpenFile, sample,
+};
 pub use refusal::Refusal;
 pub use server::Server;

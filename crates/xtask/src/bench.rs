@@ -2,6 +2,7 @@
 //!
 //! Figures are medians of several runs, each of which is short. A peer that cannot be had is listed as not measured.
 
+mod attest;
 mod audit;
 mod constant_time;
 mod detect;
@@ -52,6 +53,8 @@ pub enum Subject {
     Execution,
     /// The singular values of a low-rank change.
     Spectrum,
+    /// Verifying evidence of hosts, by kind.
+    Attest,
     /// What is done with models: `seal`, `scan`, `quantize`, `execution` and `spectrum`.
     Models,
     /// What the examiners detect of samples from the red-team range, into docs/detection.md. Takes hours; a run that was
@@ -84,7 +87,7 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 16] = [
+    let parts: [(Subject, &str, Measure); 17] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
@@ -97,6 +100,7 @@ pub fn run(subject: Subject) -> Result<()> {
         (Subject::Scan, "scan", scan::measure),
         (Subject::ConstantTime, "constant-time", constant_time::measure),
         (Subject::Quantize, "quantize", quantize::measure),
+        (Subject::Attest, "attest", attest::measure),
         (Subject::Detect, "detection", detect::measure),
         (Subject::Execution, "execution", execution::measure),
         (Subject::Execution, "execution-shares", execution::shares),

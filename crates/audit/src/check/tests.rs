@@ -1,3 +1,4 @@
+mod attested;
 mod forged;
 mod log;
 mod tampered;

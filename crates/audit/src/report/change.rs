@@ -11,6 +11,8 @@ use statement::kind::{
 };
 use statement::{ChangeId, Digest, Name, PersonId, SlotId, StateId, StatementId};
 
+use super::attestation::{AttestationReport, Attestations};
+
 /// What the record says about one change. Persons are pseudonyms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ChangeReport {
@@ -122,6 +124,8 @@ pub struct FindingReport {
     pub isolation: Isolation,
     /// Digests of its inputs and evidence that were destroyed.
     pub purged: Vec<Digest>,
+    /// Attestations of where it was made, as far as the export carries them.
+    pub attestations: Vec<AttestationReport>,
     /// The steps that its worker took, where it signs any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceReport>,
@@ -238,8 +242,16 @@ pub struct RollbackReport {
     pub reason: Name,
 }
 
+/// What the export carries beside the statements.
+pub(super) struct Attached<'a> {
+    /// The attachments that are there.
+    pub(super) digests: BTreeSet<Digest>,
+    /// Those of them that attest a host.
+    pub(super) attestations: Attestations<'a>,
+}
+
 impl ChangeReport {
-    pub(super) fn of(world: &World, carried: &BTreeSet<Digest>, dossier: &Dossier, noops: Vec<u64>) -> Self {
+    pub(super) fn of(world: &World, carried: &Attached<'_>, dossier: &Dossier, noops: Vec<u64>) -> Self {
         let proposal = &dossier.proposal.body;
         let proposing_model = match &proposal.proposer {
             Proposer::Person(_) => None,
@@ -330,8 +342,8 @@ fn persons<T>(recorded: &Recorded<T>) -> BTreeSet<PersonId> {
     recorded.signers.iter().map(|signer| signer.person.clone()).collect()
 }
 
-/// `carried` holds the attachments that the export carries; their traces have been checked.
-fn finding(world: &World, carried: &BTreeSet<Digest>, finding: &Recorded<Finding>) -> FindingReport {
+/// Traces that the export carries have been checked.
+fn finding(world: &World, carried: &Attached<'_>, finding: &Recorded<Finding>) -> FindingReport {
     let body = &finding.body;
     let rests_on: BTreeSet<&Digest> = body.inputs.iter().chain(&body.attachments).collect();
     let purged: Vec<Digest> =
@@ -351,10 +363,15 @@ fn finding(world: &World, carried: &BTreeSet<Digest>, finding: &Recorded<Finding
         persons: persons(finding),
         isolation: body.isolation,
         purged,
+        attestations: carried.attestations.of(finding),
         trace: body.trace.map(|trace| TraceReport {
             leaves: trace.leaves,
             root: trace.root,
-            carried: if carried.contains(&trace.attachment) { Carried::Checked } else { Carried::Absent },
+            carried: if carried.digests.contains(&trace.attachment) {
+                Carried::Checked
+            } else {
+                Carried::Absent
+            },
         }),
     }
 }

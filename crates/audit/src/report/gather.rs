@@ -7,7 +7,8 @@ use merkle::{VerifiedCheckpoint, WitnessSeen};
 use statement::kind::{TrustRoot, WitnessKey};
 use statement::{Body, ChangeId, Content, Digest, Leaf, StatementError};
 
-use super::change::ChangeReport;
+use super::attestation::{AttestationReport, Attestations, Attested};
+use super::change::{Attached, ChangeReport};
 use super::realm::{
     AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport,
     ReasonNote, RevokedKeyReport,
@@ -54,6 +55,7 @@ impl Report {
         report.population.changes =
             count(report.changes.iter().filter(|change| change.is_since(from)).count());
         report.reasons = reasons(&report);
+        report.reasons.extend(unattested(record, &report));
         report.warnings = warnings(record, &report);
         if !report.reasons.is_empty() {
             report.outcome = Outcome::NotClean;
@@ -250,7 +252,10 @@ fn changes(record: &Record<'_>, noops: &[NoOpReport]) -> Vec<ChangeReport> {
         }
     }
     let world = record.ledger.world();
-    let carried = record.attachments.iter().map(|(digest, _)| *digest).collect();
+    let carried = Attached {
+        attestations: Attestations::new(&record.attachments, record.expectations.attestation.as_ref()),
+        digests: record.attachments.iter().map(|(digest, _)| *digest).collect(),
+    };
     let report = |dossier: &dossier::Dossier| {
         let noops = without_effect.get(&dossier.change).cloned().unwrap_or_default();
         ChangeReport::of(world, &carried, dossier, noops)
@@ -340,7 +345,39 @@ fn reasons(report: &Report) -> Vec<Remark> {
             reasons.push(Remark::new(RemarkCode::StampAhead, text));
         }
     }
+    for (leaf, found) in attested(report, Attested::Contradicts) {
+        reasons.push(Remark::new(RemarkCode::AttestationFalse, about(leaf, found)));
+    }
     reasons
+}
+
+/// Decided changes without an attestation that the auditor's policy requires of their tier.
+fn unattested(record: &Record<'_>, report: &Report) -> Vec<Remark> {
+    let Some(policy) = &record.expectations.attestation else { return Vec::new() };
+    let decided = report.changes.iter().filter_map(|change| Some((change, change.verdict.as_ref()?)));
+    let remark = |(change, verdict): (&ChangeReport, &super::VerdictReport)| {
+        let required = policy.required(verdict.score.tier);
+        let attestations = change.findings.iter().flat_map(|finding| &finding.attestations);
+        let mut hosts = attestations.flat_map(|attestation| &attestation.hosts);
+        let is_met = hosts.any(|host| required.iter().any(|kind| kind.name() == host.kind));
+        let kinds: Vec<&str> = required.iter().map(|kind| kind.name()).collect();
+        let tier = text::word(&verdict.score.tier);
+        let text = format!("change `{}`, tier {tier}: one of {}", change.change.short(), kinds.join(", "));
+        (!required.is_empty() && !is_met).then(|| Remark::new(RemarkCode::AttestationMissing, text))
+    };
+    decided.filter_map(remark).collect()
+}
+
+/// The attestations with an outcome, each with the leaf of its finding.
+fn attested(report: &Report, outcome: Attested) -> impl Iterator<Item = (u64, &AttestationReport)> {
+    let findings = report.changes.iter().flat_map(|change| &change.findings);
+    let all = findings.flat_map(|finding| finding.attestations.iter().map(|one| (finding.index, one)));
+    all.filter(move |(_, one)| one.outcome == outcome)
+}
+
+fn about(leaf: u64, found: &AttestationReport) -> String {
+    let (code, text) = (found.code.as_deref().unwrap_or_default(), found.text.as_deref().unwrap_or_default());
+    format!("leaf {leaf}: {code} {text}")
 }
 
 /// What an auditor should know.
@@ -390,6 +427,9 @@ fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
         if leaves > 0 {
             warn(remark, format!("{leaves} leaves"));
         }
+    }
+    for (leaf, found) in attested(report, Attested::NotAccepted) {
+        warn(RemarkCode::AttestationNotAccepted, about(leaf, found));
     }
     for key in &report.revoked_keys {
         let person = key.person.as_ref().map_or("nobody now enrolled", |person| person.as_str());

@@ -47,6 +47,12 @@ remarks! {
     StampAhead "CS-AUD-041"
         "the log stamped leaves later than witnesses say they saw them"
         "ask who sets the log's clock: its stamps decide about expiry",
+    AttestationFalse "CS-AUD-042"
+        "an attestation under a finding contradicts itself or the finding"
+        "do not rely on the finding: ask where it was made, and who attached the attestation",
+    AttestationMissing "CS-AUD-043"
+        "no finding on a change was attested by a host that the auditor's policy requires of its tier"
+        "ask for an examination on such a host, or look at the change yourself",
 
     // To be known.
     RootNotCompared "CS-AUD-050"
@@ -79,6 +85,9 @@ remarks! {
     KeyRevoked "CS-AUD-060"
         "keys were revoked"
         "what they signed from the named leaf on does not count, and was decided again without it",
+    AttestationNotAccepted "CS-AUD-061"
+        "an attestation under a finding does not count under the auditor's policy"
+        "give `--attestation-policy` with the keys, roots and statuses that you accept; see docs/attest.md",
 }
 
 /// A remark with what it is about.

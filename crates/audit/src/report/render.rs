@@ -266,6 +266,9 @@ impl Report {
                     trace.unwrap_or_default()
                 ),
             );
+            for attestation in &finding.attestations {
+                page.pair("attested", &attested(attestation));
+            }
         }
         for approval in &change.approvals {
             let (by, capacity, counted) =
@@ -317,6 +320,19 @@ fn change_row(change: &ChangeReport) -> Vec<String> {
         format!("{counted}/{}", change.approvals.len()),
         change.state.clone(),
     ]
+}
+
+fn attested(attestation: &super::AttestationReport) -> String {
+    if let Some((code, text)) = attestation.code.as_ref().zip(attestation.text.as_ref()) {
+        return format!("{}: {code} {text}", word(&attestation.outcome));
+    }
+    if attestation.hosts.is_empty() {
+        return "no host says where it ran".to_owned();
+    }
+    join(attestation.hosts.iter().map(|host| {
+        let label = if host.simulated { " SIMULATED" } else { "" };
+        format!("{} {}{label}", host.kind, host.status)
+    }))
 }
 
 fn join<T: ToString>(items: impl IntoIterator<Item = T>) -> String {

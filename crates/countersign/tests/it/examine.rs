@@ -15,7 +15,11 @@ fn a_path_is_examined_unboxed_only_where_that_was_asked_for() {
     ] {
         let run = house.run(line);
         assert_eq!(run.code, 2, "`{line}`: {}{}", run.out, run.err);
-        assert!(run.err.contains(&format!("[{code}]")) && run.err.contains("hint: "), "`{line}`: {}", run.err);
+        assert!(
+            run.err.contains(&format!("[{code}]")) && run.err.contains("hint: "),
+            "`{line}`: {}",
+            run.err
+        );
     }
     assert_eq!(house.run("examine 3f0c").code, 2, "a proposed change needs a key");
     assert_eq!(house.run("examine 3f0c --by erin --base model.safetensors").code, 2);

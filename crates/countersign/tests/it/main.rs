@@ -1,6 +1,8 @@
 //! End to end: the built program, in folders of its own, as a person or a script uses it.
 
 #[cfg(test)]
+mod attest;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod boxed;
