@@ -14,9 +14,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::attest::{AttestCommand, AttestKeyArgs, AttestQuoteArgs, AttestVerifyArgs, RawKind};
 pub(crate) use self::bundle::{BundleCommand, BundleOutArgs, StationArgs};
 pub(crate) use self::range::{RangeCommand, RangeGenerateArgs, RangeStage};
-pub(crate) use attest::{AttestCommand, AttestKeyArgs, AttestQuoteArgs, AttestVerifyArgs, RawKind};
 pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,

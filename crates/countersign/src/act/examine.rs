@@ -23,11 +23,15 @@ const SCOPE_EXAMINER: &str = concat!("scope/", env!("CARGO_PKG_VERSION"));
 /// Measures the change's artefact against its scope and signs the finding.
 pub(crate) fn examine(realm: &mut Realm, worker: &Worker, change: &ChangeId, by: &str) -> Done<StatementId> {
     let key = realm.keys.open(by)?;
-    let finding = scope_finding(realm, worker, change)?;
+    let finding = traced(realm, scope_finding(realm, worker, change)?)?;
     realm.say(&key, Tracking::Change(change.clone()), finding)
 }
 
-pub(crate) fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &ChangeId) -> Done<Finding> {
+pub(crate) fn scope_finding(
+    shelf: &impl Shelf,
+    worker: &Worker,
+    change: &ChangeId,
+) -> Done<(Finding, Trace)> {
     let dossier = shelf.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let proposal = &dossier.proposal.body;
     let subject = match proposal.modification {
@@ -63,7 +67,7 @@ pub(crate) fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &Change
     check_inputs(&answer, &files, &proposal.scope, base_digest.as_ref())?;
     let mut inputs = answer.inputs.clone();
     inputs.insert(artefact.digest);
-    let mut finding = Finding {
+    let finding = Finding {
         attachments: BTreeSet::new(),
         evidence: EvidenceKind::Scope,
         examiner: SCOPE_EXAMINER.parse()?,
@@ -80,7 +84,11 @@ pub(crate) fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &Change
     let mut steps = vec![boxed(worker.digest(), &boundaries)?];
     steps.extend(answer.steps);
     steps.push(Step::Output { digest: trace::output(&finding)? });
-    let trace = Trace::new(steps)?;
+    Ok((finding, Trace::new(steps)?))
+}
+
+/// Keeps the steps in the vault, and names them in the finding.
+fn traced(realm: &Realm, (mut finding, trace): (Finding, Trace)) -> Done<Finding> {
     let attachment = realm.attach(&String::from_utf8_lossy(&trace.to_bytes()))?;
     finding.attachments.insert(attachment);
     finding.trace = Some(trace.signed(attachment));

@@ -90,10 +90,11 @@ fn told(whole: &Whole) -> Value {
 
 /// `countersign examine` at a station: measures in the box, signs, and keeps the finding until it is carried back.
 pub(super) fn examine(setting: &Setting, worker: &Worker, args: &ExamineArgs) -> Done {
+    let by = args.by.as_deref().ok_or_else(|| Failure::usage("give --by for a proposed change"))?;
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let request = station.request(&args.change)?;
     let change = &request.header().about.change;
-    let (statement, outcome) = find(&station, worker, change, &args.by)?;
+    let (statement, outcome) = find(&station, worker, change, by)?;
     let value = json!({ "change": change, "statement": statement, "outcome": outcome });
     let text = format!(
         "found: {}, statement {statement}\n  next: countersign bundle out {} --out FILE, and carry it back\n",
@@ -112,7 +113,8 @@ pub(crate) fn find(
     by: &str,
 ) -> Done<(StatementId, Outcome)> {
     let key = station.keys.open(by)?;
-    let finding = act::scope_finding(station, worker, change)?;
+    // A station has no vault that an auditor could ask: its findings name no steps.
+    let (finding, _) = act::scope_finding(station, worker, change)?;
     let outcome = finding.outcome;
     let tracking = Tracking::Change(change.clone());
     let statement = Statement::new(station.setup.realm.clone(), tracking, station.now_ms(), finding)
