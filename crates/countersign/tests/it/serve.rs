@@ -266,6 +266,7 @@ impl Parts {
             measures: std::collections::BTreeMap::new(),
             outcome: Outcome::Pass,
             proposal: self.about.proposal,
+            trace: None,
             violations: BTreeSet::new(),
             violations_left_out: 0,
             worker: None,

@@ -20,12 +20,12 @@ pub(super) struct Table {
 pub(super) fn publish(section: &str, machine: &Machine, table: &Table) -> Result<()> {
     let text = format!("{}\n{}", machine.line(), render(table));
     println!("{text}");
-    let path = root().join(document(section));
+    let path = root().join(holder(section));
     write(&path, &replace_section(&read(&path)?, section, &text)?)
 }
 
 /// The document that a section is in.
-fn document(section: &str) -> &'static str {
+fn holder(section: &str) -> &'static str {
     if section == "detection" { "docs/detection.md" } else { "docs/benchmarks.md" }
 }
 
@@ -48,7 +48,7 @@ fn render(table: &Table) -> String {
 /// The document with another text between the section's marks.
 pub(super) fn replace_section(document: &str, section: &str, text: &str) -> Result<String> {
     let (begin, end) = (format!("<!-- begin {section} -->"), format!("<!-- end {section} -->"));
-    let missing = || format!("`{}` has no section `{section}`", document(section));
+    let missing = || format!("`{}` has no section `{section}`", holder(section));
     let (before, rest) = document.split_once(&begin).with_context(missing)?;
     let (_, after) = rest.split_once(&end).with_context(missing)?;
     Ok(format!("{before}{begin}\n{}\n{end}{after}", text.trim_end()))

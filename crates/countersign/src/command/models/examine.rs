@@ -107,7 +107,7 @@ fn read(path: &Path) -> Done<Vec<u8>> {
 
 /// The files at a path, by their names within it. Links are not followed.
 fn files(path: &Path) -> Done<Files> {
-    let found = tree::walk(&[path.to_owned()])?;
+    let found = tree::list(&[path.to_owned()])?.into_iter().map(|listed| tree::hold(&listed));
     let root = path.to_string_lossy();
     let root = root.strip_prefix("./").unwrap_or(&root).trim_end_matches('/').to_owned();
     let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
