@@ -114,9 +114,16 @@ impl<'ast> Visit<'ast> for Hints {
     }
 }
 
-/// `cause.hint()`
+/// `cause.hint()` or `&cause.hint`
 fn is_hint_of_cause(expression: &Expr) -> bool {
-    matches!(peel(expression), Expr::MethodCall(call) if call.method == "hint" && call.args.is_empty())
+    match peel(expression) {
+        Expr::MethodCall(call) => call.method == "hint" && call.args.is_empty(),
+        Expr::Reference(of) => {
+            matches!(&*of.expr, Expr::Field(field)
+                if matches!(&field.member, syn::Member::Named(name) if name == "hint"))
+        }
+        _ => false,
+    }
 }
 
 #[derive(Debug, Default, Clone)]
