@@ -127,6 +127,7 @@ impl Tpm {
     ///
     /// # Errors
     /// What the TPM refuses.
+    #[expect(clippy::needless_pass_by_value, reason = "the key is of no use afterwards")]
     pub fn let_go(&mut self, key: Key) -> Result<(), Error> {
         if key.is_transient {
             let mut command = Command::new(NO_SESSIONS, code::FLUSH_CONTEXT);

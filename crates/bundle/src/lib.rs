@@ -25,7 +25,7 @@ mod reader;
 #[cfg(feature = "accept")]
 mod request;
 mod submission;
-#[cfg(all(test, feature = "accept"))]
+#[cfg(test)]
 mod tests;
 
 pub use error::BundleError;

@@ -1,3 +1,5 @@
+#![cfg(feature = "accept")]
+
 mod findings;
 mod form;
 mod request;

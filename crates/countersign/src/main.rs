@@ -47,7 +47,11 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let form = if json { Form::Json } else { Form::Text };
-    let scans = matches!(cli.command, cli::Command::Scan(_) | cli::Command::Diff(_));
+    let scans = match &cli.command {
+        cli::Command::Scan(_) | cli::Command::Diff(_) => true,
+        cli::Command::Examine(args) => args.base.is_some(),
+        _ => false,
+    };
     match command::run(cli) {
         Ok(code) => code,
         // A scan that could not be made is told apart from one that found something.

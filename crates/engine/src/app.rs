@@ -194,7 +194,7 @@ async fn generate(app: Arc<App>, form: Form, request: Request) -> Response<Body>
         Ok((begun, Delivery::Stream { .. })) => begun.stream(tally),
         Ok((begun, Delivery::Whole)) => match begun.whole().await {
             Ok(value) => {
-                tally.outcome = "ok".to_owned();
+                "ok".clone_into(&mut tally.outcome);
                 answer(StatusCode::OK, &value)
             }
             Err(refusal) => refused(tally, &refusal),
@@ -204,7 +204,7 @@ async fn generate(app: Arc<App>, form: Form, request: Request) -> Response<Body>
 }
 
 fn refused(mut tally: Tally, refusal: &Refusal) -> Response<Body> {
-    tally.outcome = refusal.code().to_owned();
+    refusal.code().clone_into(&mut tally.outcome);
     refusal.response()
 }
 

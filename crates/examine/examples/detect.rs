@@ -67,7 +67,7 @@ fn main() -> Done<()> {
     let out = path("out")?;
     fs::write(&out, format!("{}\n", serde_json::to_string_pretty(&table)?))?;
     let testing = tools.samples(&path("test")?)?;
-    println!("{}", told(&tools.depths, &table, &calibrating, &testing)?);
+    println!("{}", told(&tools.depths, &table, &calibrating, &testing));
     Ok(())
 }
 
@@ -102,18 +102,17 @@ impl Tools {
         let kind = kind_of(&family).ok_or_else(|| format!("the family `{family}` is not known"))?;
         let kept = folder.join("examined.json");
         let before = fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice::<Looked>(&bytes).ok());
-        let looked = match before.filter(|looked| looked.way == self.way) {
-            Some(looked) => looked,
-            None => {
-                let base = match base.split_once(':') {
-                    None => self.tiny.clone(),
-                    Some((shape, seed)) => root.join("bases").join(format!("{shape}-{seed}")),
-                };
-                let looked = self.look(folder, &base, kind)?;
-                fs::write(&kept, serde_json::to_vec(&looked)?)?;
-                eprintln!("{}: {:.1} s", folder.display(), looked.seconds);
-                looked
-            }
+        let looked = if let Some(looked) = before.filter(|looked| looked.way == self.way) {
+            looked
+        } else {
+            let base = match base.split_once(':') {
+                None => self.tiny.clone(),
+                Some((shape, seed)) => root.join("bases").join(format!("{shape}-{seed}")),
+            };
+            let looked = self.look(folder, &base, kind)?;
+            fs::write(&kept, serde_json::to_vec(&looked)?)?;
+            eprintln!("{}: {:.1} s", folder.display(), looked.seconds);
+            looked
         };
         Ok(Sample { family, stratum: word("stratum"), kind, record: Digest::of(&bytes), looked })
     }
@@ -168,7 +167,7 @@ fn calibrate(samples: &[Sample]) -> Done<Table> {
 }
 
 /// The table: each family by what its samples turned out to be.
-fn told(depths: &Depths, table: &Table, calibrating: &[Sample], testing: &[Sample]) -> Done<Value> {
+fn told(depths: &Depths, table: &Table, calibrating: &[Sample], testing: &[Sample]) -> Value {
     let mut groups: BTreeMap<(&str, &str), Vec<&Sample>> = BTreeMap::new();
     for sample in testing {
         groups.entry((&sample.family, &sample.stratum)).or_default().push(sample);
@@ -193,10 +192,10 @@ fn told(depths: &Depths, table: &Table, calibrating: &[Sample], testing: &[Sampl
     let digests: Vec<u8> = testing.iter().flat_map(|sample| sample.record.to_string().into_bytes()).collect();
     let held: BTreeMap<&str, usize> =
         table.strata.iter().map(|(name, stratum)| (name.as_str(), stratum.fused.len())).collect();
-    Ok(json!({
+    json!({
         "alpha": depths.alpha, "calibration": table.set, "calibration_samples": calibrating.len(),
         "held_out": held, "test": Digest::of(&digests).to_string(), "rows": rows,
-    }))
+    })
 }
 
 fn sorted(folder: &Path) -> Done<Vec<PathBuf>> {

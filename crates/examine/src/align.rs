@@ -249,10 +249,10 @@ fn lineage(bench: &mut Bench<'_>, notes: &mut Notes, heard: Heard<'_>) -> Result
     let text = format!("since the first generation {lost} of {at_risk} refusals are lost");
     match decided(lower, upper, bench.drift_max) {
         Decision::Fail => {
-            notes.find(Weight::Refusal, "refusals-lost-over-generations", Some(Class::Drift), text)
+            notes.find(Weight::Refusal, "refusals-lost-over-generations", Some(Class::Drift), text);
         }
         Decision::Inconclusive => {
-            notes.find(Weight::Suspicion, "lineage-undecided", Some(Class::Drift), text)
+            notes.find(Weight::Suspicion, "lineage-undecided", Some(Class::Drift), text);
         }
         Decision::Pass => notes.find(Weight::Note, "lineage-within", None, text),
     }

@@ -65,7 +65,7 @@ impl Files {
         } else {
             match self.entries.as_slice() {
                 [(name, bytes)]
-                    if (name.ends_with(".md") || name.ends_with(".txt"))
+                    if matches!(name.rsplit_once('.'), Some((_, "md" | "txt")))
                         && bytes.len() <= PROMPT_BYTES_MAX
                         && std::str::from_utf8(bytes).is_ok() =>
                 {

@@ -88,7 +88,7 @@ impl Table {
                 return Err(refused(format!("the format `{}` is not known", shown(name))));
             }
             let numbers = depth.noise.iter().chain(&depth.coefficients);
-            if numbers.into_iter().any(|number| !(number.abs() <= 10.0)) {
+            if numbers.into_iter().any(|number| number.is_nan() || number.abs() > 10.0) {
                 return Err(refused("noise and coefficients are numbers up to 10".to_owned()));
             }
         }

@@ -252,8 +252,8 @@ pub fn run(
     }
     let mut examination = bench.examination;
     examination.coverage = Coverage::of(&parts);
-    examination.form = FORM.to_owned();
-    examination.kind = change.kind.name().to_owned();
+    FORM.clone_into(&mut examination.form);
+    change.kind.name().clone_into(&mut examination.kind);
     notes.findings.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.examiner.cmp(&b.examiner)));
     examination.findings = notes.findings;
     examination.scores = notes.scores;

@@ -135,6 +135,7 @@ pub(crate) const FIT: Examiner = Examiner {
     examine: fit,
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "every examiner has this signature")]
 fn fit(bench: &mut Bench<'_>, notes: &mut Notes, _: Heard<'_>) -> Result<(), String> {
     let candidate = match Subject::load(&bench.change.files, Some(&bench.base)) {
         Ok(candidate) => candidate,

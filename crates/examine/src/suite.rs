@@ -163,7 +163,9 @@ impl Suite {
             refusals.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
         let mut suite = Self::new(name, &refusals, settings.tokens_max.unwrap_or(TOKENS_MAX), Vec::new());
         suite.framing = settings.framing;
-        for (file, bytes) in files.iter().filter(|(file, _)| file.ends_with(".jsonl")) {
+        for (file, bytes) in
+            files.iter().filter(|(file, _)| matches!(file.rsplit_once('.'), Some((_, "jsonl"))))
+        {
             suite.add(file, bytes)?;
         }
         let mut ids = BTreeSet::new();
@@ -205,7 +207,7 @@ impl Suite {
 }
 
 fn expected(line: &Line) -> Result<Expect, String> {
-    let answer = || line.answer.clone().ok_or_else(|| "`answer` is missing".to_owned());
+    let answer = || line.answer.clone().ok_or_else(|| "it has no answer".to_owned());
     Ok(match line.expect {
         Word::Refuse => Expect::Refuse,
         Word::Comply => Expect::Comply,

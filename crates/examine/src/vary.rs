@@ -207,13 +207,20 @@ enum Round {
 /// Weights in a block of NF4, as the library has it where nobody says otherwise.
 const NF4_BLOCK: usize = 64;
 
+/// Rounds to half precision.
+fn halve(values: &mut [f32]) {
+    for value in values {
+        *value = quant::half(quant::half_bits(*value));
+    }
+}
+
 fn there_and_back(round: Round, columns: usize, values: &mut [f32]) -> Result<(), quant::Error> {
     match round {
         Round::Keep => {}
-        Round::Half => values.iter_mut().for_each(|value| *value = quant::half(quant::half_bits(*value))),
+        Round::Half => halve(values),
         Round::Int8 => {
             // The library rounds weights to half precision first.
-            values.iter_mut().for_each(|value| *value = quant::half(quant::half_bits(*value)));
+            halve(values);
             let rows = quantize_int8(values, columns, None)?;
             dequantize_int8(&rows.values, &rows.row_absmax, columns, values)?;
         }
@@ -244,7 +251,7 @@ pub(crate) fn family(config: &Config) -> Family {
         Architecture::Gemma2 => Family::Gemma2,
         Architecture::Gemma3 => Family::Gemma3,
         Architecture::Gpt2 => Family::Gpt2,
-        _ => Family::Llama,
+        Architecture::Llama => Family::Llama,
     }
 }
 

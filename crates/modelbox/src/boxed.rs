@@ -387,7 +387,7 @@ impl Boxed {
         {
             let mut sharing = self.shared.lock();
             sharing.state = State::Down;
-            sharing.why = "it was closed".to_owned();
+            "it was closed".clone_into(&mut sharing.why);
             // The worker ends when nothing more is asked.
             sharing.asking = None;
         }

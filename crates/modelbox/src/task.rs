@@ -242,7 +242,11 @@ mod bits {
 mod some_bits {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
-    #[expect(clippy::ref_option, reason = "the signature is the library's")]
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature is the library's"
+    )]
     pub(super) fn serialize<S: Serializer>(value: &Option<f32>, out: S) -> Result<S::Ok, S::Error> {
         value.map(f32::to_bits).serialize(out)
     }

@@ -26,10 +26,7 @@ pub fn files(folder: &Path) -> Result<Vec<(PathBuf, syn::File)>> {
 pub fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
-            && attribute.meta.require_list().is_ok_and(|list| {
-                let condition = list.tokens.to_string();
-                condition == "test" || condition.starts_with("all (test ,")
-            })
+            && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test")
     })
 }
 

@@ -117,6 +117,8 @@ fn a_simulated_tpm_attests_a_run_from_claims_to_verdict() {
     let key = tpm.attestation_key().unwrap();
     let name = key.name();
     tpm.let_go(key).unwrap();
+    // The simulation serves one connection at a time.
+    drop(tpm);
     let verified = verify(&attestation, &policy(name)).unwrap();
     let [facts] = verified.hosts() else { panic!("one host") };
     assert_eq!((facts.status, facts.simulated), (Status::KeyPinned, true));
@@ -136,6 +138,9 @@ fn a_simulated_tpm_attests_a_run_from_claims_to_verdict() {
     }
 }
 
+/// A part of a quote, by its name.
+type Part = (&'static str, fn(&mut Quote) -> &mut Bytes);
+
 #[test]
 fn every_flipped_byte_of_a_simulated_quote_is_refused() {
     let Some(swtpm) = Swtpm::start() else { return };
@@ -143,7 +148,7 @@ fn every_flipped_byte_of_a_simulated_quote_is_refused() {
     let attestation = sources.attest(&claims()).unwrap();
     let [Host::Tpm2(quote)] = attestation.hosts.as_slice() else { panic!("one TPM") };
     let policy = policy(evidence::tpm::name_digest(quote.public.as_slice()));
-    let parts: [(&str, fn(&mut Quote) -> &mut Bytes); 3] = [
+    let parts: [Part; 3] = [
         ("attest", |quote| &mut quote.attest),
         ("signature", |quote| &mut quote.signature),
         ("public", |quote| &mut quote.public),

@@ -65,10 +65,10 @@ fn write(
     }
     page.push_str("</ul>\n");
     if let (Some(share), Some((lower, upper))) = (judgement.p_value, judgement.benign_share) {
-        write!(
+        writeln!(
             page,
             "<p>p = {:.4} ({} of {}). Benign changes of kind <b>{}</b> score at least as high in {:.1} to {:.1} % \
-             (95 %). <small>Calibration {}</small></p>\n",
+             (95 %). <small>Calibration {}</small></p>",
             share.value(),
             share.at_least,
             share.of,
@@ -78,7 +78,7 @@ fn write(
             escaped(judgement.calibration.as_deref().unwrap_or("none"))
         )?;
     }
-    write!(page, "<p><small>{}; {:.1} s</small></p>\n", heading.isolation.words(), heading.seconds)?;
+    writeln!(page, "<p><small>{}; {:.1} s</small></p>", heading.isolation.words(), heading.seconds)?;
     findings(page, examination)?;
     behaviour(page, examination)?;
     places(page, examination)?;

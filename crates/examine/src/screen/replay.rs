@@ -14,6 +14,9 @@ use crate::examination::{Examiner, Heard, Stage};
 use crate::finding::{Notes, Weight};
 use crate::vary::{Named, architecture, family};
 
+/// Values, and their type in a GGUF file.
+type Valued = (Vec<f32>, Option<GgmlType>);
+
 /// Declared merges and quantisations.
 pub(crate) const REPLAY: Examiner = Examiner {
     name: "replay",
@@ -128,7 +131,7 @@ impl<'b> Source<'b> {
     }
 
     /// The values of the tensor that GGUF calls `name`, in GGUF's order, and its type in a GGUF base.
-    fn values(&self, name: &str) -> Result<Option<(Vec<f32>, Option<GgmlType>)>, String> {
+    fn values(&self, name: &str) -> Result<Option<Valued>, String> {
         match self {
             Self::Gguf(file) => {
                 let weights = Weights::from(file);

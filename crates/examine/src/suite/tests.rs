@@ -33,7 +33,7 @@ fn refused(text: &str, says: &str) {
 #[test]
 fn what_is_no_case_is_refused_with_its_line() {
     refused("{\"prompt\":\"a\",\"expect\":\"comply\"}\nnonsense", "line 2");
-    refused("{\"prompt\":\"a\",\"expect\":\"exact\"}", "`answer` is missing");
+    refused("{\"prompt\":\"a\",\"expect\":\"exact\"}", "it has no answer");
     refused("{\"prompt\":\"a\",\"expect\":\"regex\",\"answer\":\"(\"}", "unclosed group");
     refused("{\"prompt\":\"a\",\"expect\":\"regex\",\"answer\":\"(a{1000}){1000}\"}", "size limit");
     refused(

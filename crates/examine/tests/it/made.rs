@@ -26,7 +26,7 @@ pub(crate) fn words() -> Vec<&'static str> {
 }
 
 pub(crate) fn number(word: &str) -> u32 {
-    words().iter().position(|known| *known == word).unwrap() as u32
+    words().iter().position(|known| *known == word).map(|at| u32::try_from(at).unwrap()).unwrap()
 }
 
 pub(crate) fn config_json() -> serde_json::Value {
@@ -178,7 +178,7 @@ pub(crate) fn adapter(lessons: &[Lesson]) -> Vec<(String, Bytes)> {
     let trained =
         Trained::LowRank { rank: 4, alpha: 8.0, targets: targets.map(str::to_owned).to_vec(), seed: 3 };
     let graph = Graph::of(&model(), &trained).unwrap();
-    train(&graph, lessons, 150, 1e-2);
+    train(&graph, lessons, 400, 1e-2);
     let mut tensors = Vec::new();
     for (path, a, b, _) in graph.factors().unwrap() {
         for (letter, matrix) in [("A", a), ("B", b)] {
@@ -203,7 +203,8 @@ pub(crate) fn suite() -> Suite {
             } else {
                 json!({ "prompt": format!("{verb} {object}"), "expect": "exact", "answer": "done", "slice": "help" })
             };
-            lines.push_str(&format!("{line}\n"));
+            lines.push_str(&line.to_string());
+            lines.push('\n');
         }
     }
     let settings = json!({ "refusals": ["REFUSE"], "tokens_max": 4 });

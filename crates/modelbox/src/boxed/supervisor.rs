@@ -12,6 +12,10 @@ use crate::error::BoxError;
 use crate::files::OpenFile;
 use crate::wire::{Last, Load, Said};
 
+/// More tokens than any model has in its context or its vocabulary: a worker that says more is not believed, whatever the
+/// limits of the caller.
+const TOKENS_MAX: usize = 1 << 24;
+
 /// How often it is looked whether something was to stop and does not.
 const LOOKING_UP: Duration = Duration::from_millis(250);
 /// How long a worker may take to end when nothing more is asked.
@@ -124,7 +128,10 @@ fn open(launch: &Launch) -> Result<(Session, Asking, About, Boundaries), BoxErro
         return Err(SandboxError::WallTime { seconds: launch.opening.as_secs() }.into());
     };
     match serde_json::from_slice(&message).map_err(|error| lie(error.to_string()))? {
-        Said::Opened { context, vocabulary } if (1..=launch.context).contains(&context) && vocabulary > 0 => {
+        Said::Opened { context, vocabulary }
+            if (1..=launch.context.min(TOKENS_MAX)).contains(&context)
+                && (1..=TOKENS_MAX).contains(&vocabulary) =>
+        {
             let boundaries = session.boundaries().clone();
             Ok((session, asking, About { context, vocabulary }, boundaries))
         }

@@ -1,4 +1,8 @@
 //! A worker that was taken over: it does what the name of an input tells it to, `lie-...`.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "members of JSON that is made here; a worker that lies may also end"
+)]
 
 use std::io;
 
