@@ -353,7 +353,7 @@ impl Table {
     fn text(&self) -> String {
         let mut text = String::from("| taken over | tries to | what comes of it |\n| --- | --- | --- |\n");
         for [part, tries, then] in &self.0 {
-            text.push_str(&format!("| {part} | {tries} | {then} |\n"));
+            text.extend(["| ", part, " | ", tries, " | ", then, " |\n"]);
         }
         text
     }
@@ -430,7 +430,7 @@ fn hostile_intake(parts: &Parts, to_intake: &[u8], table: &mut Table) {
         authority(&parts.forwarded(to_intake, &parts.statements, &parts.content)),
     );
     let findings =
-        findings_of(parts, &parts.intake, parts.say(&parts.intake, parts.finding(BTreeSet::new())));
+        findings_of(parts, &parts.intake, &parts.say(&parts.intake, parts.finding(BTreeSet::new())));
     table.refused(part, "bring findings", authority(&findings));
     let exam = parts.bring(to_intake, "exam.sock", &parts.examiner);
     table.refused(part, "speak to the examiner", exam);
@@ -442,7 +442,7 @@ fn hostile_intake(parts: &Parts, to_intake: &[u8], table: &mut Table) {
 }
 
 /// A findings bundle that answers the request the examiner has taken.
-fn findings_of(parts: &Parts, from: &FileKey, envelope: Envelope) -> Vec<u8> {
+fn findings_of(parts: &Parts, from: &FileKey, envelope: &Envelope) -> Vec<u8> {
     let taken = fs::read_dir(parts.house.path("exam/taken")).unwrap().next().unwrap().unwrap().path();
     let request = fs::read(taken).unwrap();
     let mut header = parts.header(from, id(&parts.automation), Direction::Findings);
@@ -470,7 +470,7 @@ fn hostile_examiner(parts: &Parts, table: &mut Table) {
     table.refused(part, "decide", through(parts.say(&parts.examiner, parts.verdict())));
     table.refused(part, "approve", through(parts.say(&parts.examiner, parts.approval())));
     table.refused(part, "order the release", through(parts.say(&parts.examiner, parts.order())));
-    let bring = |envelope: Envelope| authority(&findings_of(parts, &parts.examiner, envelope));
+    let bring = |envelope: Envelope| authority(&findings_of(parts, &parts.examiner, &envelope));
     table.refused(part, "pass an order off as a finding", bring(parts.say(&parts.examiner, parts.order())));
     table.refused(
         part,
@@ -499,7 +499,7 @@ fn hostile_authority(parts: &Parts, table: &mut Table) {
     let mut config =
         translog::Config::new(origin, vec![Arc::new(log_key)], vec![verifier], translog::system_clock());
     config.stamper = Arc::new(statement::stamp);
-    let disk = translog::Disk::open(&parts.house.path("realm/log")).unwrap();
+    let disk = translog::Disk::open(parts.house.path("realm/log")).unwrap();
     let log = translog::Log::open(Arc::new(disk), config).unwrap();
     let mut stolen = parts.say(&parts.automation, parts.approval());
     stolen.signatures[0].keyid = id(&parts.trainer);

@@ -22,11 +22,11 @@ fn every_step_of_a_finding_can_be_shown_and_proved() {
     );
     assert_eq!(shown["trace"]["leaves"], kinds.len());
     let (root, leaves) = (shown["trace"]["root"].as_str().unwrap(), kinds.len());
-    for leaf in 0..leaves {
+    for (leaf, step) in steps.iter().enumerate() {
         house.ok(&format!("trace show {change} --leaf {leaf} --out step.json"));
         house.ok(&format!("trace verify step.json --finding {change}"));
         let told = house.json(&format!("trace verify step.json --root {root} --leaves {leaves}"));
-        assert_eq!(told["step"], steps[leaf]);
+        assert_eq!(told["step"], *step);
     }
     let honest = fs::read_to_string(house.path("step.json")).unwrap();
     let wrong = format!("trace verify step.json --root {} --leaves {leaves}", "0".repeat(64));
