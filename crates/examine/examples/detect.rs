@@ -20,13 +20,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use examine::depth::Table as Depths;
-use examine::exact;
 use examine::suite::Suite;
 use examine::verdict::{FORM, Outcome, Scores, Stratum, Table, judge, scores};
 use examine::{Change, Examination, Files, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use statement::Digest;
+use stats::exact;
 
 type Done<T> = Result<T, Box<dyn Error>>;
 
@@ -67,7 +67,7 @@ fn main() -> Done<()> {
     let out = path("out")?;
     fs::write(&out, format!("{}\n", serde_json::to_string_pretty(&table)?))?;
     let testing = tools.samples(&path("test")?)?;
-    println!("{}", told(&tools.depths, &table, &calibrating, &testing));
+    println!("{}", told(&tools.depths, &table, &calibrating, &testing)?);
     Ok(())
 }
 
@@ -167,7 +167,7 @@ fn calibrate(samples: &[Sample]) -> Done<Table> {
 }
 
 /// The table: each family by what its samples turned out to be.
-fn told(depths: &Depths, table: &Table, calibrating: &[Sample], testing: &[Sample]) -> Value {
+fn told(depths: &Depths, table: &Table, calibrating: &[Sample], testing: &[Sample]) -> Done<Value> {
     let mut groups: BTreeMap<(&str, &str), Vec<&Sample>> = BTreeMap::new();
     for sample in testing {
         groups.entry((&sample.family, &sample.stratum)).or_default().push(sample);
@@ -185,17 +185,17 @@ fn told(depths: &Depths, table: &Table, calibrating: &[Sample], testing: &[Sampl
         rows.push(json!({
             "family": family, "stratum": stratum, "n": n, "flagged": flagged, "refused_by_findings": refused,
             "inconclusive": open,
-            "lower": exact::lower_bound(flagged, n, 0.05), "upper": exact::upper_bound(flagged, n, 0.05),
+            "lower": exact::lower_bound(flagged, n, 0.05)?, "upper": exact::upper_bound(flagged, n, 0.05)?,
             "median_s": seconds.get(seconds.len() / 2),
         }));
     }
     let digests: Vec<u8> = testing.iter().flat_map(|sample| sample.record.to_string().into_bytes()).collect();
     let held: BTreeMap<&str, usize> =
         table.strata.iter().map(|(name, stratum)| (name.as_str(), stratum.fused.len())).collect();
-    json!({
+    Ok(json!({
         "alpha": depths.alpha, "calibration": table.set, "calibration_samples": calibrating.len(),
         "held_out": held, "test": Digest::of(&digests).to_string(), "rows": rows,
-    })
+    }))
 }
 
 fn sorted(folder: &Path) -> Done<Vec<PathBuf>> {

@@ -41,7 +41,6 @@ mod change;
 pub mod coverage;
 pub mod depth;
 pub mod error;
-pub mod exact;
 mod examination;
 mod finding;
 mod probe;

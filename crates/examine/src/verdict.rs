@@ -13,10 +13,10 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, shown};
-use crate::exact;
 use crate::examination::Examination;
 use crate::finding::Weight;
 use serde::{Deserialize, Serialize};
+use stats::exact;
 
 /// The form of a calibration, with its version.
 pub const FORM: &str = "countersign-calibration/1";
@@ -286,15 +286,14 @@ fn calibrated(
     let found = share(&stratum.fused, fused);
     let (above, of) = (found.at_least - 1, found.of - 1);
     judgement.p_value = Some(found);
-    judgement.benign_share =
-        Some((exact::lower_bound(above, of, 0.025), exact::upper_bound(above, of, 0.025)));
+    judgement.benign_share = exact::interval(above, of, 0.05).ok().map(|share| (share.lower, share.upper));
     if 1.0 / found.of as f64 > alpha {
         return Err(format!("the calibration has {of} changes held out: too few for the level {alpha}"));
     }
     Ok(())
 }
 
-/// Scores at least as high, the change's own included. Ties count against the change; so does what is no number.
+/// Scores at least as high, the change's own and its equals included; what is no number is higher than all.
 fn share(sorted: &[f64], value: f64) -> Share {
     let below = if value.is_nan() { sorted.len() } else { sorted.partition_point(|other| *other < value) };
     Share { at_least: (sorted.len() - below) as u64 + 1, of: sorted.len() as u64 + 1 }

@@ -18,7 +18,8 @@ const TESTED: u32 = 40;
 /// The seeds of the two sets.
 const SEED_CALIBRATING: &str = "1";
 const SEED_TESTED: &str = "20261122";
-/// The bases of the two sets: one shape and every seed of the second is not in the first.
+/// The bases of the two sets: our own model is in both; of the others, one shape and every seed of the second is not in
+/// the first.
 const BASES_CALIBRATING: [&str; 3] = ["tiny", "llama-64:3", "qwen-64:1"];
 const BASES_TESTED: [&str; 3] = ["tiny", "llama-64:11", "gemma-64:2"];
 

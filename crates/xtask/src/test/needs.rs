@@ -50,11 +50,6 @@ const NEEDS: &[Need] = &[
         met: || is_there("swtpm") && is_there("tpm2_checkquote"),
     },
     Need {
-        name: "swtpm",
-        packages: &["swtpm", "tpm2-tools", "libtss2-tcti-swtpm0"],
-        met: || is_there("swtpm") && is_there("tpm2_checkquote"),
-    },
-    Need {
         name: "go-sumdb",
         packages: &["golang-go", "golang-golang-x-mod-dev"],
         met: || is_there("go") && Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog").is_dir(),
