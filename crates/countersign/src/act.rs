@@ -15,7 +15,7 @@ use statement::{Body, KeyId, StatementId, Tracking};
 
 pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
 pub(crate) use destroy::{hold, purge};
-pub(crate) use examine::{ReviewRequest, decide, examine, review as sign_review, scope_finding};
+pub(crate) use examine::{ReviewRequest, decide, examine, measured, review as sign_review};
 pub(crate) use init::{Founding, found};
 pub(crate) use order::{admit, order, retire, rollback};
 pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, base_component, propose};

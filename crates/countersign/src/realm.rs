@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::failure::{Done, Failure};
 use crate::home::{Home, Settings, read_bounded};
 use crate::keys::{Keys, id};
-use crate::shelf::Shelf;
+use crate::shelf::{self, Shelf};
 use crate::witness::Unwitnessed;
 
 /// The key that stamps the log.
@@ -237,8 +237,7 @@ impl Realm {
 
     /// Stores a text as a salted attachment; its digest goes into statements.
     pub(crate) fn attach(&self, text: &str) -> Done<Digest> {
-        let attachment = vault::Attachment::new(text.as_bytes().to_vec())?;
-        Ok(self.vault.block_on(self.vault.vault().put_attachment(&self.tenant, &attachment))?)
+        shelf::attach(self, text.as_bytes().to_vec())
     }
 
     /// Reads an attachment of at most so many bytes, which must be there.

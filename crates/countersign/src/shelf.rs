@@ -24,6 +24,13 @@ pub(crate) trait Shelf {
     fn tenant(&self) -> &Tenant;
 }
 
+/// Keeps free text or evidence, salted.
+pub(crate) fn attach(shelf: &impl Shelf, content: Vec<u8>) -> Done<Digest> {
+    let vault = shelf.vault();
+    let attachment = vault::Attachment::new(content)?;
+    Ok(vault.block_on(vault.vault().put_attachment(shelf.tenant(), &attachment))?)
+}
+
 /// Writes a content piece by piece, each verified before it is written. Answers its length.
 pub(crate) fn copy(shelf: &impl Shelf, digest: &Digest, to: &mut impl Write, path: &Path) -> Done<u64> {
     let vault = shelf.vault();

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use attest::Sources;
+use evidence::{Claims, Hex, inputs_digest};
 use policy::gate::{self, DECIDER, Decision};
 use sandbox::Boundaries;
 use statement::kind::{EvidenceKind, Finding, Isolation, ModificationKind, Outcome, Verdict, Violation};
@@ -13,25 +15,64 @@ use super::propose::{base_component, rebuild_artefact};
 use crate::busy::while_busy;
 use crate::failure::{Done, Failure};
 use crate::realm::{AUTOMATION_KEY, Realm};
-use crate::shelf::Shelf;
+use crate::shelf::{self, Shelf};
 use crate::text::word;
 use crate::worker::{Answer, Measuring, Worker, boxed, not_enforced};
 
 /// The examiner that checks bytes against the scope.
 const SCOPE_EXAMINER: &str = concat!("scope/", env!("CARGO_PKG_VERSION"));
 
-/// Measures the change's artefact against its scope and signs the finding.
-pub(crate) fn examine(realm: &mut Realm, worker: &Worker, change: &ChangeId, by: &str) -> Done<StatementId> {
+/// Measures the change's artefact against its scope and signs the finding; with what the host says about itself, where
+/// that is asked for.
+pub(crate) fn examine(
+    realm: &mut Realm,
+    worker: &Worker,
+    change: &ChangeId,
+    by: &str,
+    host: Option<&Sources>,
+) -> Done<StatementId> {
     let key = realm.keys.open(by)?;
-    let finding = traced(realm, scope_finding(realm, worker, change)?)?;
+    let finding = measured(realm, worker, change, host)?;
     realm.say(&key, Tracking::Change(change.clone()), finding)
 }
 
-pub(crate) fn scope_finding(
+/// What the worker finds out, with its steps and what the host says in the vault.
+pub(crate) fn measured(
     shelf: &impl Shelf,
     worker: &Worker,
     change: &ChangeId,
-) -> Done<(Finding, Trace)> {
+    host: Option<&Sources>,
+) -> Done<Finding> {
+    if host.is_some_and(Sources::is_none) {
+        return Err(Failure::new(
+            "CS-CLI-041",
+            "nothing on this host can attest the run",
+            "examine on a host with a TPM or in a confidential machine, name a TPM with `--tpm`, or leave `--attest` out",
+        ));
+    }
+    let mut finding = traced(shelf, scope_finding(shelf, worker, change)?)?;
+    if let Some(sources) = host {
+        finding.attachments.insert(attested(shelf, &finding, sources)?);
+    }
+    Ok(finding)
+}
+
+/// What the host says about the run that the finding is about, kept in the vault.
+fn attested(shelf: &impl Shelf, finding: &Finding, sources: &Sources) -> Done<Digest> {
+    let (Some(worker), Some(trace)) = (finding.worker, finding.trace) else {
+        return Err(Failure::usage("only what a worker did can be attested"));
+    };
+    let claims = Claims {
+        inputs: inputs_digest(&finding.inputs),
+        nonce: Hex::new(finding.proposal.digest().as_bytes().to_vec()),
+        trace_root: trace.root,
+        worker,
+    };
+    let attestation = while_busy("asking the host", || Ok(sources.attest(&claims)?))?;
+    shelf::attach(shelf, attestation.to_bytes()?)
+}
+
+fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &ChangeId) -> Done<(Finding, Trace)> {
     let dossier = shelf.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let proposal = &dossier.proposal.body;
     let subject = match proposal.modification {
@@ -88,8 +129,8 @@ pub(crate) fn scope_finding(
 }
 
 /// Keeps the steps in the vault, and names them in the finding.
-fn traced(realm: &Realm, (mut finding, trace): (Finding, Trace)) -> Done<Finding> {
-    let attachment = realm.attach(&String::from_utf8_lossy(&trace.to_bytes()))?;
+fn traced(shelf: &impl Shelf, (mut finding, trace): (Finding, Trace)) -> Done<Finding> {
+    let attachment = shelf::attach(shelf, trace.to_bytes())?;
     finding.attachments.insert(attachment);
     finding.trace = Some(trace.signed(attachment));
     // What is signed is what an auditor will find.

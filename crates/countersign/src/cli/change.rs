@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::attest::AttestKeyArgs;
+
 /// What is proposed.
 #[derive(Debug, Args)]
 pub(crate) struct ProposeArgs {
@@ -62,6 +64,11 @@ pub(crate) struct ExamineArgs {
     /// The examiner's key, for a proposed change.
     #[arg(long, required_unless_present = "base", conflicts_with = "base")]
     pub(crate) by: Option<String>,
+    /// Have this host attest the run, and attach what it says to the finding; refused where it can say nothing.
+    #[arg(long, conflicts_with = "base")]
+    pub(crate) attest: bool,
+    #[command(flatten)]
+    pub(crate) key: AttestKeyArgs,
     /// The base: a model's folder, or a GGUF file. Then nothing is signed and no realm is needed.
     #[arg(long)]
     pub(crate) base: Option<PathBuf>,

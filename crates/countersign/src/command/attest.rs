@@ -57,10 +57,7 @@ fn quote(setting: &Setting, args: &AttestQuoteArgs) -> Done {
         trace_root: digest("--trace-root", &args.trace_root)?,
         worker: digest("--worker-digest", &args.worker_digest)?,
     };
-    let mut sources = Sources::detect();
-    if let Some(tpm) = source(&args.key)? {
-        sources.tpm = Some(tpm);
-    }
+    let mut sources = sources(&args.key)?;
     if let Some(tpm) = sources.tpm.as_mut().filter(|_| !args.pcr.is_empty()) {
         tpm.registers.clone_from(&args.pcr);
     }
@@ -220,6 +217,15 @@ fn complete(args: &AttestVerifyArgs, hosts: &mut [Host]) -> Done {
         }
     }
     Ok(())
+}
+
+/// What this host has that can vouch for it, with the TPM that is named in place of the one that is found.
+pub(super) fn sources(args: &AttestKeyArgs) -> Done<Sources> {
+    let mut sources = Sources::detect();
+    if let Some(tpm) = source(args)? {
+        sources.tpm = Some(tpm);
+    }
+    Ok(sources)
 }
 
 fn source(args: &AttestKeyArgs) -> Done<Option<TpmSource>> {

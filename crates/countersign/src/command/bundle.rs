@@ -5,6 +5,7 @@ pub(crate) mod take;
 
 use std::path::Path;
 
+use attest::Sources;
 use bundle::{Header, Unsigned, Whole};
 use serde_json::{Value, json};
 use signer::{FileKey, Signer as _, public_pem, sign_bundle, sign_statement};
@@ -89,12 +90,17 @@ fn told(whole: &Whole) -> Value {
 }
 
 /// `countersign examine` at a station: measures in the box, signs, and keeps the finding until it is carried back.
-pub(super) fn examine(setting: &Setting, worker: &Worker, args: &ExamineArgs) -> Done {
+pub(super) fn examine(
+    setting: &Setting,
+    worker: &Worker,
+    args: &ExamineArgs,
+    host: Option<&Sources>,
+) -> Done {
     let by = args.by.as_deref().ok_or_else(|| Failure::usage("give --by for a proposed change"))?;
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let request = station.request(&args.change)?;
     let change = &request.header().about.change;
-    let (statement, outcome) = find(&station, worker, change, by)?;
+    let (statement, outcome) = find(&station, worker, change, by, host)?;
     let value = json!({ "change": change, "statement": statement, "outcome": outcome });
     let text = format!(
         "found: {}, statement {statement}\n  next: countersign bundle out {} --out FILE, and carry it back\n",
@@ -111,10 +117,10 @@ pub(crate) fn find(
     worker: &Worker,
     change: &ChangeId,
     by: &str,
+    host: Option<&Sources>,
 ) -> Done<(StatementId, Outcome)> {
     let key = station.keys.open(by)?;
-    // A station has no vault that an auditor could ask: its findings name no steps.
-    let (finding, _) = act::scope_finding(station, worker, change)?;
+    let finding = act::measured(station, worker, change, host)?;
     let outcome = finding.outcome;
     let tracking = Tracking::Change(change.clone());
     let statement = Statement::new(station.setup.realm.clone(), tracking, station.now_ms(), finding)

@@ -62,16 +62,22 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
 pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     let by = args.by.as_deref().ok_or_else(|| Failure::usage("give --by for a proposed change"))?;
     let worker = Worker::find(setting.worker.as_deref())?;
+    let sources = asked_to_attest(args).then(|| super::attest::sources(&args.key)).transpose()?;
     if Station::is_in(&setting.home) {
-        return super::bundle::examine(setting, &worker, args);
+        return super::bundle::examine(setting, &worker, args, sources.as_ref());
     }
     let (change, decision) = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();
-        act::examine(realm, &worker, &change, by)?;
+        act::examine(realm, &worker, &change, by, sources.as_ref())?;
         Ok((change.clone(), conclude(realm, &change)?))
     })?;
     report(setting, &change, &decision);
     Ok(())
+}
+
+/// Naming a TPM asks for it.
+const fn asked_to_attest(args: &ExamineArgs) -> bool {
+    args.attest || args.key.tpm.is_some() || args.key.tpm_key.is_some()
 }
 
 /// `countersign review`.

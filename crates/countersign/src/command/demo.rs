@@ -166,7 +166,7 @@ fn propose(
 fn examine_and_review(realm: &mut Realm, stage: &mut Stage, worker: &Worker, change: &ChangeId) -> Done {
     stage.fact("tracking id", change.as_str());
     stage.busy("measuring the bytes in a worker process");
-    act::examine(realm, worker, change, "erik")?;
+    act::examine(realm, worker, change, "erik", None)?;
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     for finding in dossier.findings.values() {
         let measured: Vec<String> =

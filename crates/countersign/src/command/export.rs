@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use audit::export::{Attachment, Writer};
+use evidence::Attestation;
 use serde_json::json;
 use statement::{Body, Content, Digest};
 use trace::TRACE_BYTES_MAX;
@@ -59,6 +60,12 @@ pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u6
         let trace = realm.attachment(digest, TRACE_BYTES_MAX as u64)?;
         writer.attach(Attachment { salt: Some(*trace.salt()), content: trace.content() })?;
     }
+    for digest in others(realm).iter().filter(|digest| realm.ledger().world().purged_at(digest).is_none()) {
+        let attachment = realm.attachment(digest, ATTACHMENT_BYTES_MAX)?;
+        if Attestation::is_meant(attachment.content()) {
+            writer.attach(Attachment { salt: Some(*attachment.salt()), content: attachment.content() })?;
+        }
+    }
     let finished = while_busy("proving each entry", || Ok(writer.finish(&log.checkpoint(), from)?))?;
     let failed = |error: std::io::Error| Failure::file(path, &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -77,6 +84,16 @@ pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u6
 fn traces(realm: &Realm) -> BTreeSet<Digest> {
     let findings = realm.ledger().dossiers().flat_map(|dossier| dossier.findings.values());
     findings.filter_map(|finding| finding.body.trace.map(|trace| trace.attachment)).collect()
+}
+
+/// What else workers' findings name. What a host says about itself is among it.
+fn others(realm: &Realm) -> BTreeSet<Digest> {
+    let findings = realm.ledger().dossiers().flat_map(|dossier| dossier.findings.values());
+    let named = findings.filter(|finding| finding.body.worker.is_some()).flat_map(|finding| {
+        let steps = finding.body.trace.map(|trace| trace.attachment);
+        finding.body.attachments.iter().copied().filter(move |digest| Some(*digest) != steps)
+    });
+    named.collect()
 }
 
 /// The scope files that slots name: what an auditor needs to read findings by. Words of persons stay in the vault.

@@ -136,7 +136,7 @@ fn examine(realm: &mut Realm, key: &FileKey, examiners: &Examiners, change: &Cha
     match examiners {
         Examiners::None => Ok(()),
         Examiners::Here(worker, by) => {
-            act::examine(realm, worker, change, by)?;
+            act::examine(realm, worker, change, by, None)?;
             conclude(realm, change)?;
             realm.publish().map(drop)
         }

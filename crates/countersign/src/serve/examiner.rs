@@ -49,7 +49,7 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
 fn report(setting: &Setting, worker: &Worker, authority: (&Path, KeyId), change: &str) -> Done {
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let request = station.request(change)?;
-    find(&station, worker, &request.header().about.change, &station.setup.key_name)?;
+    find(&station, worker, &request.header().about.change, &station.setup.key_name, None)?;
     let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
     let path = folder.path().join("findings.bundle");
     let (signed, _) = out::write_findings(&station, &request, FINDINGS_DAYS, &path)?;

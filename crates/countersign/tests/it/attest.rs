@@ -127,3 +127,40 @@ fn evidence_by_itself_is_verified_against_what_it_must_be_bound_to() {
     refused(&house, &format!("attest verify dcap-qvl/tdx_quote --raw tdx --data {data}"), "CS-EVI-020");
     refused(&house, &format!("attest verify dcap-qvl/tdx_quote --raw sev-snp --data {data}"), "CS-EVI-010");
 }
+
+#[test]
+fn a_finding_carries_what_its_host_says_and_the_auditor_judges_it() {
+    let house = House::staffed();
+    let Some(_swtpm) = Swtpm::start(&house) else { return };
+    let tpm = format!("--tpm swtpm:path={}", house.path("tpm.sock").display());
+    let key = house.json(&format!("attest key {tpm}"))["key"].as_str().unwrap().to_owned();
+    let change = house.proposed("--adapter within");
+    house.refused(&format!("examine {change} --by erik --tpm swtpm:path=absent.sock"), "CS-ATT-002");
+    house.refused(&format!("examine {change} --base within --attest"), "CS-CLI-001");
+    house.ok(&format!("examine {change} --by erik --attest {tpm}"));
+    house.ok(&format!("trace show {change}"));
+
+    let root = house.json("export --out record.export")["root"].as_str().unwrap().parse().unwrap();
+    let bytes = std::fs::read(house.path("record.export")).unwrap();
+    let outcome = |simulated: bool, keys: &str| {
+        let policy = format!(
+            r#"{{"format":"countersign-attestation-policy-1","allow_simulated":{simulated},"tpm2":{{"keys":[{keys}]}}}}"#
+        );
+        let attestation = Some(evidence::Policy::parse(policy.as_bytes()).unwrap());
+        let expected = audit::Expectations { root: Some(root), attestation, ..audit::Expectations::none() };
+        let report = audit::audit(&bytes, &expected).unwrap();
+        let findings = report.changes.iter().flat_map(|change| &change.findings);
+        let found: Vec<_> = findings.flat_map(|finding| finding.attestations.clone()).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    };
+    let named = format!("\"{key}\"");
+    let holds = outcome(true, &named);
+    assert_eq!(holds.outcome, audit::report::Attested::Holds, "{holds:?}");
+    assert!(holds.hosts.len() == 1 && holds.hosts[0].simulated, "{holds:?}");
+    for (simulated, keys, code) in [(false, named.as_str(), "CS-EVI-019"), (true, "", "CS-EVI-017")] {
+        let found = outcome(simulated, keys);
+        assert_eq!(found.outcome, audit::report::Attested::NotAccepted, "{found:?}");
+        assert_eq!(found.code.as_deref(), Some(code), "{found:?}");
+    }
+}

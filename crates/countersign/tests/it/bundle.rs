@@ -109,6 +109,9 @@ fn a_change_is_examined_without_a_network_and_its_findings_come_back() {
     assert_eq!(findings[0]["id"], found["statement"], "{findings}");
     assert_eq!(findings[0]["body"]["outcome"], "pass");
     assert_eq!(findings[0]["body"]["evidence"], "scope");
+    // What its worker did came with it.
+    let steps = house.json(&format!("trace show {change}"));
+    assert!(steps["steps"].as_array().unwrap().len() > 2, "{steps}");
     house.refused("bundle in back.bundle", "CS-BUN-012");
     for (evidence, by) in
         [("formal-verification", "erik"), ("security-review", "sven"), ("compliance-review", "clara")]

@@ -77,7 +77,7 @@ fn order(realm: &mut Realm, change: &ChangeId) -> Done<StatementId> {
 fn out_of_scope(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Done {
     let source = Material::adapter_source(&props.material.outside);
     let change = propose(realm, props, source, "trainer", props.grant)?;
-    act::examine(realm, props.worker, &change, "erik")?;
+    act::examine(realm, props.worker, &change, "erik", None)?;
     act::decide(realm, &change)?;
     let dossier = realm.ledger().dossier(&change).ok_or_else(|| Failure::missing("change", &change))?;
     for violation in dossier.findings.values().flat_map(|finding| &finding.body.violations).take(2) {
@@ -112,7 +112,7 @@ fn self_approval(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Don
 }
 
 fn examine_and_review(realm: &mut Realm, props: &Props<'_>, change: &ChangeId) -> Done {
-    act::examine(realm, props.worker, change, "erik")?;
+    act::examine(realm, props.worker, change, "erik", None)?;
     for (evidence, by, report) in REPORTS {
         let outcome = statement::kind::Outcome::Pass;
         act::sign_review(realm, &act::ReviewRequest { change, evidence, outcome, report, by })?;
