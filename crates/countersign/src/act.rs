@@ -7,6 +7,7 @@ mod init;
 mod order;
 mod propose;
 mod realm_acts;
+mod rotate;
 
 use std::collections::BTreeSet;
 
@@ -21,8 +22,9 @@ pub(crate) use order::{admit, order, retire, rollback};
 pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, base_component, propose};
 pub(crate) use realm_acts::{
     EnrolledKey, Enrolment, GrantRequest, SlotRequest, define_slot, enrol, freeze, grant, replace_policy,
-    revoke_key, set_level,
+    revoke, revoke_key, set_level,
 };
+pub(crate) use rotate::{Rotation, rotate};
 
 use crate::failure::{Done, Failure};
 use crate::keys::id;

@@ -25,7 +25,10 @@ pub(crate) use models::{
     DiffArgs, EngineArgs, FingerprintArgs, Isolation, QuantizeArgs, QuantizeBackend, QuantizeChoice,
     ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs,
 };
-pub(crate) use realm::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
+pub(crate) use realm::{
+    FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, RevokeCommand, RootCommand,
+    SlotCommand,
+};
 pub(crate) use record::{
     DemoArgs, ExportArgs, HoldArgs, LogCommand, LogWitnessCommand, PurgeArgs, ShowArgs, TraceCommand,
 };
@@ -60,6 +63,9 @@ pub(crate) enum Command {
     /// Make a realm: its log, vault, first trust root and policy.
     #[command(after_help = "Example: countersign init --name acme --officer alice --officer bob")]
     Init(InitArgs),
+    /// Show and rotate the trust root.
+    #[command(subcommand)]
+    Root(RootCommand),
     /// Make, show, enrol and revoke keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -107,9 +113,12 @@ pub(crate) enum Command {
     Admit(ChangeArg),
     /// Give a time-limited authorisation, or renew one.
     #[command(
-        after_help = "Example: countersign grant --to trainer --slot support --modification adapter --days 30 --by carol"
+        after_help = "Example: countersign grant --to trainer --slot support --modification adapter --tier medium --days 30 --by carol"
     )]
     Grant(GrantArgs),
+    /// Revoke a grant or an order.
+    #[command(subcommand)]
+    Revoke(RevokeCommand),
     /// Set what a key may propose without a grant.
     #[command(
         after_help = "Example: countersign level trainer --slot support --level tuning --reason probation-passed --by root-alice --by root-bob"

@@ -18,6 +18,13 @@ use statement::{RealmId, StatementId, json};
 
 use crate::failure::{Done, Failure};
 
+/// A folder for contents of the vault while they are looked at: nobody else may enter it.
+pub(crate) fn private_folder() -> Done<tempfile::TempDir> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let made = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir();
+    made.map_err(|error| Failure::file(&std::env::temp_dir(), &error))
+}
+
 /// The largest settings file.
 const SETTINGS_BYTES_MAX: usize = 1 << 20;
 

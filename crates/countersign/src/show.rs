@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use dossier::{Dossier, Recorded, World};
+use dossier::{Current, Dossier, Recorded, World};
 use policy::gate::Decision;
 use serde_json::{Value, json};
 use signer::Reviewed;
-use statement::kind::{Finding, Score};
-use statement::{Body, ChangeId, Digest, SlotId};
+use statement::kind::{Finding, Score, TrustRoot};
+use statement::{Body, ChangeId, Digest, KeyId, SlotId};
 
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
@@ -41,12 +41,17 @@ pub(crate) fn list(setting: &Setting) -> Done {
                     "revoked": record.revoked_at.is_some() })
         })
         .collect();
+    let holds: Vec<Value> =
+        world.holds().map(|(digest, matters)| json!({ "content": digest, "matters": matters })).collect();
     let mut text = format!(
         "realm {}: {} leaves, {} without effect\n",
         realm.settings.realm,
         world.size(),
         realm.ledger().noops().len()
     );
+    if let Some(warning) = world.root().and_then(|root| ending(root.body.expires_ms, realm.now_ms())) {
+        line(&mut text, &warning);
+    }
     for (target, by) in world.freezes() {
         line(&mut text, &format!("FROZEN: {} since leaf {}", word(target), by.index));
     }
@@ -73,13 +78,43 @@ pub(crate) fn list(setting: &Setting) -> Done {
             ),
         );
     }
+    if world.grants().next().is_some() {
+        text.push_str("\ngrants\n");
+    }
+    for record in world.grants() {
+        let grant = &record.grant.body;
+        let ended = if record.revoked_at.is_some() {
+            "REVOKED".to_owned()
+        } else if grant.expires_ms <= realm.now_ms() {
+            "OVER".to_owned()
+        } else {
+            format!("until {}", date(grant.expires_ms))
+        };
+        line(
+            &mut text,
+            &format!(
+                "  {}  to {:<12} {}, up to tier {}, {} of {} used, {ended}",
+                record.grant.id.short(),
+                person(world, &grant.grantee),
+                word(&grant.purpose),
+                word(&grant.tier_max),
+                record.used_by.len(),
+                grant.changes_max
+            ),
+        );
+    }
+    for (digest, matters) in world.holds() {
+        let matters: Vec<&str> = matters.iter().map(statement::Name::as_str).collect();
+        line(&mut text, &format!("HELD: {digest} for {}", matters.join(", ")));
+    }
     text.push_str("\npersons\n");
     for actor in world.actors() {
         let roles: Vec<String> = actor.roles.iter().map(word).collect();
         line(&mut text, &format!("  {:<16} {}", actor.person.as_str(), roles.join(", ")));
     }
     let value = json!({ "realm": realm.settings.realm, "leaves": world.size(), "changes": changes, "slots": slots,
-                        "persons": persons, "grants": grants });
+                        "persons": persons, "grants": grants, "holds": holds,
+                        "root_expires_ms": world.root().map(|root| root.body.expires_ms) });
     setting.print(&value, &text);
     Ok(())
 }
@@ -97,6 +132,47 @@ fn summary(dossier: &Dossier) -> Value {
         "approvals": dossier.approvals.len(),
         "order": dossier.order.as_ref().map(|order| order.id),
     })
+}
+
+fn person(world: &World, key: &KeyId) -> String {
+    world.actor(key).map_or_else(|| key.to_string(), |actor| actor.person.to_string())
+}
+
+/// How long before its end the trust root is warned about.
+const ROOT_WARNING_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// What to say of a trust root that ends soon, or has ended.
+fn ending(expires_ms: u64, now_ms: u64) -> Option<String> {
+    let hint = "`countersign root rotate` puts the next one in force";
+    if expires_ms <= now_ms {
+        Some(format!("THE TRUST ROOT HAS ENDED on {}: {hint}", date(expires_ms)))
+    } else if expires_ms.saturating_sub(now_ms) < ROOT_WARNING_MS {
+        Some(format!("THE TRUST ROOT ENDS on {}: {hint}", date(expires_ms)))
+    } else {
+        None
+    }
+}
+
+/// The trust root, for people.
+pub(crate) fn root(root: &Current<TrustRoot>, now_ms: u64) -> String {
+    let body = &root.body;
+    let mut text = String::new();
+    let mut put = |label: &str, value: &str| line(&mut text, &format!("{label:<14}{value}"));
+    put("trust root", &root.id.to_string());
+    put("epoch", &body.epoch.to_string());
+    put("ends", &ending(body.expires_ms, now_ms).unwrap_or_else(|| date(body.expires_ms)));
+    for (id, key) in &body.keys {
+        put("officer", &format!("{:<16} {id}", key.person.as_str()));
+    }
+    for (role, rule) in body.roles.iter().filter(|(_, rule)| rule.threshold > 1) {
+        put("quorum", &format!("{:<16} {}", word(role), rule.threshold));
+    }
+    for witness in &body.witnesses.keys {
+        put("witness", &format!("{:<16} {}", witness.person.as_str(), witness.key));
+    }
+    put("cosignatures", &format!("{} must be there", body.witnesses.threshold));
+    put("log", &format!("{}  {}", body.log.origin, body.log.key));
+    text
 }
 
 /// `countersign show`.
@@ -246,7 +322,13 @@ pub(crate) fn change(realm: &Realm, dossier: &Dossier) -> String {
     }
     if let Some(order) = &dossier.order {
         put("order", &order.id.to_string());
-        put("may serve", &format!("until {}", date(order.body.serve_until_ms)));
+        let slot = world.slot(&order.body.slot).and_then(|slot| slot.order.as_ref());
+        if slot.is_some_and(|(_, present)| *present == order.id) {
+            let (begin, end) = (date(order.body.admit_before_ms), date(order.body.serve_until_ms));
+            put("may serve", &format!("until {end}, if begun before {begin}"));
+        } else {
+            put("may serve", "no more");
+        }
     }
     if let Some(rollback) = &dossier.rollback {
         put("rolled back", &format!("{} ({})", rollback.body.to_state.short(), rollback.body.reason));
@@ -269,7 +351,8 @@ fn finding_line(world: &World, finding: &Recorded<Finding>) -> String {
         let measured = violation.measured.zip(violation.limit);
         let figures =
             measured.map_or(String::new(), |(measured, limit)| format!(": {measured} over {limit}"));
-        let told = format!("\n                {} at `{}`{figures}", violation.code, violation.place);
+        let told =
+            format!("\n                {} at `{}`{figures}", violation.code, printable(&violation.place));
         text.push_str(&told);
     }
     text
@@ -332,9 +415,20 @@ pub(crate) fn approval(realm: &Realm, id: &ChangeId, reviewed: &Reviewed) -> Don
     Ok(text)
 }
 
-/// Words of persons, without what would move a terminal's cursor or hide a line.
+/// Words of strangers on one line: what would move a cursor, end a line, or turn the reading direction is spelt out.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|letter| if letter.is_control() && letter != '\n' { '\u{fffd}' } else { letter })
+        .flat_map(|letter| {
+            let hidden = letter.is_control() || is_format(letter);
+            let spelt = hidden.then(|| letter.escape_unicode());
+            spelt.into_iter().flatten().chain((!hidden).then_some(letter))
+        })
         .collect()
+}
+
+/// Characters that are not seen and change how others are (Unicode's category Cf, as far as it is assigned in text).
+const fn is_format(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }

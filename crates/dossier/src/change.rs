@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use statement::kind::{
-    Approval, EngineBinding, EvidenceKind, Finding, Incident, ModificationKind, Proposal, Rejection,
-    ReleaseOrder, RollbackOrder, StageReport, Verdict,
+    Approval, EngineBinding, EvidenceKind, Finding, Incident, Isolation, ModificationKind, Outcome, Proposal,
+    Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
 };
 use statement::{ChangeId, Digest, StatementId};
 
@@ -37,6 +37,8 @@ pub struct Dossier {
     pub proposal: Recorded<Proposal>,
     /// Proposals it took the place of.
     pub replaced: Vec<Recorded<Proposal>>,
+    /// Artefacts of earlier proposals that persons found against, by digest.
+    pub refused: BTreeSet<BTreeSet<Digest>>,
     /// Findings on the present proposal.
     pub findings: BTreeMap<StatementId, Recorded<Finding>>,
     /// The latest verdict on the present proposal.
@@ -47,6 +49,8 @@ pub struct Dossier {
     pub rejection: Option<Recorded<Rejection>>,
     /// The order in force or last in force.
     pub order: Option<Recorded<ReleaseOrder>>,
+    /// The change whose place the order took, with that change's order.
+    pub displaced: Option<(ChangeId, StatementId)>,
     /// Engines that serve it.
     pub bindings: Vec<Recorded<EngineBinding>>,
     /// Stage reports.
@@ -123,6 +127,7 @@ impl Dossier {
             leaves: vec![proposal.index],
             proposal,
             replaced: Vec::new(),
+            refused: BTreeSet::new(),
             findings: BTreeMap::new(),
             verdict: None,
             approvals: BTreeMap::new(),
@@ -131,16 +136,38 @@ impl Dossier {
             bindings: Vec::new(),
             stages: Vec::new(),
             incidents: Vec::new(),
+            displaced: None,
             rollback: None,
         }
     }
 
-    /// Puts another proposal in the place of the present one: nothing said about the old one counts for the new.
+    /// Whether a person has found against these artefacts, in the present proposal or an earlier one.
+    pub(crate) fn was_refused(&self, artefacts: &BTreeSet<Digest>) -> bool {
+        let now = self.is_refused_by_a_person() && *artefacts == digests(&self.proposal.body);
+        now || self.refused.contains(artefacts)
+    }
+
+    fn is_refused_by_a_person(&self) -> bool {
+        let mut persons =
+            self.findings.values().filter(|finding| finding.body.isolation == Isolation::Manual);
+        persons.any(|finding| finding.body.outcome == Outcome::Fail)
+    }
+
+    /// Puts another proposal in the place of the present one: nothing said about the old one counts for the new, but
+    /// that a person was against its artefacts.
     pub(crate) fn rebase(&mut self, proposal: Recorded<Proposal>) {
+        if self.is_refused_by_a_person() {
+            self.refused.insert(digests(&self.proposal.body));
+        }
         let old = std::mem::replace(&mut self.proposal, proposal);
         self.replaced.push(old);
         self.findings.clear();
         self.approvals.clear();
         self.verdict = None;
     }
+}
+
+/// The digests of what a proposal brings.
+pub(crate) fn digests(proposal: &Proposal) -> BTreeSet<Digest> {
+    proposal.artefacts.iter().map(|artefact| artefact.digest).collect()
 }

@@ -19,6 +19,6 @@ pub use actor::{Actor, ActorKind};
 pub use change::{Dossier, Recorded};
 pub use fold::{Applied, Judge, Ledger, Moment, RealmAct, Stop, replay};
 pub use keybook::{Checked, KeyBook, Parsed};
-pub use lifecycle::{Effect, Event, State, step};
+pub use lifecycle::{Effect, Event, Reached, State, step};
 pub use refusal::{Code, Reason, Refusal};
 pub use world::{ClassHistory, Current, FrozenBy, GrantRecord, SlotRecord, World};

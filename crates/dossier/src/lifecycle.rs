@@ -33,6 +33,8 @@ pub enum State {
     Succeeded {
         /// Its order.
         order: StatementId,
+        /// How far it had come.
+        reached: Reached,
     },
     /// Taken back.
     RolledBack {
@@ -46,6 +48,15 @@ pub enum State {
         /// Its order.
         order: StatementId,
     },
+}
+
+/// How far an ordered change has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// A stage, or none yet.
+    Stage(Option<Stage>),
+    /// All traffic.
+    All,
 }
 
 /// What happens to a change.
@@ -89,6 +100,8 @@ pub enum Event {
     },
     /// Another change took the slot.
     Replaced,
+    /// The change that took its slot was taken back, and it has the slot again.
+    Reinstated,
     /// Its service was ended; the slot goes to its fallback.
     Retired {
         /// The state the slot enters.
@@ -137,8 +150,18 @@ pub fn step(state: State, event: &Event) -> Result<(State, Vec<Effect>), Refusal
             Ok((State::RolledBack { order }, vec![Effect::MoveSlot { to }, Effect::CountFailure]))
         }
         // A change that was replaced before it reached all traffic has shown nothing: only what was served counts.
-        (State::Ordered { order, .. } | State::Serving { order }, Event::Replaced) => {
-            Ok((State::Succeeded { order }, none))
+        (State::Ordered { order, stage }, Event::Replaced) => {
+            Ok((State::Succeeded { order, reached: Reached::Stage(stage) }, none))
+        }
+        (State::Serving { order }, Event::Replaced) => {
+            Ok((State::Succeeded { order, reached: Reached::All }, none))
+        }
+        // It goes on where it was; what it had shown by then was counted then.
+        (State::Succeeded { order, reached: Reached::Stage(stage) }, Event::Reinstated) => {
+            Ok((State::Ordered { order, stage }, none))
+        }
+        (State::Succeeded { order, reached: Reached::All }, Event::Reinstated) => {
+            Ok((State::Serving { order }, none))
         }
         (State::Ordered { order, .. } | State::Serving { order }, Event::Retired { to }) => {
             Ok((State::Retired { order }, vec![Effect::MoveSlot { to }]))

@@ -55,7 +55,7 @@ codes! {
     Threshold "CS-FLD-007" "too few distinct persons signed"
         "collect the missing signatures and submit the statement again",
     RootExpired "CS-FLD-008" "the trust root has expired"
-        "rotate the trust root; until then only stops and rollbacks apply",
+        "`countersign root rotate`; until then only stops and rollbacks apply",
     RootRotation "CS-FLD-009" "the new trust root does not follow from the old one"
         "raise the epoch by one, name the present root, and sign with the quorum of both",
     RootInvalid "CS-FLD-010" "the trust root contradicts itself"
@@ -115,6 +115,14 @@ codes! {
 
     OtherThanOrder "CS-FLD-037" "it names another state or slot than the order it is under"
         "look at the order with `countersign show`, and name its state and slot",
+    KeyRevoked "CS-FLD-038" "the key was revoked, and cannot come back"
+        "make a new key and enrol that",
+    HoldUnknown "CS-FLD-039" "there is no such hold to lift"
+        "`countersign list` shows what is held, and for which matter",
+    RefusedBefore "CS-FLD-040" "a person has found against these very artefacts in this change"
+        "change the artefact; a finding is not undone by proposing again",
+    FindingContradicts "CS-FLD-041" "the finding contradicts itself"
+        "what passes has no violation, and a trace is one of the attachments",
 
     // What gates say.
     NoPolicy "CS-GATE-001" "there is no policy in force"
@@ -179,6 +187,12 @@ codes! {
         "approve in a capacity that the directory gives",
     OrderMismatch "CS-GATE-031" "the order says otherwise than the record"
         "make the order with `countersign order`",
+    WorkerCannotReview "CS-GATE-044" "a worker cannot give evidence that a person gives by looking"
+        "reviews, audits and verifications come from persons, with a report",
+    WorkerNotBoxed "CS-GATE-045" "the worker ran outside its box"
+        "examine in the box: `countersign examine`",
+    AdmissionOver "CS-GATE-043" "the time in which the order's state could begin to be served is over"
+        "a gateway that serves it already goes on; for another, propose the change again and have it ordered for longer",
     OrderExpired "CS-GATE-032" "the order's time is over"
         "order again",
     OrderRevoked "CS-GATE-033" "the order was revoked"

@@ -146,6 +146,11 @@ impl World {
         self.frozen.iter()
     }
 
+    /// What is held, and for which matters.
+    pub fn holds(&self) -> impl Iterator<Item = (&Digest, &BTreeSet<Name>)> {
+        self.held.iter()
+    }
+
     /// Whether the content is under legal hold.
     pub fn is_held(&self, digest: &Digest) -> bool {
         self.held.contains_key(digest)

@@ -8,7 +8,7 @@ use statement::kind::{TrustRoot, WitnessKey};
 use statement::{Body, ChangeId, Content, Digest, Leaf, StatementError};
 
 use super::attestation::{AttestationReport, Attestations, Attested};
-use super::change::{Attached, ChangeReport};
+use super::change::{Attached, Audited, ChangeReport, FindingReport};
 use super::realm::{
     AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport,
     ReasonNote, RevokedKeyReport,
@@ -357,7 +357,17 @@ fn unattested(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     let decided = report.changes.iter().filter_map(|change| Some((change, change.verdict.as_ref()?)));
     let remark = |(change, verdict): (&ChangeReport, &super::VerdictReport)| {
         let required = policy.required(verdict.score.tier);
-        let attestations = change.findings.iter().flat_map(|finding| &finding.attestations);
+        // Only a finding that the decision rests on: what else somebody attested says nothing of it.
+        let world = record.ledger.world();
+        let listed = world.policy().map(|policy| &policy.body.rules.workers);
+        let dossier = record.ledger.dossier(&change.change);
+        let by_listed = |finding: &&FindingReport| {
+            let found = dossier.and_then(|dossier| dossier.findings.get(&finding.id));
+            let worker = found.and_then(|found| found.body.worker);
+            worker.zip(listed).is_some_and(|(worker, listed)| listed.contains(&worker))
+        };
+        let passing = change.findings.iter().filter(|finding| finding.outcome == Audited::Pass);
+        let attestations = passing.filter(by_listed).flat_map(|finding| &finding.attestations);
         let mut hosts = attestations.flat_map(|attestation| &attestation.hosts);
         let is_met = hosts.any(|host| required.iter().any(|kind| kind.name() == host.kind));
         let kinds: Vec<&str> = required.iter().map(|kind| kind.name()).collect();

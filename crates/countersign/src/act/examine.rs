@@ -84,7 +84,7 @@ fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &ChangeId) -> Done
             return Err(Failure::usage(format!("no examiner measures a change of kind `{}`", word(&other))));
         }
     };
-    let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
+    let folder = crate::home::private_folder()?;
     let artefact = proposal.artefacts.first().ok_or_else(|| Failure::missing("artefact", change))?;
     let candidate = folder.path().join("candidate");
     let files = rebuild_artefact(shelf, &artefact.digest, &candidate)?;

@@ -62,7 +62,16 @@ pub(crate) fn revoke_key(
     by: &[String],
 ) -> Done<StatementId> {
     let compromised_since = since.unwrap_or_else(|| realm.log().size());
-    let target = RevocationTarget::Key { compromised_since, key };
+    revoke(realm, RevocationTarget::Key { compromised_since, key }, reason, by)
+}
+
+/// Revokes a key, a grant or an order.
+pub(crate) fn revoke(
+    realm: &mut Realm,
+    target: RevocationTarget,
+    reason: Name,
+    by: &[String],
+) -> Done<StatementId> {
     say_together(realm, by, Tracking::Realm, Revocation { reason, target })
 }
 

@@ -21,6 +21,48 @@ pub(crate) struct InitArgs {
     pub(crate) monitor_quorum: u32,
 }
 
+/// The trust root.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RootCommand {
+    /// Show the trust root in force: officers, quorums, witnesses, when it ends.
+    #[command(after_help = "Example: countersign root show")]
+    Show,
+    /// Put the next trust root in force, signed by the quorum of the present officers and of the next ones.
+    #[command(
+        after_help = "Example: countersign root rotate --add carol --remove bob --witness wim=wim.example+0a1b2c3d+BHKg --by root-alice --by root-bob"
+    )]
+    Rotate(RotateArgs),
+}
+
+/// What the next trust root has other than the present one.
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// A person who becomes an officer and gets a sealed key file `root-NAME`, which signs too.
+    #[arg(long = "add", value_name = "PERSON")]
+    pub(crate) add: Vec<String>,
+    /// An officer who leaves.
+    #[arg(long = "remove", value_name = "PERSON")]
+    pub(crate) remove: Vec<String>,
+    /// How long it lasts, in days.
+    #[arg(long, default_value_t = 365)]
+    pub(crate) days: u64,
+    /// A witness that counts from now on: who runs it, and its verifier key.
+    #[arg(long = "witness", value_name = "PERSON=KEY")]
+    pub(crate) witnesses: Vec<String>,
+    /// The name of a witness that counts no more.
+    #[arg(long = "remove-witness", value_name = "NAME")]
+    pub(crate) without_witnesses: Vec<String>,
+    /// How many persons' witnesses must have cosigned a checkpoint that a release is judged by (default: as before).
+    #[arg(long)]
+    pub(crate) witness_threshold: Option<u32>,
+    /// How many monitors, of different persons, must sign a rollback together (default: as before).
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) monitor_quorum: Option<u32>,
+    /// The present officers' keys.
+    #[arg(long, required = true)]
+    pub(crate) by: Vec<String>,
+}
+
 /// Keys.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
@@ -95,6 +137,35 @@ pub(crate) struct EnrolArgs {
     /// The directory officers' keys.
     #[arg(long, required = true)]
     pub(crate) by: Vec<String>,
+}
+
+/// What is revoked beside keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RevokeCommand {
+    /// Revoke a grant: nothing is proposed or approved by it any more.
+    #[command(after_help = "Example: countersign revoke grant 3f0c --reason left --by carol")]
+    Grant {
+        /// The grant's id, or its beginning.
+        grant: String,
+        /// Why, as a code.
+        #[arg(long)]
+        reason: String,
+        /// An approver's key.
+        #[arg(long, required = true)]
+        by: Vec<String>,
+    },
+    /// Revoke the order of a change: no gateway may begin or go on to serve it.
+    #[command(after_help = "Example: countersign revoke order 3f0c --reason recall --by olga")]
+    Order {
+        /// The change's tracking id, or its beginning.
+        change: String,
+        /// Why, as a code.
+        #[arg(long)]
+        reason: String,
+        /// An operator's or approver's key.
+        #[arg(long, required = true)]
+        by: Vec<String>,
+    },
 }
 
 /// Slots.
@@ -188,7 +259,7 @@ pub(crate) struct GrantArgs {
     /// The highest level it covers.
     #[arg(long, default_value = "tuning")]
     pub(crate) level: String,
-    /// The highest tier it covers.
+    /// The highest tier it covers. Changes to a slot without a history are at least medium.
     #[arg(long, default_value = "minimal")]
     pub(crate) tier: String,
     /// How many changes it is good for.

@@ -231,18 +231,22 @@ pub(super) fn admit(setting: &Setting, args: &ChangeArg) -> Done {
     let realm = setting.open()?;
     let change = realm.dossier(&args.change)?.change.clone();
     let admitted = act::admit(&realm, &change)?;
+    let order = realm.dossier(&args.change)?.order.as_ref();
+    let begin_before_ms = order.map_or(0, |order| order.body.admit_before_ms);
     let value = json!({
         "change": change,
         "order": admitted.order(),
         "slot": admitted.slot(),
         "state": admitted.state(),
+        "begin_before_ms": begin_before_ms,
         "serve_until_ms": admitted.serve_until_ms(),
         "tree_size": admitted.tree_size(),
     });
     let text = format!(
-        "admitted: {} may serve state {}\n  until {}\n  by order {}\n  judged by the first {} leaves of the log\n",
+        "admitted: {} may serve state {}\n  to be begun before {}\n  until {}\n  by order {}\n  judged by the first {} leaves of the log\n",
         admitted.slot(),
         admitted.state(),
+        date(begin_before_ms),
         date(admitted.serve_until_ms()),
         admitted.order(),
         admitted.tree_size(),

@@ -1,6 +1,6 @@
 //! `countersign export`: one file for an outsider.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use audit::export::{Attachment, Writer};
 use evidence::Attestation;
 use serde_json::json;
 use statement::{Body, Content, Digest};
-use trace::TRACE_BYTES_MAX;
+use trace::Trace;
 
 use super::Setting;
 use crate::busy::while_busy;
@@ -56,15 +56,8 @@ pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u6
         let content = realm.vault.read(&realm.tenant, digest, ATTACHMENT_BYTES_MAX)?;
         writer.attach(Attachment { salt: None, content: &content })?;
     }
-    for digest in traces(realm).iter().filter(|digest| realm.ledger().world().purged_at(digest).is_none()) {
-        let trace = realm.attachment(digest, TRACE_BYTES_MAX as u64)?;
-        writer.attach(Attachment { salt: Some(*trace.salt()), content: trace.content() })?;
-    }
-    for digest in others(realm).iter().filter(|digest| realm.ledger().world().purged_at(digest).is_none()) {
-        let attachment = realm.attachment(digest, ATTACHMENT_BYTES_MAX)?;
-        if Attestation::is_meant(attachment.content()) {
-            writer.attach(Attachment { salt: Some(*attachment.salt()), content: attachment.content() })?;
-        }
+    for attachment in evidence_of(realm) {
+        writer.attach(Attachment { salt: Some(*attachment.salt()), content: attachment.content() })?;
     }
     let finished = while_busy("proving each entry", || Ok(writer.finish(&log.checkpoint(), from)?))?;
     let failed = |error: std::io::Error| Failure::file(path, &error);
@@ -80,20 +73,28 @@ pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u6
     Ok((size, bytes))
 }
 
-/// The steps that findings sign: what workers did, without names of persons.
-fn traces(realm: &Realm) -> BTreeSet<Digest> {
+/// What a record shows beside statements: the steps that findings sign, and what hosts say about the runs. Only what is
+/// one or the other goes out, whatever a finding names: reports of persons stay in the vault. What is not there, or is
+/// something else, is not carried, and the audit says so.
+fn evidence_of(realm: &Realm) -> Vec<vault::Attachment> {
+    let world = realm.ledger().world();
     let findings = realm.ledger().dossiers().flat_map(|dossier| dossier.findings.values());
-    findings.filter_map(|finding| finding.body.trace.map(|trace| trace.attachment)).collect()
-}
-
-/// What else workers' findings name. What a host says about itself is among it.
-fn others(realm: &Realm) -> BTreeSet<Digest> {
-    let findings = realm.ledger().dossiers().flat_map(|dossier| dossier.findings.values());
-    let named = findings.filter(|finding| finding.body.worker.is_some()).flat_map(|finding| {
-        let steps = finding.body.trace.map(|trace| trace.attachment);
-        finding.body.attachments.iter().copied().filter(move |digest| Some(*digest) != steps)
-    });
-    named.collect()
+    let mut carried = BTreeMap::new();
+    for finding in findings.filter(|finding| finding.body.worker.is_some()) {
+        for digest in finding.body.attachments.iter().filter(|digest| world.purged_at(digest).is_none()) {
+            let Ok(attachment) = realm.attachment(digest, ATTACHMENT_BYTES_MAX) else { continue };
+            let steps = finding.body.trace.is_some_and(|trace| trace.attachment == *digest);
+            let is_evidence = if steps {
+                Trace::parse(attachment.content()).is_ok_and(|trace| trace.agrees(&finding.body).is_ok())
+            } else {
+                Attestation::is_meant(attachment.content())
+            };
+            if is_evidence {
+                carried.insert(*digest, attachment);
+            }
+        }
+    }
+    carried.into_values().collect()
 }
 
 /// The scope files that slots name: what an auditor needs to read findings by. Words of persons stay in the vault.

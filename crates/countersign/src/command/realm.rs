@@ -1,19 +1,23 @@
 //! Commands on the realm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use signer::{Signer as _, public_pem};
-use statement::kind::{Assurance, FreezeAction, FreezeTarget};
+use statement::kind::{Assurance, FreezeAction, FreezeTarget, RevocationTarget};
 use statement::{Name, PublicKey, SlotId};
 
 use super::{Output, Setting};
 use crate::act::{self, EnrolledKey, word, words};
-use crate::cli::{FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, SlotCommand};
+use crate::cli::{
+    FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, RevokeCommand, RootCommand,
+    SlotCommand,
+};
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::keys::{Keys, scheme};
+use crate::realm::Realm;
 use crate::text::{line, print, word as said};
 
 /// `countersign init`.
@@ -44,6 +48,40 @@ pub(super) fn init(setting: &Setting, args: &InitArgs) -> Done {
     );
     setting.print(&value, &text);
     Ok(())
+}
+
+/// `countersign root`.
+pub(super) fn root(setting: &Setting, command: &RootCommand) -> Done {
+    match command {
+        RootCommand::Show => {
+            let realm = setting.open()?;
+            let root = realm.ledger().world().root();
+            let root = root.ok_or_else(|| Failure::missing("trust root", "in force"))?;
+            let value = json!({ "id": root.id, "first": realm.settings.root, "body": root.body });
+            setting.print(&value, &crate::show::root(root, realm.now_ms()));
+            Ok(())
+        }
+        RootCommand::Rotate(args) => {
+            let pair = |text: &String| match text.split_once('=') {
+                Some((person, key)) => Ok((person.to_owned(), key.to_owned())),
+                None => Err(Failure::usage(format!("`--witness {text}` is not PERSON=KEY"))),
+            };
+            let witnesses = args.witnesses.iter().map(pair).collect::<Done<Vec<_>>>()?;
+            let rotation = act::Rotation {
+                add: &args.add,
+                remove: &args.remove,
+                days: args.days,
+                witnesses: &witnesses,
+                without_witnesses: &args.without_witnesses,
+                witness_threshold: args.witness_threshold,
+                monitor_quorum: args.monitor_quorum,
+                by: &args.by,
+            };
+            let id = setting.act(|realm| act::rotate(realm, &rotation))?;
+            setting.said("the next trust root is in force; outsiders go on pinning the first", id);
+            Ok(())
+        }
+    }
 }
 
 /// `countersign key`.
@@ -99,14 +137,63 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
         }
         KeyCommand::Revoke { key, since, reason, by } => {
             let reason: Name = reason.parse()?;
-            let id = setting.act(|realm| {
-                let key = act::key_id(realm, &key)?;
-                act::revoke_key(realm, key, since, reason, &by)
+            let (id, undone) = setting.act(|realm| {
+                let before = standings(realm);
+                let id = act::key_id(realm, &key)?;
+                let id = act::revoke_key(realm, id, since, reason, &by)?;
+                let after = standings(realm);
+                Ok((id, before.difference(&after).cloned().collect::<Vec<_>>()))
             })?;
-            setting.said(&format!("key {key} is revoked"), id);
+            let mut text = format!("key {key} is revoked: statement {id}\n");
+            for (what, was) in &undone {
+                line(&mut text, &format!("  no longer: {what} {was}"));
+            }
+            let undone: Vec<_> =
+                undone.iter().map(|(what, was)| json!({ "what": what, "was": was })).collect();
+            setting.print(
+                &json!({ "statement": id, "what": format!("key {key} is revoked"), "undone": undone }),
+                &text,
+            );
             Ok(())
         }
     }
+}
+
+/// How changes and slots stand.
+fn standings(realm: &Realm) -> BTreeSet<(String, String)> {
+    let changes = realm.ledger().dossiers();
+    let changes = changes.map(|dossier| (dossier.change.to_string(), dossier.state.name().to_owned()));
+    let slots = realm.ledger().world().slots();
+    let slots = slots.map(|slot| {
+        (format!("slot {}", slot.definition.body.slot), format!("in state {}", slot.state.short()))
+    });
+    changes.chain(slots).collect()
+}
+
+/// `countersign revoke`.
+pub(super) fn revoke(setting: &Setting, command: &RevokeCommand) -> Done {
+    let (what, id) = match command {
+        RevokeCommand::Grant { grant, reason, by } => {
+            let reason: Name = reason.parse()?;
+            let id = setting.act(|realm| {
+                let grant = act::grant_id(realm, grant)?;
+                act::revoke(realm, RevocationTarget::Grant(grant), reason, by)
+            })?;
+            (format!("grant {grant} is revoked"), id)
+        }
+        RevokeCommand::Order { change, reason, by } => {
+            let reason: Name = reason.parse()?;
+            let id = setting.act(|realm| {
+                let order = realm.dossier(change)?.order.as_ref().map(|order| order.id);
+                let order =
+                    order.ok_or_else(|| dossier::Refusal::new(dossier::Code::OrderUnknown, change))?;
+                act::revoke(realm, RevocationTarget::Order(order), reason, by)
+            })?;
+            (format!("the order of change {change} is revoked"), id)
+        }
+    };
+    setting.said(&what, id);
+    Ok(())
 }
 
 /// The public half of a key, as `countersign --json key show` prints it.
@@ -227,7 +314,8 @@ pub(super) fn grant(setting: &Setting, args: &GrantArgs) -> Done {
         };
         act::grant(realm, request)
     })?;
-    setting.said(&format!("granted to {} for {} days", args.to, args.days), id);
+    let (to, days, tier) = (&args.to, args.days, &args.tier);
+    setting.said(&format!("granted to {to} for {days} days, up to tier {tier}"), id);
     Ok(())
 }
 
@@ -255,8 +343,13 @@ pub(super) fn freeze(setting: &Setting, args: &FreezeArgs) -> Done {
         };
         act::freeze(realm, action, target, reason, &args.by)
     })?;
-    let what = if action == FreezeAction::Begin { "changes are frozen" } else { "the freeze has ended" };
-    setting.said(what, id);
+    let of = match (&args.slot, &args.change) {
+        (Some(slot), _) => format!("of slot {slot}"),
+        (None, Some(change)) => format!("of change {change}"),
+        (None, None) => "of the whole realm".to_owned(),
+    };
+    let what = if action == FreezeAction::Begin { "is frozen" } else { "is frozen no more" };
+    setting.said(&format!("what would go forward {of} {what}"), id);
     if setting.output == Output::Text && action == FreezeAction::Begin {
         print("  going back stays open; the policy officers end it\n");
     }

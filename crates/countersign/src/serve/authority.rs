@@ -142,7 +142,7 @@ fn examine(realm: &mut Realm, key: &FileKey, examiners: &Examiners, change: &Cha
         }
         Examiners::Apart(examiners) => {
             for (examiner, socket) in examiners {
-                let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
+                let folder = crate::home::private_folder()?;
                 let path = folder.path().join("request.bundle");
                 let (signed, _) = out::write_request(realm, key, change, (*examiner, REQUEST_DAYS), &path)?;
                 let mut file = std::fs::File::open(&path).map_err(|error| Failure::file(&path, &error))?;

@@ -50,7 +50,7 @@ fn report(setting: &Setting, worker: &Worker, authority: (&Path, KeyId), change:
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let request = station.request(change)?;
     find(&station, worker, &request.header().about.change, &station.setup.key_name, None)?;
-    let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
+    let folder = crate::home::private_folder()?;
     let path = folder.path().join("findings.bundle");
     let (signed, _) = out::write_findings(&station, &request, FINDINGS_DAYS, &path)?;
     let mut file = std::fs::File::open(&path).map_err(|error| Failure::file(&path, &error))?;

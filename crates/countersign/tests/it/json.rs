@@ -18,7 +18,10 @@ fn answers_have_their_documented_members() {
     let house = House::staffed();
     let change = house.examined("--prompt new.md --summary Shorter");
     let list = house.json("list");
-    check_members(&list, &["changes", "grants", "leaves", "persons", "realm", "slots"]);
+    check_members(
+        &list,
+        &["changes", "grants", "holds", "leaves", "persons", "realm", "root_expires_ms", "slots"],
+    );
     let summary =
         ["approvals", "change", "level", "modification", "order", "proposer", "slot", "state", "tier"]
             .as_slice();

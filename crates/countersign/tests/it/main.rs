@@ -38,6 +38,7 @@ mod quantize;
 mod range;
 #[cfg(test)]
 mod realm;
+mod root;
 #[cfg(test)]
 mod scan;
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use statement::kind::{
-    Approval, Capacity, EngineBinding, EvidenceKind, Finding, Incident, Proposal, Rejection, ReleaseOrder,
-    Retirement, Role, RollbackOrder, ServedState, StageReport, Verdict,
+    Approval, Capacity, EngineBinding, EvidenceKind, Finding, Incident, Outcome, Proposal, Rejection,
+    ReleaseOrder, Retirement, Role, RollbackOrder, ServedState, StageReport, Verdict,
 };
-use statement::{Body, ChangeId, SlotId, StatementId};
+use statement::{Body, ChangeId, SlotId, StateId, StatementId};
 
 use super::{Act, Judge, Ledger};
-use crate::change::Dossier;
+use crate::change::Recorded;
+use crate::change::{Dossier, digests};
 use crate::lifecycle::{Effect, Event, State, step};
 use crate::refusal::{Code, Refusal};
 
@@ -25,7 +26,7 @@ impl Ledger {
             Body::Revocation(body) => self.revocation(act, body)?,
             Body::CapabilityLevel(body) => self.capability_level(body)?,
             Body::Freeze(body) => self.freeze(act, body, judge)?,
-            Body::Hold(body) => self.hold(body),
+            Body::Hold(body) => self.hold(body)?,
             Body::Purge(body) => self.purge(act, body, judge)?,
             Body::ServedState(body) => self.served_state(act, body)?,
             Body::Proposal(body) => self.proposal(act, body)?,
@@ -92,6 +93,9 @@ impl Ledger {
                 if !same_person || dossier.proposal.body.slot != body.slot {
                     return Err(Refusal::new(Code::OtherProposer, body.proposer.person()));
                 }
+                if dossier.was_refused(&digests(body)) {
+                    return Err(Refusal::new(Code::RefusedBefore, &change));
+                }
                 let (state, _) = step(dossier.state, &Event::Rebased)?;
                 dossier.state = state;
                 dossier.rebase(record);
@@ -108,6 +112,13 @@ impl Ledger {
         let role = if review { Role::Compliance } else { Role::Examiner };
         if !act.signers.iter().all(|signer| signer.roles.contains(&role)) {
             return Err(Refusal::new(Code::EvidenceRole, format!("{}", body.evidence)));
+        }
+        let passes = body.outcome == Outcome::Pass;
+        if passes && (!body.violations.is_empty() || body.violations_left_out > 0) {
+            return Err(Refusal::new(Code::FindingContradicts, "it passes with violations"));
+        }
+        if body.trace.is_some_and(|trace| !body.attachments.contains(&trace.attachment)) {
+            return Err(Refusal::new(Code::FindingContradicts, "its trace is not attached"));
         }
         let record = act.record(body.clone());
         let dossier = self.about(act, body.proposal)?;
@@ -168,29 +179,46 @@ impl Ledger {
         if let Some(dossier) = self.dossiers.get(&change) {
             judge.order(&self.world, dossier, &record)?;
         }
-        self.replace_present(&body.slot, act.at.index)?;
+        let displaced = self.replace_present(&body.slot)?;
         self.use_grants(&change, body);
         self.count_drift(&change, body);
         let dossier = self.about(act, body.proposal)?;
         let effects = advance(dossier, act, &event)?;
         dossier.order = Some(record);
+        dossier.displaced = displaced;
         self.carry_out(&change, Some(act.at.id), act.at.index, &effects);
         Ok(())
     }
 
     /// The change now in the slot gives way to another.
-    fn replace_present(&mut self, slot: &SlotId, index: u64) -> Result<(), Refusal> {
-        let Some((present, _)) = self.world.slots.get(slot).and_then(|record| record.order.clone()) else {
-            return Ok(());
+    fn replace_present(&mut self, slot: &SlotId) -> Result<Option<(ChangeId, StatementId)>, Refusal> {
+        let Some((present, order)) = self.world.slots.get(slot).and_then(|record| record.order.clone())
+        else {
+            return Ok(None);
         };
-        let Some(dossier) = self.dossiers.get_mut(&present) else { return Ok(()) };
+        let Some(dossier) = self.dossiers.get_mut(&present) else { return Ok(None) };
         if !matches!(dossier.state, State::Ordered { .. } | State::Serving { .. }) {
-            return Ok(());
+            return Ok(None);
         }
-        let (state, effects) = step(dossier.state, &Event::Replaced)?;
+        // That it was replaced moves and counts nothing.
+        (dossier.state, _) = step(dossier.state, &Event::Replaced)?;
+        Ok(Some((present, order)))
+    }
+
+    /// The change whose place a rolled-back one had taken has its slot again, if the slot goes back to its state.
+    fn reinstate(&mut self, slot: &SlotId, displaced: Option<(ChangeId, StatementId)>, to: StateId) {
+        let Some((change, order)) = displaced else { return };
+        let Some(dossier) = self.dossiers.get_mut(&change) else { return };
+        let leads_there =
+            |recorded: &Recorded<ReleaseOrder>| recorded.id == order && recorded.body.to_state == to;
+        if !dossier.order.as_ref().is_some_and(leads_there) {
+            return;
+        }
+        let Ok((state, _)) = step(dossier.state, &Event::Reinstated) else { return };
         dossier.state = state;
-        self.carry_out(&present, None, index, &effects);
-        Ok(())
+        if let Some(record) = self.world.slots.get_mut(slot) {
+            record.order = Some((change, order));
+        }
     }
 
     /// Charges the proposer's grant and the automation's.
@@ -305,7 +333,9 @@ impl Ledger {
             effects.retain(|effect| *effect != Effect::CountFailure);
         }
         dossier.rollback = Some(record);
+        let displaced = dossier.displaced.clone();
         self.carry_out(&change, None, act.at.index, &effects);
+        self.reinstate(&body.slot, displaced, body.to_state);
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use statement::kind::{
-    CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, Grant, Hold, HoldAction, Policy, Purge,
-    Revocation, RevocationTarget, Role, Slot, TrustRoot,
+    CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant, Hold, HoldAction, Policy,
+    Purge, Revocation, RevocationTarget, Role, Slot, TrustRoot,
 };
 
 use super::{Act, Judge, Ledger, RealmAct};
@@ -25,6 +25,9 @@ impl Ledger {
         let id = body.key.id();
         if body.key.check().is_err() {
             return Err(Refusal::new(Code::BadKey, id));
+        }
+        if self.revoked.get(&id).is_some_and(|leaf| *leaf < act.at.index) {
+            return Err(Refusal::new(Code::KeyRevoked, id));
         }
         let in_root = self.world.root.as_ref().is_some_and(|root| root.body.keys.contains_key(&id));
         if in_root || body.roles.is_empty() {
@@ -183,6 +186,11 @@ impl Ledger {
     pub(super) fn freeze(&mut self, act: &Act<'_>, body: &Freeze, judge: &dyn Judge) -> Result<(), Refusal> {
         match body.action {
             FreezeAction::Begin => {
+                if let FreezeTarget::Slot(slot) = &body.target
+                    && !self.world.slots.contains_key(slot)
+                {
+                    return Err(Refusal::new(Code::UnknownSlot, slot));
+                }
                 let by = FrozenBy { id: act.at.id, index: act.at.index };
                 self.world.frozen.insert(body.target.clone(), by);
                 Ok(())
@@ -200,7 +208,15 @@ impl Ledger {
     }
 
     /// A digest is held until every matter that holds it has let go.
-    pub(super) fn hold(&mut self, body: &Hold) {
+    pub(super) fn hold(&mut self, body: &Hold) -> Result<(), Refusal> {
+        let is_held = |target: &Digest| {
+            self.world.held.get(target).is_some_and(|matters| matters.contains(&body.matter))
+        };
+        if body.action == HoldAction::Lift
+            && let Some(free) = body.targets.iter().find(|target| !is_held(target))
+        {
+            return Err(Refusal::new(Code::HoldUnknown, format!("{free} for {}", body.matter)));
+        }
         for target in &body.targets {
             let matters = self.world.held.entry(*target).or_default();
             match body.action {
@@ -211,6 +227,7 @@ impl Ledger {
                 self.world.held.remove(target);
             }
         }
+        Ok(())
     }
 
     pub(super) fn purge(&mut self, act: &Act<'_>, body: &Purge, judge: &dyn Judge) -> Result<(), Refusal> {
@@ -229,11 +246,14 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Whether a slot rests on the content now: its scope files, its state, its fallback.
+    /// Whether a slot rests on the content now: its scope files, its state, its fallback, and where a rollback leads.
     fn is_in_force(&self, digest: &Digest) -> bool {
         self.world.slots.values().any(|slot| {
             let definition = &slot.definition.body;
-            let states = [slot.state, definition.baseline, definition.fallback];
+            let back = slot.order.as_ref().and_then(|(change, _)| self.dossiers.get(change)?.order.as_ref());
+            let back = back.into_iter().flat_map(|order| [order.body.from_state, order.body.fallback]);
+            let states: Vec<_> =
+                [slot.state, definition.baseline, definition.fallback].into_iter().chain(back).collect();
             let manifests = states.iter().filter_map(|state| self.world.states.get(state));
             definition.scopes.values().any(|scope| scope == digest)
                 || manifests

@@ -28,7 +28,8 @@ fn states() -> Vec<State> {
         State::Ordered { order: order(), stage: None },
         State::Ordered { order: order(), stage: Some(Stage::Canary) },
         State::Serving { order: order() },
-        State::Succeeded { order: order() },
+        State::Succeeded { order: order(), reached: Reached::Stage(Some(Stage::Canary)) },
+        State::Succeeded { order: order(), reached: Reached::All },
         State::RolledBack { order: order() },
         State::Rejected,
         State::Retired { order: order() },
@@ -46,6 +47,7 @@ fn events() -> Vec<Event> {
         Event::Ordered { order: order(), from: served(1), to: served(2) },
         Event::RolledBack { to: served(1) },
         Event::Replaced,
+        Event::Reinstated,
         Event::Retired { to: served(3) },
     ];
     for stage in [Stage::Synthetic, Stage::Shadow, Stage::Canary, Stage::Ramp, Stage::Full] {
@@ -80,7 +82,20 @@ fn expected(state: State, event: Event) -> Option<(State, Vec<Effect>)> {
         Event::RolledBack { to } => live
             .map(|order| (State::RolledBack { order }, vec![Effect::MoveSlot { to }, Effect::CountFailure])),
         Event::Retired { to } => live.map(|order| (State::Retired { order }, vec![Effect::MoveSlot { to }])),
-        Event::Replaced => live.map(|order| (State::Succeeded { order }, vec![])),
+        Event::Replaced => live.map(|order| {
+            let reached = match state {
+                State::Ordered { stage, .. } => Reached::Stage(stage),
+                _ => Reached::All,
+            };
+            (State::Succeeded { order, reached }, vec![])
+        }),
+        Event::Reinstated => match state {
+            State::Succeeded { order, reached: Reached::All } => Some((State::Serving { order }, vec![])),
+            State::Succeeded { order, reached: Reached::Stage(stage) } => {
+                Some((State::Ordered { order, stage }, vec![]))
+            }
+            _ => None,
+        },
     }
 }
 
@@ -104,8 +119,8 @@ fn every_state_and_event() {
             }
         }
     }
-    // Proposed 5, examined 7 each, ordered 18 each, serving 3, and nothing of what has ended.
-    assert_eq!(allowed, 5 + 3 * 7 + 2 * 18 + 3);
+    // Proposed 5, examined 7 each, ordered 18 each, serving 3, what gave way may come back, and nothing of what has ended.
+    assert_eq!(allowed, 5 + 3 * 7 + 2 * 18 + 3 + 2);
 }
 
 #[test]
@@ -116,7 +131,8 @@ fn every_state_has_a_name_of_its_own() {
 }
 
 proptest! {
-    /// Whatever happens to a change: it enters its slot at most once, leaves it at most once, and is counted as a
+    /// Whatever happens to a change: it enters its slot by one order, is out of it as often as it comes back or once more,
+    /// and is counted as a
     /// success at most once, as a failure only if it was taken back.
     #[test]
     fn a_change_enters_and_leaves_its_slot_once(
@@ -139,6 +155,7 @@ proptest! {
                 }
             }
             left += u32::from(event == Event::Replaced);
+            left -= u32::from(event == Event::Reinstated);
             state = next;
             prop_assert!(left <= entered && entered <= 1 && left <= 1 && successes <= entered);
             prop_assert_eq!(failures, u32::from(matches!(state, State::RolledBack { .. })));

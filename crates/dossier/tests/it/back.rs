@@ -139,4 +139,8 @@ fn a_statement_that_a_stolen_key_said_first_counts_when_another_says_it() {
     realm.establish(&Tracking::Realm, revoke(Who::Ada.key_id(), stolen_at), &OFFICERS);
     assert_eq!(refusal(realm.ledger(), stolen_at), ["CS-FLD-013"]);
     assert!(!realm.ledger().noops().contains_key(&(stolen_at + 1)));
+    // Enrolling it again would look like a key that counts.
+    realm.advance_ms(1);
+    let entry = Who::Ada.entry();
+    refuses(&mut realm, &Tracking::Realm, entry, &OFFICERS, &["CS-FLD-038"]);
 }

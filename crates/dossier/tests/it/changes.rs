@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use audit::fixture::{Plan, Realm, SLOT, Who};
 use dossier::{ClassHistory, State};
 use statement::kind::{
-    Capacity, EvidenceKind, Freeze, FreezeAction, FreezeTarget, GateDecision, Incident, ModificationKind,
-    Proposal, Proposer, Rejection, Response, Retirement, Role, RollbackOrder, Severity, Slot, Stage,
-    StageReport,
+    Artefact, Capacity, EvidenceKind, Finding, Freeze, FreezeAction, FreezeTarget, GateDecision, Incident,
+    ModificationKind, Outcome, Proposal, Proposer, Rejection, Response, Retirement, Role, RollbackOrder,
+    Severity, Slot, Stage, StageReport, TraceRoot, Violation,
 };
 use statement::{ChangeId, Digest, StateId, StatementId, Tracking, example};
 
@@ -99,6 +99,69 @@ fn a_rebase_clears_all_evidence_and_belongs_to_the_same_person() {
     refuses(&mut realm, &about(&change), finding, &[Who::Ben], &["CS-FLD-018"]);
     realm.advance_ms(1);
     refuses(&mut realm, &about(&change), approval, &[Who::Gil], &["CS-FLD-018"]);
+}
+
+#[test]
+fn what_a_person_found_against_is_not_undone_by_proposing_again() {
+    let mut realm = Realm::new();
+    let change = realm.propose(X);
+    let mut finding = realm.finding(&change, EvidenceKind::SecurityReview);
+    finding.outcome = Outcome::Fail;
+    realm.establish(&about(&change), finding, &[Who::Dan]);
+    let again = |realm: &Realm| Proposal {
+        replaces: Some(realm.dossier(&change).proposal.id),
+        summary: Some(Digest::of(b"again")),
+        ..realm.proposal(X)
+    };
+    let same = again(&realm);
+    refuses(&mut realm, &about(&change), same, &[Who::Ada], &["CS-FLD-040"]);
+    // Nor by a detour over another artefact.
+    let mut other = again(&realm);
+    other.artefacts = other
+        .artefacts
+        .iter()
+        .map(|artefact| Artefact { digest: Digest::of(b"other"), ..artefact.clone() })
+        .collect();
+    realm.establish(&about(&change), other, &[Who::Ada]);
+    let same = again(&realm);
+    refuses(&mut realm, &about(&change), same, &[Who::Ada], &["CS-FLD-040"]);
+}
+
+#[test]
+fn a_finding_that_contradicts_itself_is_none() {
+    let mut realm = Realm::new();
+    let change = realm.propose(X);
+    let sound = realm.finding(&change, EvidenceKind::Scope);
+    let counted = Finding { violations_left_out: 1, ..sound.clone() };
+    let violation = Violation {
+        code: "CS-TSR-106".parse().unwrap(),
+        limit: Some(1),
+        measured: Some(2),
+        place: "q_proj".to_owned(),
+    };
+    let listed = Finding { violations: BTreeSet::from([violation]), ..sound.clone() };
+    let trace = TraceRoot { attachment: Digest::of(b"elsewhere"), leaves: 1, root: Digest::of(b"root") };
+    let traced = Finding { trace: Some(trace), ..sound };
+    for finding in [counted, listed, traced] {
+        refuses(&mut realm, &about(&change), finding, &[Who::Ben], &["CS-FLD-041"]);
+    }
+}
+
+#[test]
+fn what_gave_way_comes_back_when_its_successor_is_taken_back() {
+    let mut realm = Realm::new();
+    let first = realm.release(X);
+    realm.serve(&first);
+    let order = realm.dossier(&first).order.as_ref().unwrap().id;
+    let second = realm.release(Plan::tuning("y"));
+    assert!(matches!(realm.dossier(&first).state, State::Succeeded { .. }));
+    realm.roll_back(&second);
+    assert_eq!(realm.dossier(&first).state, State::Serving { order });
+    let slot = realm.ledger().world().slot(&SLOT.parse().unwrap()).unwrap();
+    assert_eq!(slot.order, Some((first.clone(), order)));
+    // And can be taken back itself.
+    realm.roll_back(&first);
+    assert!(matches!(realm.dossier(&first).state, State::RolledBack { .. }));
 }
 
 #[test]
@@ -227,7 +290,8 @@ fn a_rollback_goes_to_the_state_before_or_the_fallback_only() {
     realm.establish(&Tracking::Realm, freeze, &[Who::Monitor]);
     realm.establish(&about(&second), sound.clone(), &[Who::Monitor]);
     assert_eq!(slot_state(&realm), middle);
-    assert!(realm.ledger().world().slot(&slot).unwrap().order.is_none());
+    // What gave way to it has the slot again.
+    assert_eq!(realm.ledger().world().slot(&slot).unwrap().order.as_ref().unwrap().0, first);
     assert!(matches!(realm.dossier(&second).state, State::RolledBack { .. }));
     // Once.
     let again = RollbackOrder { reason: "again".parse().unwrap(), ..sound };
@@ -263,7 +327,7 @@ fn releases_are_counted_once_each() {
     realm.serve(&third);
     realm.roll_back(&third);
     assert_eq!(class(&realm), ClassHistory { successes: 2, failures: 1 });
-    assert!(matches!(realm.dossier(&second).state, State::Succeeded { .. }));
+    assert!(matches!(realm.dossier(&second).state, State::Ordered { .. }));
 }
 
 #[test]

@@ -332,6 +332,8 @@ fn what_is_held_is_not_purged() {
         basis: "gdpr-17".parse().unwrap(),
         targets: targets.iter().copied().collect(),
     };
+    refuses(&mut realm, &R, hold(HoldAction::Lift, "matter-1"), &[Who::Eve], &["CS-FLD-039"]);
+    realm.advance_ms(1);
     realm.establish(&R, hold(HoldAction::Place, "matter-1"), &[Who::Eve]);
     realm.establish(&R, hold(HoldAction::Place, "matter-2"), &[Who::Eve]);
     refuses(&mut realm, &R, purge(&[kept, other]), &[Who::Eve], &["CS-FLD-029"]);

@@ -34,7 +34,7 @@ pub fn admit(
     let body = in_force(world, dossier, order)?;
     let mut reasons = standing(world, dossier, body, order, checkpoint, now_ms, floor_ms);
     if now_ms >= body.admit_before_ms {
-        reasons.push(Reason::new(Code::OrderExpired, order));
+        reasons.push(Reason::new(Code::AdmissionOver, order));
     }
     if let Some(freeze) = world.freeze(&body.slot, &dossier.change) {
         reasons.push(Reason::new(Code::Frozen, freeze.id));

@@ -164,6 +164,10 @@ fn against(
         Some(worker) if !rules.policy.rules.workers.contains(worker) => {
             wrong(Code::WorkerUnlisted, worker.to_string());
         }
+        Some(_) if is_persons_alone(body.evidence) => wrong(Code::WorkerCannotReview, about()),
+        Some(_) if matches!(body.isolation, Isolation::Manual | Isolation::Process) => {
+            wrong(Code::WorkerNotBoxed, about());
+        }
         None if body.isolation != Isolation::Manual || !is_review(body.evidence) => {
             wrong(Code::WorkerUnlisted, about());
         }
@@ -181,6 +185,14 @@ fn against(
         wrong(Code::EvidencePurged, about());
     }
     reasons
+}
+
+/// Kinds of evidence that no code can give.
+const fn is_persons_alone(kind: EvidenceKind) -> bool {
+    matches!(
+        kind,
+        EvidenceKind::SecurityReview | EvidenceKind::ComplianceReview | EvidenceKind::ExternalAudit
+    )
 }
 
 /// Kinds of evidence that a person may give by looking, without listed code, with a report attached.

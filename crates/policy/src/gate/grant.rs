@@ -5,6 +5,7 @@ use statement::kind::{GrantPurpose, Tier};
 use statement::{KeyId, StatementId};
 
 use super::facts::covers;
+use crate::error::tier_name;
 
 /// What stands against using the grant `id` for the change, by `key`, at `now_ms`.
 pub(super) fn against(
@@ -29,23 +30,27 @@ pub(super) fn against(
     if is_used_up(record, dossier) {
         reasons.push(Reason::new(Code::GrantExhausted, id));
     }
-    let fits = grant.purpose == purpose
-        && grant.grantee == key
-        && covers(grant.level_max, proposal.level)
-        && grant.modifications.contains(&proposal.modification)
-        && grant.slots.contains(&proposal.slot)
-        && proposal.contexts.is_subset(&grant.contexts);
     // Nobody authorises their own change, nor the machine that would approve it.
     let own = record.grant.signers.iter().any(|signer| signer.person == *proposal.proposer.person());
-    if !fits || own {
-        reasons.push(Reason::new(Code::NotAuthorised, id));
+    let wanting = [
+        (grant.purpose == purpose, "purpose"),
+        (grant.grantee == key, "key"),
+        (covers(grant.level_max, proposal.level), "level"),
+        (grant.modifications.contains(&proposal.modification), "kind of modification"),
+        (grant.slots.contains(&proposal.slot), "slot"),
+        (proposal.contexts.is_subset(&grant.contexts), "contexts"),
+        (!own, "person, who is the proposer's own"),
+    ];
+    for (_, what) in wanting.iter().filter(|(fits, _)| !fits) {
+        reasons.push(Reason::new(Code::NotAuthorised, format!("{id}: another {what}")));
     }
     if grant.tier_max < tier {
         let code = match purpose {
             GrantPurpose::Approve => Code::TierNotGranted,
             GrantPurpose::Propose => Code::NotAuthorised,
         };
-        reasons.push(Reason::new(code, id));
+        let (most, tier) = (tier_name(grant.tier_max), tier_name(tier));
+        reasons.push(Reason::new(code, format!("{id}: up to tier {most}, not {tier}")));
     }
     reasons
 }

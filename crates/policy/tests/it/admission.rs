@@ -98,7 +98,7 @@ fn an_order_ends() {
     assert_eq!(now(&realm, &change), FINE);
     // Too late to begin, not too late to go on.
     realm.advance_ms(1);
-    assert_eq!(now(&realm, &change), (vec!["CS-GATE-032"], vec![]));
+    assert_eq!(now(&realm, &change), (vec!["CS-GATE-043"], vec![]));
     realm.advance_ms(89 * DAY_MS - 1);
     assert_eq!(now(&realm, &change).1, Vec::<&str>::new());
     realm.advance_ms(1);

@@ -7,7 +7,8 @@ use dossier::Code;
 use policy::gate::{CheckpointView, admit};
 use statement::kind::{
     Approval, Capacity, EvidenceKind, Finding, Freeze, FreezeAction, FreezeTarget, Grant, GrantPurpose,
-    Level, ModificationKind, Outcome, Policy, Purge, Rejection, Revocation, RevocationTarget, Verdict,
+    Isolation, Level, ModificationKind, Outcome, Policy, Purge, Rejection, Revocation, RevocationTarget,
+    Verdict,
 };
 use statement::{Body, ChangeId, Digest, Envelope, Kind, example};
 
@@ -61,6 +62,9 @@ const WAYS: &[(&str, Way)] = &[
     ("CS-GATE-040", time_backwards),
     ("CS-GATE-041", root_stale),
     ("CS-GATE-042", report_missing),
+    ("CS-GATE-043", || of_admission(|realm, _| realm.advance_ms(2 * audit::fixture::DAY_MS), |_| {})),
+    ("CS-GATE-044", review_by_a_worker),
+    ("CS-GATE-045", || of_finding(|finding| finding.isolation = Isolation::Process)),
 ];
 
 #[test]
@@ -350,6 +354,15 @@ fn report_missing() -> Vec<&'static str> {
     let change = realm.propose(X);
     let mut review = realm.finding(&change, EvidenceKind::SecurityReview);
     review.attachments.clear();
+    realm.establish(&about(&change), review, &[Who::Dan]);
+    against(&realm, &change)
+}
+
+fn review_by_a_worker() -> Vec<&'static str> {
+    let mut realm = Realm::new();
+    let change = realm.propose(X);
+    let mut review = realm.finding(&change, EvidenceKind::SecurityReview);
+    review.worker = realm.finding(&change, EvidenceKind::Scope).worker;
     realm.establish(&about(&change), review, &[Who::Dan]);
     against(&realm, &change)
 }

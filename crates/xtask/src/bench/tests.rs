@@ -26,8 +26,9 @@ fn numbers_have_commas() {
 
 #[test]
 fn the_audit_says_how_long_it_took() {
-    let output = "made 5 statements in 1.0s\nAUDIT in 4.25s: Clean, Population { size: 5 }\nreport\n";
+    let output = "making the log: 22.53 s, 22.51 s of processor time\nAUDIT: 4.25 s, 8.5 s of processor time\n\
+                  report as JSON: 0.10 s, 0.10 s of processor time\nClean, 11097 changes, 33 MB of JSON\n";
     assert_eq!(audited(output), Some((4.25, "Clean".to_owned())));
-    assert_eq!(audited("AUDIT in 250.00ms: Clean, x"), Some((0.25, "Clean".to_owned())));
+    assert_eq!(audited("AUDIT: soon\nClean, x"), None);
     assert_eq!(audited("nothing"), None);
 }

@@ -149,7 +149,7 @@ pub(crate) fn write_request(
 
 /// The realm's export as a section; answers the head that it ends at.
 fn add_record(realm: &Realm, parts: &mut Parts) -> Done<Head> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
+    let folder = crate::home::private_folder()?;
     let path = folder.path().join("record");
     let (size, bytes) = export::write(realm, &path, None)?;
     let failed = |error: std::io::Error| Failure::file(&path, &error);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bundle::{BundleError, Desk, Place, Reader, Request, SectionKind, Submission, Whole};
 use statement::{Digest, KeyId, RealmId, StatementId, Tracking};
-use vault::Manifest;
+use vault::{Manifest, Outcome};
 
 use super::told;
 use crate::command::{Setting, change};
@@ -101,7 +101,10 @@ pub(crate) fn store(shelf: &impl Shelf, whole: &Whole, file: &Arc<File>) -> Done
     for (number, place) in of_kind(whole, SectionKind::Content) {
         let stored = vault.block_on(vault.vault().put_reader(tenant, Part::of(file, place)))?;
         if let Err(failure) = same(number, place, stored.digest) {
-            vault.block_on(vault.vault().remove(tenant, &stored.digest))?;
+            // What the vault had before is not this bundle's to take out.
+            if stored.outcome == Outcome::New {
+                vault.block_on(vault.vault().remove(tenant, &stored.digest))?;
+            }
             return Err(failure);
         }
     }
