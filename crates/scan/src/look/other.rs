@@ -98,7 +98,7 @@ pub(super) fn tensorflow(name: &str, bytes: &[u8], notes: &mut Notes<'_>) {
             let Some((length, rest)) = bytes.get(at + 1..).and_then(<[u8]>::split_first) else { continue };
             let Some(operator) = rest.get(..usize::from(*length)) else { continue };
             if let Some(known) = operators.iter().find(|known| known.as_bytes() == operator) {
-                found.push((at, known));
+                found.push((at, known.as_str()));
             }
         }
     } else if lower.ends_with(".pbtxt") {
