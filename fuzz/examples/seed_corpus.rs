@@ -337,6 +337,59 @@ fn containers(seeds: &mut Seeds) {
 }
 
 /// Files in binary containers: small good ones, and ones that lie in one way.
+/// Files whose names and rows are put back as the checkpoint has them.
+fn sealed(seeds: &mut Seeds) {
+    use tensor::gguf::{GgmlType, TensorInfo, Value, write};
+
+    for (name, heads, kind, bytes) in [
+        ("rows", 2, GgmlType::F32, 4 * 32 * 4),
+        ("blocks", 1, GgmlType::Q8_0, 4 * 34),
+        ("halves", 2, GgmlType::F16, 4 * 32 * 2),
+        ("heads_that_do_not_fit", 3, GgmlType::F32, 4 * 32 * 4),
+    ] {
+        let metadata =
+            [("general.architecture", Value::from("llama")), ("llama.attention.head_count", Value::U32(heads))];
+        let data: Vec<u8> = (0..bytes).map(|at| (at % 120) as u8).collect();
+        let query = TensorInfo { name: "blk.0.attn_q.weight", kind, shape: &[4, 32] };
+        push(seeds, "sealed_gguf", name, write(&metadata, &[(query, &data)]).expect("a file"));
+    }
+}
+
+/// Blocks and packed words: eight bytes that say what the rest is, and the rest.
+fn packed(seeds: &mut Seeds) {
+    let rest: Vec<u8> = (0..=255).collect();
+    for (name, head) in [
+        ("q4_0", [0, 0, 0, 0, 0, 0, 0, 0]),
+        ("q6_k", [0, 9, 0, 0, 0, 0, 0, 0]),
+        ("gptq", [1, 128, 160, 8, 32, 8, 0, 32]),
+        ("gptq_index", [1, 64, 96, 9, 8, 8, 1, 8]),
+        ("awq", [2, 64, 96, 0, 16, 8, 0, 8]),
+        ("nf4", [3, 128, 255, 0, 0, 0, 0, 0]),
+        ("fp4", [3, 255, 255, 1, 0, 0, 0, 1]),
+    ] {
+        push(seeds, "packed_weights", name, [head.as_slice(), &rest].concat());
+    }
+}
+
+/// A file of every kind, after the number of its name.
+fn scanned(seeds: &mut Seeds, gguf: &[u8]) {
+    let tokenizer = br#"{"normalizer": {"type": "Replace", "pattern": {"String": "no"}, "content": "yes"}, "model": {"vocab": {"a": 0, "b": 0}}}"#;
+    let files: [(&str, u8, &[u8]); 9] = [
+        ("gguf", 1, gguf),
+        ("pickle", 2, b"\x80\x02cos\nsystem\nX\x02\0\0\0id\x85R."),
+        ("zip", 4, b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        ("numpy", 8, b"\x93NUMPY\x01\0\x10\0{'descr': '|O'} \n"),
+        ("config", 10, br#"{"auto_map": {"AutoModel": "other/repo--model.Model"}, "hidden_size": 1e999}"#),
+        ("tokenizer", 12, tokenizer),
+        ("template", 15, b"{{ ''['\\137\\137class\\137\\137'] }}{% for m in messages %}{{ -m|abs }}{% endfor %}"),
+        ("graph", 16, b"\x12\x0e\x12\x0c\x0a\x0a\x12\x08ReadFile"),
+        ("yaml", 17, b"a: !!python/object/apply:os.system [id]\n"),
+    ];
+    for (name, number, bytes) in files {
+        push(seeds, "scan_file", name, [&[number], bytes].concat());
+    }
+}
+
 fn tensors(seeds: &mut Seeds) {
     use tensor::gguf::{Array, GgmlType, TensorInfo, Value, ValueType, write};
 
@@ -361,6 +414,9 @@ fn tensors(seeds: &mut Seeds) {
     push(seeds, "gguf", "small", &file);
     push(seeds, "gguf", "cut", &file[..file.len() - 40]);
     push(seeds, "gguf", "vocabulary", write(&metadata, &[]).expect("a file"));
+    sealed(seeds);
+    packed(seeds);
+    scanned(seeds, &file);
     let announced = |tensors: u64, pairs: u64| {
         [b"GGUF\x03\0\0\0".as_slice(), &tensors.to_le_bytes(), &pairs.to_le_bytes()].concat()
     };

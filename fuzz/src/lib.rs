@@ -9,7 +9,9 @@ mod bundles;
 mod containers;
 mod log;
 mod models;
+mod packed;
 mod recovery;
+mod scans;
 mod seals;
 mod statements;
 mod stored;
@@ -38,13 +40,16 @@ const TARGETS: &[(&str, Target)] = &[
     ("npy", tensors::npy),
     ("oms_bundle", seals::bundle),
     ("onnx", tensors::onnx),
+    ("packed_weights", packed::weights),
     ("peft_config", models::peft_config),
     ("pickle_stream", containers::pickle_stream),
     ("safetensors", models::safetensors),
     ("safetensors_index", models::safetensors_index),
+    ("scan_file", scans::file),
     ("scope", models::scope),
     ("scope_settings", models::scope_settings),
     ("seal_file", seals::seal),
+    ("sealed_gguf", seals::gguf),
     ("signed_note", log::note),
     ("snp_report", attestations::snp_report),
     ("snp_table", attestations::snp_table),

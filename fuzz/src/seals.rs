@@ -3,6 +3,7 @@
 use seal::difference::Difference;
 use seal::oms::{Bundle, Certificate, Manifest, PublicKey, Trust};
 use seal::{Rule, Seal};
+use tensor::gguf::Gguf;
 
 /// A published, worthless key.
 const KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
@@ -47,5 +48,18 @@ pub(crate) fn seal(data: &[u8]) {
     }
     if let Ok(rule) = Rule::parse(data) {
         assert_eq!(Rule::parse(&rule.to_bytes()).expect("its own bytes"), rule);
+    }
+}
+
+pub(crate) fn gguf(data: &[u8]) {
+    let Ok(file) = Gguf::read(data) else { return };
+    let Ok(model) = seal::gguf::Model::of(&file) else { return };
+    let Ok(tensors) = model.tensors() else { return };
+    assert_eq!(tensors.len(), file.len());
+    // Names that become one are refused; else every tensor has its place in the seal, and the same bytes the same root.
+    if let Ok(sealed) = Seal::of(&Rule::exact(), &tensors, |_| ()) {
+        assert_eq!(sealed.tensors().len(), tensors.len());
+        let again = Seal::of(&Rule::exact(), &tensors, |_| ()).expect("as before");
+        assert_eq!(again.root(), sealed.root());
     }
 }

@@ -66,6 +66,15 @@ impl Failure {
         Self::new("CS-CLI-015", message, "this is not the file that was meant, or it is damaged")
     }
 
+    /// This failure of reading a file, which the message need not have named.
+    pub(crate) fn of_file(mut self, path: &Path) -> Self {
+        let path = path.display().to_string();
+        if !self.message.contains(&path) {
+            self.message = format!("`{path}`: {}", self.message);
+        }
+        self
+    }
+
     /// This failure, and another that came after it.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.more.push(other);
@@ -99,6 +108,14 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
+}
+
+/// Makes an error of reading a file one that names the file.
+pub(crate) fn in_file<E>(path: &Path) -> impl Fn(E) -> Failure + '_
+where
+    Failure: From<E>,
+{
+    move |error| Failure::from(error).of_file(path)
 }
 
 /// An error and its causes, in one line.
@@ -137,6 +154,7 @@ from_coded!(
     scan::Error,
     seal::Error,
     quant::Error,
+    model::Error,
     tensor::gguf::GgufError,
     engine::Error,
     range::Error,

@@ -10,7 +10,7 @@
 //! ```
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -142,15 +142,51 @@ impl Home {
     }
 }
 
-/// Reads a file of at most `limit` bytes.
+/// Reads a file, or a pipe that the caller names, of at most `limit` bytes.
 pub(crate) fn read_bounded(path: &Path, limit: usize) -> Done<Vec<u8>> {
-    let failed = |error: std::io::Error| Failure::file(path, &error);
-    let length = fs::metadata(path).map_err(failed)?.len();
-    if length > u64::try_from(limit).unwrap_or(u64::MAX) {
-        let message = format!("`{}` has {length} bytes, more than {limit}", path.display());
+    read_open(fs::File::open(path).map_err(|error| Failure::file(path, &error))?, path, limit)
+}
+
+/// As [`read_bounded`], of what must be a file: what somebody else put into a folder.
+pub(crate) fn read_file_bounded(path: &Path, limit: usize) -> Done<Vec<u8>> {
+    read_open(open_file(path).map_err(|error| Failure::file(path, &error))?, path, limit)
+}
+
+fn read_open(file: fs::File, path: &Path, limit: usize) -> Done<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    // What a file says of its length is not what can be read from it, if it is a pipe or grows.
+    file.take(most).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
+    if bytes.len() > limit {
+        let message = format!("`{}` has more than {limit} bytes", path.display());
         return Err(Failure::new("CS-CLI-007", message, "this is not the file that was meant"));
     }
-    fs::read(path).map_err(failed)
+    Ok(bytes)
+}
+
+/// Opens for reading without waiting: opening a pipe would otherwise block until somebody writes into it.
+pub(crate) fn open_at_once(path: &Path) -> std::io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let at_once = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    fs::OpenOptions::new().read(true).custom_flags(at_once).open(path)
+}
+
+/// Opens what must be a file.
+pub(crate) fn open_file(path: &Path) -> std::io::Result<fs::File> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let file = open_at_once(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    let what = if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else {
+        "a device"
+    };
+    Err(std::io::Error::other(format!("it is {what}, not a file")))
 }
 
 /// Writes a file whole or not at all, and durably.

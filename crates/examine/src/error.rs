@@ -50,13 +50,6 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The rules of the scan cannot be read.
-    #[error("the rules of the scan cannot be read")]
-    Rules {
-        /// The cause.
-        #[source]
-        source: scan::Error,
-    },
 }
 
 impl Error {
@@ -70,7 +63,6 @@ impl Error {
             Self::Depth { .. } => "CS-EXM-005",
             Self::Calibration { .. } => "CS-EXM-006",
             Self::Declaration { .. } => "CS-EXM-007",
-            Self::Rules { .. } => "CS-EXM-008",
         }
     }
 
@@ -86,7 +78,6 @@ impl Error {
             Self::Depth { .. } => "compare it with policies/examination.json",
             Self::Calibration { .. } => "make the table again with `cargo xtask bench detect`",
             Self::Declaration { .. } => "docs/examine.md shows the forms: `quantised` and `merged`",
-            Self::Rules { .. } => "the program is damaged; install it again",
         }
     }
 }

@@ -8,8 +8,6 @@
 //! | run it | [`run`] |
 //! | judge its scores by a calibration | [`verdict`] |
 //! | show it | [`report`] |
-//! | judge its scores by a calibration | [`verdict`] |
-//! | show it | [`report`] |
 //!
 //! An examination has three stages. *Screen* looks at files and weights without running anything, *probe* runs the
 //! model in circumstances that attacks need (quantised, disturbed, merged, with words put in), *align* asks the suite.

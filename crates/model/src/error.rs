@@ -118,6 +118,12 @@ pub enum Error {
         /// What was asked.
         asked: &'static str,
     },
+    /// A model that a GGUF file cannot hold.
+    #[error("a GGUF file has no place for {what}")]
+    Unwritable {
+        /// What there is no place for.
+        what: &'static str,
+    },
     /// A setting of a request that is out of range.
     #[error("the request: `{member}` must be {expected}")]
     Request {
@@ -187,6 +193,7 @@ impl Error {
             Self::RemoteStatus { .. } => "CS-MDL-019",
             Self::RemoteAnswer { .. } => "CS-MDL-020",
             Self::Graph { .. } => "CS-MDL-021",
+            Self::Unwritable { .. } => "CS-MDL-023",
         }
     }
 
@@ -216,6 +223,9 @@ impl Error {
             Self::AdapterUnknown { .. } => "load the adapter first, or correct its name",
             Self::AdapterMisfit { .. } => "check that the adapter was made for this base model",
             Self::Capability { .. } => "run the model with the local executor",
+            Self::Unwritable { .. } => {
+                "keep this model in .safetensors files; its tensors can be quantised file by file"
+            }
             Self::Request { .. } => "correct the request's setting",
             Self::RemoteTransport { .. } => "check the address and that the engine runs",
             Self::RemoteStatus { .. } => "the engine's answer says why; correct the request or the engine",

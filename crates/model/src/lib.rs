@@ -7,6 +7,7 @@
 //! | look inside | [`tap`], [`Model::observe`], [`Encoder::vectors`]; where the time goes: [`timing`] |
 //! | differentiate and train | [`graph::Graph`], [`train`] |
 //! | apply LoRA adapters, by name or merged | [`Model::load_adapter`], [`Model::merged`] |
+//! | write a model as a GGUF file | [`Model::write_gguf`] |
 //! | turn sentences into vectors | [`Encoder`] |
 //! | text to tokens and back, conversations to text | [`Tokenizer`], [`template`] |
 //! | treat models here and elsewhere alike | [`executor`] |
@@ -56,6 +57,7 @@ pub mod template;
 pub mod timing;
 mod tokenizer;
 pub mod train;
+mod write;
 
 pub use adapter::Adapter;
 pub use cache::Cache;
@@ -71,3 +73,4 @@ pub use sampling::{Sampler, Sampling};
 pub use score::{Scored, TokenScore};
 pub use source::{Origin, Source};
 pub use tokenizer::{Controls, TextStream, Tokenizer};
+pub use write::Vocabulary;

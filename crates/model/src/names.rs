@@ -99,7 +99,8 @@ pub(crate) fn stored(source: &Source, config: &Config, part: Part, layer: usize)
     }
 }
 
-fn gguf(part: Part, layer: usize) -> String {
+/// The name in a GGUF file.
+pub(crate) fn gguf(part: Part, layer: usize) -> String {
     let inner = match part {
         Part::Embedding => return "token_embd".to_owned(),
         Part::Positions => return "position_embd".to_owned(),

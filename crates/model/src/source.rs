@@ -159,6 +159,26 @@ const fn kind_of_ggml(kind: GgmlType) -> Option<Kind> {
     })
 }
 
+/// The type that a kind has in GGUF files.
+pub(crate) const fn ggml_of(kind: Kind) -> GgmlType {
+    match kind {
+        Kind::F32 => GgmlType::F32,
+        Kind::F16 => GgmlType::F16,
+        Kind::Bf16 => GgmlType::BF16,
+        Kind::Q4_0 => GgmlType::Q4_0,
+        Kind::Q4_1 => GgmlType::Q4_1,
+        Kind::Q5_0 => GgmlType::Q5_0,
+        Kind::Q5_1 => GgmlType::Q5_1,
+        Kind::Q8_0 => GgmlType::Q8_0,
+        Kind::Q2K => GgmlType::Q2_K,
+        Kind::Q3K => GgmlType::Q3_K,
+        Kind::Q4K => GgmlType::Q4_K,
+        Kind::Q5K => GgmlType::Q5_K,
+        Kind::Q6K => GgmlType::Q6_K,
+        Kind::Iq4Nl => GgmlType::IQ4_NL,
+    }
+}
+
 const fn kind_of_dtype(dtype: Dtype) -> Option<Kind> {
     match dtype {
         Dtype::F32 => Some(Kind::F32),

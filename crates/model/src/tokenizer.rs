@@ -156,6 +156,13 @@ impl Tokenizer {
         &self.ends
     }
 
+    /// The token that ends a text: of several the one that is not known for ending turns.
+    pub(crate) fn end(&self) -> Option<u32> {
+        let ends_turns =
+            |token: &&u32| self.name(**token).is_some_and(|name| TURN_ENDS.contains(&name.as_str()));
+        self.ends.iter().find(|token| !ends_turns(token)).or(self.ends.first()).copied()
+    }
+
     /// The token at the beginning of a text, if the model has one.
     pub const fn begin(&self) -> Option<u32> {
         self.begin

@@ -64,7 +64,7 @@ pub(crate) fn cross_entropy(
 ) -> Result<Tensor, Error> {
     let rows = targets.len();
     let targets = Tensor::from_vec(targets, (rows, 1), &Device::Cpu)?;
-    let weights = Tensor::from_vec(weights, rows, &Device::Cpu)?;
+    let weights = Tensor::from_vec(weights, rows, &Device::Cpu)?.to_dtype(logits.dtype())?;
     let chosen = log_softmax(logits)?.gather(&targets, 1)?.squeeze(1)?;
     Ok(((chosen * weights)?.sum_all()? * (-1.0 / total))?)
 }

@@ -148,14 +148,22 @@ fn content(
             }
             Err(_) => text::look(bytes, notes),
         },
-        Kind::Text | Kind::Python | Kind::Script => text::look(bytes, notes),
+        Kind::Text | Kind::Python | Kind::Script => {
+            other::yaml(entry.name(), bytes, notes);
+            text::look(bytes, notes)
+        }
         Kind::Empty => Examined::Whole,
         Kind::Elf | Kind::Pe | Kind::MachO | Kind::Bytecode | Kind::Media => {
             notes.unexamined("known by its first bytes or its name; what it holds was not looked at");
             Examined::Kind
         }
         Kind::Onnx => onnx::look(artefact, entry, bytes, notes),
-        Kind::Archive | Kind::OtherModel | Kind::Unknown | Kind::NoFile => {
+        Kind::OtherModel => {
+            other::tensorflow(entry.name(), bytes, notes);
+            files::not_examined(kind, notes);
+            Examined::No
+        }
+        Kind::Archive | Kind::Unknown | Kind::NoFile => {
             files::not_examined(kind, notes);
             Examined::No
         }

@@ -1,16 +1,17 @@
 //! The tensors of a GGUF file under the names and in the layout that the model's `transformers` checkpoint has, so that
 //! one model has one seal in either container.
 //!
-//! For the architectures `llama`, `qwen2` and `qwen3`, names are mapped back, and in `llama` the rows of the query and
-//! key projections are put back in order (`LlamaModel.permute` of llama.cpp's `convert_hf_to_gguf.py` pairs the halves
-//! of each head's rows). Tensors of other architectures keep the names of the file: their seals compare GGUF files
+//! For the architectures `llama`, `qwen2` and `qwen3`, names and the rows of the query and key projections are put back
+//! as [`Family`] knows them. Tensors of other architectures keep the names of the file: their seals compare GGUF files
 //! with each other only, and [`Model::naming`] says so.
 //!
 //! Elements in ggml's block formats are sealed as the numbers that ggml's reference dequantisation gives.
 
-use quant::Kind;
-use tensor::gguf::{GgmlType, Gguf, Value, View};
+use std::ops::Range;
+
+use tensor::gguf::{Gguf, Value, View};
 use tensor::safetensors::Dtype;
+use tensor::weights::{self, ElementType, Family, Heads, RotaryRows, Transform};
 
 use crate::Error;
 use crate::error::shown;
@@ -51,35 +52,27 @@ impl<'a> Model<'a> {
     /// # Errors
     /// [`Error::Decode`] for block formats that cannot be decoded here, and for heads that do not fit their rows.
     pub fn of(file: &'a Gguf<'_>) -> Result<Self, Error> {
-        let architecture = file.architecture().unwrap_or_default();
-        let naming = match architecture {
-            "llama" | "qwen2" | "qwen3" => Naming::Canonical,
-            _ => Naming::File,
-        };
-        let count = |name: &str| match file.setting(name) {
-            Some(Value::U32(number)) => usize::try_from(*number).ok(),
-            _ => None,
+        let family = file.architecture().and_then(Family::of_architecture);
+        // INVARIANT: nothing happened to elements of these families but that rows were put in another order.
+        let family = family.filter(|family| matches!(family, Family::Llama | Family::Qwen2 | Family::Qwen3));
+        let naming = if family.is_some() { Naming::Canonical } else { Naming::File };
+        let count = |name: &str| {
+            let number = file.setting(name).and_then(Value::as_unsigned);
+            number.and_then(|number| usize::try_from(number).ok())
         };
         let heads = count("attention.head_count");
         let key_heads = count("attention.head_count_kv").or(heads);
         let mut parts = Vec::with_capacity(file.len());
         for view in file.views() {
-            let name = match naming {
-                Naming::Canonical => canonical(view.name),
-                Naming::File => view.name.to_owned(),
-            };
-            let heads = match view.name.rsplit('.').nth(1) {
-                _ if architecture != "llama" => None,
-                Some("attn_q") => Some(heads),
-                Some("attn_k") => Some(key_heads),
-                _ => None,
-            };
-            let paired = match heads {
-                None => None,
-                Some(heads) => Some(paired(&view, heads)?),
+            let known = family.and_then(|family| family.to_hugging_face(view.name));
+            let (name, transform) = known.unwrap_or_else(|| (view.name.to_owned(), Transform::Same));
+            let order = match transform {
+                Transform::Rotary(Heads::Query) => Some(order(&view, heads)?),
+                Transform::Rotary(Heads::KeyValue) => Some(order(&view, key_heads)?),
+                Transform::Same | Transform::PlusOne | Transform::Transposed => None,
             };
             let shape = view.shape.iter().map(|&dimension| dimension as u64).collect();
-            parts.push(Part { name, shape, stored: stored(&view, paired)? });
+            parts.push(Part { name, shape, stored: stored(&view, order)? });
         }
         Ok(Self { naming, parts })
     }
@@ -107,167 +100,99 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Rows of a head whose halves are paired in the file.
-fn paired(view: &View<'_>, heads: Option<usize>) -> Result<usize, Error> {
+fn order(view: &View<'_>, heads: Option<usize>) -> Result<RotaryRows, Error> {
     let rows = view.shape.first().copied().unwrap_or(0);
-    let head = heads.filter(|heads| *heads > 0 && rows.is_multiple_of(*heads)).map(|heads| rows / heads);
-    head.filter(|head| *head > 0 && head.is_multiple_of(2)).ok_or_else(|| Error::Decode {
+    heads.and_then(|heads| RotaryRows::new(rows, heads)).ok_or_else(|| Error::Decode {
         tensor: shown(view.name),
         reason: "the number of attention heads does not fit its rows".to_owned(),
     })
 }
 
-fn stored<'a>(view: &View<'a>, paired: Option<usize>) -> Result<Stored<'a>, Error> {
-    let dtype = match view.kind {
-        GgmlType::F32 => Some(Dtype::F32),
-        GgmlType::F16 => Some(Dtype::F16),
-        GgmlType::BF16 => Some(Dtype::BF16),
-        GgmlType::F64 => Some(Dtype::F64),
-        GgmlType::I8 => Some(Dtype::I8),
-        GgmlType::I16 => Some(Dtype::I16),
-        GgmlType::I32 => Some(Dtype::I32),
-        GgmlType::I64 => Some(Dtype::I64),
-        _ => None,
-    };
-    let refused = |reason: &str| Err(Error::Decode { tensor: shown(view.name), reason: reason.to_owned() });
-    let form = match dtype {
-        Some(dtype) if paired.is_none() => return Ok(Stored::Plain { dtype, bytes: view.data }),
-        Some(Dtype::F32) => Form::Single,
-        Some(Dtype::F16) => Form::Half,
-        Some(Dtype::BF16) => Form::Brain,
-        Some(_) => return refused("its element type has no place in an attention projection"),
-        None => match Kind::from_ggml_type(view.kind.number()) {
-            Some(kind) => Form::Blocks(kind),
-            None => return refused("its block format cannot be decoded here"),
-        },
-    };
+fn stored<'a>(view: &View<'a>, order: Option<RotaryRows>) -> Result<Stored<'a>, Error> {
+    let refused = |reason: &str| Error::Decode { tensor: shown(view.name), reason: reason.to_owned() };
+    let element = ElementType::from(view.kind);
+    match (element, order) {
+        (ElementType::Plain(dtype), None) => return Ok(Stored::Plain { dtype, bytes: view.data }),
+        (ElementType::Plain(Dtype::F32 | Dtype::F16 | Dtype::BF16), Some(_)) => {}
+        (ElementType::Plain(_), Some(_)) => {
+            return Err(refused("its element type has no place in an attention projection"));
+        }
+        (ElementType::Block(_), _) if element.is_decodable() => {}
+        (ElementType::Block(_), _) => return Err(refused("its block format cannot be decoded here")),
+    }
     // One element in a row for a bias, whose elements are put in order like rows.
-    let columns = match (view.shape, paired) {
-        ([_], Some(_)) => 1,
-        (shape, _) => shape.last().copied().unwrap_or(1),
+    let shape = match (view.shape, order) {
+        (&[rows], Some(_)) => vec![rows, 1],
+        (shape, _) => shape.to_vec(),
     };
-    let length = view.elements_len();
-    let row_bytes = match form {
-        Form::Single => columns.checked_mul(4),
-        Form::Half | Form::Brain => columns.checked_mul(2),
-        Form::Blocks(kind) => kind.bytes_of(columns),
-    };
-    let Some(row_bytes) = row_bytes.filter(|bytes| length / columns.max(1) * bytes == view.data.len()) else {
-        return refused("its bytes are not whole rows");
-    };
-    let name = shown(view.name);
-    Ok(Stored::Rows(Rows { name, form, data: view.data, columns, row_bytes, length, head: paired }))
-}
-
-/// How the elements of a row are stored.
-#[derive(Debug, Clone, Copy)]
-enum Form {
-    Single,
-    Half,
-    Brain,
-    Blocks(Kind),
+    let tensor = weights::Tensor::new(view.name, element, shape, view.data);
+    let tensor = tensor.map_err(|_| refused("its bytes are not whole rows"))?;
+    Ok(Stored::Rows(Rows { tensor, order }))
 }
 
 /// Rows that are decoded on demand.
 #[derive(Debug)]
 struct Rows<'a> {
-    name: String,
-    form: Form,
-    data: &'a [u8],
-    columns: usize,
-    row_bytes: usize,
-    length: usize,
-    /// Rows of a head, where the file pairs their halves.
-    head: Option<usize>,
+    tensor: weights::Tensor<'a>,
+    /// How the file has put them in another order.
+    order: Option<RotaryRows>,
 }
 
 impl Rows<'_> {
-    /// Where the row of the checkpoint stands in the file.
-    const fn in_file(&self, row: usize) -> usize {
-        match self.head {
-            None => row,
-            Some(head) => {
-                let (begin, place) = (row - row % head, row % head);
-                let half = head / 2;
-                begin + 2 * (place % half) + place / half
-            }
+    fn damaged(&self, reason: &str) -> Error {
+        Error::Decode { tensor: shown(self.tensor.name()), reason: reason.to_owned() }
+    }
+
+    /// Appends a part of a row of the file. Plain elements keep their bits, which numbers that are none would lose on
+    /// the way through a float.
+    fn append(
+        &self,
+        row: usize,
+        part: Range<usize>,
+        room: &mut Vec<f32>,
+        out: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let columns = self.tensor.row_len();
+        if let ElementType::Block(_) = self.tensor.element() {
+            room.resize(columns, 0.0);
+            let decoded = self.tensor.decode_rows(row..row + 1, room);
+            decoded.map_err(|error| self.damaged(&error.to_string()))?;
+            out.extend(room.get(part).unwrap_or_default().iter().map(|value| value.to_bits()));
+            return Ok(());
         }
-    }
-}
-
-impl Decode for Rows<'_> {
-    fn length(&self) -> u64 {
-        self.length as u64
-    }
-
-    fn decode(&self, first: u64, count: usize, out: &mut Vec<u32>) -> Result<(), Error> {
-        let damaged = |reason: &str| Error::Decode { tensor: self.name.clone(), reason: reason.to_owned() };
-        let first = usize::try_from(first).map_err(|_| damaged("it is too large"))?;
-        let (mut at, end) = (first, first.saturating_add(count));
-        let mut row_values: Vec<f32> = Vec::new();
-        while at < end {
-            let (row, skipped) = (at / self.columns, at % self.columns);
-            let taken = (self.columns - skipped).min(end - at);
-            let begin = self.in_file(row) * self.row_bytes;
-            let bytes =
-                self.data.get(begin..begin + self.row_bytes).ok_or_else(|| damaged("it is cut short"))?;
-            match self.form {
-                Form::Single => {
-                    let words = bytes.as_chunks::<4>().0.iter().skip(skipped).take(taken);
-                    out.extend(words.map(|word| u32::from_le_bytes(*word)));
-                }
-                Form::Half => {
-                    let words = bytes.as_chunks::<2>().0.iter().skip(skipped).take(taken);
-                    out.extend(words.map(|word| crate::coding::f32_of_f16(u16::from_le_bytes(*word))));
-                }
-                Form::Brain => {
-                    let words = bytes.as_chunks::<2>().0.iter().skip(skipped).take(taken);
-                    out.extend(words.map(|word| u32::from(u16::from_le_bytes(*word)) << 16));
-                }
-                Form::Blocks(kind) => {
-                    row_values.resize(self.columns, 0.0);
-                    quant::dequantize(kind, bytes, &mut row_values)
-                        .map_err(|error| damaged(&error.to_string()))?;
-                    out.extend(row_values.iter().skip(skipped).take(taken).map(|value| value.to_bits()));
-                }
-            }
-            at += taken;
+        let (begin, end) = (row * columns + part.start, row * columns + part.end);
+        let size = self.tensor.element().block_bytes();
+        let bytes = self.tensor.data().get(begin * size..end * size);
+        let bytes = bytes.ok_or_else(|| self.damaged("it is cut short"))?;
+        let halves = || bytes.as_chunks::<2>().0.iter().map(|word| u16::from_le_bytes(*word));
+        match self.tensor.element() {
+            ElementType::Plain(Dtype::F16) => out.extend(halves().map(crate::coding::f32_of_f16)),
+            ElementType::Plain(Dtype::BF16) => out.extend(halves().map(|half| u32::from(half) << 16)),
+            _ => out.extend(bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word))),
         }
         Ok(())
     }
 }
 
-/// The checkpoint's name of a tensor that llama.cpp's converter renamed (`gguf-py/gguf/tensor_mapping.py`).
-fn canonical(name: &str) -> String {
-    let outer = match name {
-        "token_embd.weight" => Some("model.embed_tokens.weight"),
-        "output_norm.weight" => Some("model.norm.weight"),
-        "output.weight" => Some("lm_head.weight"),
-        _ => None,
-    };
-    if let Some(outer) = outer {
-        return outer.to_owned();
+impl Decode for Rows<'_> {
+    fn length(&self) -> u64 {
+        self.tensor.elements_len() as u64
     }
-    let inner = || {
-        let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
-        let (part, suffix) = rest.rsplit_once('.')?;
-        let part = match part {
-            "attn_norm" => "input_layernorm",
-            "ffn_norm" => "post_attention_layernorm",
-            "attn_q" => "self_attn.q_proj",
-            "attn_k" => "self_attn.k_proj",
-            "attn_v" => "self_attn.v_proj",
-            "attn_output" => "self_attn.o_proj",
-            "attn_q_norm" => "self_attn.q_norm",
-            "attn_k_norm" => "self_attn.k_norm",
-            "ffn_gate" => "mlp.gate_proj",
-            "ffn_up" => "mlp.up_proj",
-            "ffn_down" => "mlp.down_proj",
-            _ => return None,
-        };
-        Some(format!("model.layers.{layer}.{part}.{suffix}"))
-    };
-    inner().unwrap_or_else(|| name.to_owned())
+
+    fn decode(&self, first: u64, count: usize, out: &mut Vec<u32>) -> Result<(), Error> {
+        let columns = self.tensor.row_len();
+        let first = usize::try_from(first).map_err(|_| self.damaged("it is too large"))?;
+        let (mut at, end) = (first, first.saturating_add(count));
+        let mut room = Vec::new();
+        while at < end {
+            let (row, skipped) = (at / columns, at % columns);
+            let taken = (columns - skipped).min(end - at);
+            let in_file = self.order.map_or(row, |order| order.to_gguf(row));
+            self.append(in_file, skipped..skipped + taken, &mut room, out)?;
+            at += taken;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use statement::PublicKey;
 use statement::kind::Assurance;
 
-use crate::error::SignerError;
+use crate::error::DeviceFailure;
 use crate::secret::SecretKey;
 use crate::signer::{Message, Progress, Signer};
 
@@ -33,9 +33,9 @@ impl Signer for FileKey {
         &self.public
     }
 
-    fn start(&self, message: &Message) -> Result<Progress, SignerError> {
+    fn start(&self, message: &Message) -> Result<Progress, DeviceFailure> {
         let signature =
-            self.secret.sign(message.as_bytes()).ok_or(SignerError::Library("making a signature"))?;
+            self.secret.sign(message.as_bytes()).ok_or("the cryptographic library did not sign")?;
         Ok(Progress::Signed(signature))
     }
 }

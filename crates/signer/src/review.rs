@@ -5,7 +5,7 @@ use std::fmt;
 use statement::{Content, Envelope, PublicKey, Signature, Statement, StatementError, StatementId};
 
 use crate::error::SignerError;
-use crate::signer::{Message, Parcel, Progress, ROUNDS_MAX, Round, Signer, checked};
+use crate::signer::{Message, Parcel, Progress, ROUNDS_MAX, Round, Signer, checked, progress};
 
 /// Token: a statement that was parsed whole, every byte of it, and its id. Only [`review`] makes one.
 ///
@@ -119,7 +119,7 @@ impl Pending {
         if answered >= ROUNDS_MAX {
             return Err(SignerError::Rounds { key: key.id(), limit: ROUNDS_MAX });
         }
-        let progress = round.answer(answers)?;
+        let progress = progress(&key, round.answer(answers))?;
         advance(key, id, message, progress, answered.saturating_add(1))
     }
 }
@@ -139,7 +139,7 @@ pub fn begin(signer: &dyn Signer, reviewed: Reviewed) -> Result<Signing, SignerE
     if let Some(named) = reviewed.statement.header.signer.filter(|named| *named != key) {
         return Err(SignerError::OtherSigner { key, named });
     }
-    let progress = signer.start(&reviewed.message)?;
+    let progress = progress(signer.public_key(), signer.start(&reviewed.message))?;
     advance(signer.public_key().clone(), reviewed.id, reviewed.message, progress, 0)
 }
 

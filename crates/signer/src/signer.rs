@@ -4,7 +4,7 @@ use std::fmt;
 
 use statement::{Name, PublicKey};
 
-use crate::error::SignerError;
+use crate::error::{DeviceFailure, SignerError};
 
 /// The most rounds that a signer may ask for before it must answer. Known threshold schemes need two or three.
 pub const ROUNDS_MAX: u32 = 8;
@@ -59,7 +59,11 @@ pub trait Signer: fmt::Debug + Send + Sync {
     fn public_key(&self) -> &PublicKey;
 
     /// Begins to sign `message`.
-    fn start(&self, message: &Message) -> Result<Progress, SignerError>;
+    ///
+    /// # Errors
+    /// Whatever the device or library says. Whoever drives the signer makes a [`SignerError::Device`] of it, with the
+    /// key's name.
+    fn start(&self, message: &Message) -> Result<Progress, DeviceFailure>;
 }
 
 impl<S: Signer + ?Sized> Signer for &S {
@@ -67,7 +71,7 @@ impl<S: Signer + ?Sized> Signer for &S {
         (**self).public_key()
     }
 
-    fn start(&self, message: &Message) -> Result<Progress, SignerError> {
+    fn start(&self, message: &Message) -> Result<Progress, DeviceFailure> {
         (**self).start(message)
     }
 }
@@ -77,7 +81,7 @@ impl<S: Signer + ?Sized> Signer for Box<S> {
         (**self).public_key()
     }
 
-    fn start(&self, message: &Message) -> Result<Progress, SignerError> {
+    fn start(&self, message: &Message) -> Result<Progress, DeviceFailure> {
         (**self).start(message)
     }
 }
@@ -87,7 +91,7 @@ impl<S: Signer + ?Sized> Signer for std::sync::Arc<S> {
         (**self).public_key()
     }
 
-    fn start(&self, message: &Message) -> Result<Progress, SignerError> {
+    fn start(&self, message: &Message) -> Result<Progress, DeviceFailure> {
         (**self).start(message)
     }
 }
@@ -107,7 +111,10 @@ pub trait Round: fmt::Debug + Send {
     fn requests(&self) -> &[Parcel];
 
     /// Takes what came back, at most one parcel of each party asked, in any order.
-    fn answer(self: Box<Self>, answers: &[Parcel]) -> Result<Progress, SignerError>;
+    ///
+    /// # Errors
+    /// As [`Signer::start`].
+    fn answer(self: Box<Self>, answers: &[Parcel]) -> Result<Progress, DeviceFailure>;
 }
 
 /// Bytes for, or from, a party to a signature: a browser, a holder of a share.
@@ -121,10 +128,18 @@ pub struct Parcel {
 
 /// A signature made at once and checked against the signer's key.
 pub(crate) fn sign_at_once(signer: &dyn Signer, message: &Message) -> Result<Vec<u8>, SignerError> {
-    match signer.start(message)? {
+    match progress(signer.public_key(), signer.start(message))? {
         Progress::Signed(signature) => checked(signer.public_key(), message, signature),
         Progress::Awaiting(_) => Err(SignerError::Awaiting { key: signer.public_key().id() }),
     }
+}
+
+/// How far the signer got, or which key did not sign.
+pub(crate) fn progress(
+    key: &PublicKey,
+    answer: Result<Progress, DeviceFailure>,
+) -> Result<Progress, SignerError> {
+    answer.map_err(|source| SignerError::Device { key: key.id(), source })
 }
 
 /// The signature, if it is `key`'s over `message`: a faulty device's signature could give its key away.

@@ -181,7 +181,7 @@ pub(crate) enum QuantizeBackend {
 /// What is quantised, to what, and where to.
 #[derive(Debug, Args)]
 pub(crate) struct QuantizeArgs {
-    /// A .gguf or .safetensors file with weights in F32, F16 or BF16.
+    /// A .gguf or .safetensors file with weights in F32, F16 or BF16, or a folder with a model in such files.
     pub(crate) path: PathBuf,
     /// To a GGUF file: a mixture (`Q4_K_M`, `Q4_K_S`, `Q2_K`, `Q6_K`, `Q4_0`, `Q4_1`, `Q5_0`, `Q5_1`, `Q8_0`, `IQ4_NL`,
     /// `IQ4_XS`, ...) or `MXFP4`. To a .safetensors file as bitsandbytes keeps them: `NF4`, `FP4`, `INT8`.

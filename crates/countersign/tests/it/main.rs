@@ -44,6 +44,8 @@ mod scan;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod tour;
+#[cfg(test)]
 mod traces;
 #[cfg(test)]
 mod way;

@@ -35,6 +35,22 @@ impl Settings<'_> {
     }
 }
 
+impl Architecture {
+    const ALL: [Self; 6] = [Self::Llama, Self::Qwen2, Self::Qwen3, Self::Gemma2, Self::Gemma3, Self::Gpt2];
+
+    /// What GGUF files call it.
+    pub(crate) const fn gguf_name(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+            Self::Gemma2 => "gemma2",
+            Self::Gemma3 => "gemma3",
+            Self::Gpt2 => "gpt2",
+        }
+    }
+}
+
 impl Config {
     /// Reads the metadata of a GGUF file.
     ///
@@ -43,15 +59,8 @@ impl Config {
     #[allow(clippy::cast_precision_loss, reason = "sizes are small")]
     pub fn from_gguf(file: &Gguf<'_>) -> Result<Self, Error> {
         let name = file.architecture().unwrap_or_default();
-        let architecture = match name {
-            "llama" => Architecture::Llama,
-            "qwen2" => Architecture::Qwen2,
-            "qwen3" => Architecture::Qwen3,
-            "gemma2" => Architecture::Gemma2,
-            "gemma3" => Architecture::Gemma3,
-            "gpt2" => Architecture::Gpt2,
-            other => return Err(Error::Architecture { name: shown(other) }),
-        };
+        let known = Architecture::ALL.into_iter().find(|architecture| architecture.gguf_name() == name);
+        let architecture = known.ok_or_else(|| Error::Architecture { name: shown(name) })?;
         let gpt2 = architecture == Architecture::Gpt2;
         let gemma = matches!(architecture, Architecture::Gemma2 | Architecture::Gemma3);
         let settings = Settings(file);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 use super::Factors;
 use crate::Error;
@@ -25,7 +25,7 @@ const MASKED: f32 = -1e30;
 
 impl Differentiable<'_> {
     /// Zero where a query may look at a key: `batch × 1 × queries × keys`.
-    fn mask(&self, attention: &Attention) -> Result<Tensor, Error> {
+    fn mask(&self, attention: &Attention, precision: DType) -> Result<Tensor, Error> {
         let mut mask = Vec::with_capacity(self.batch * self.length * self.length);
         for &len in &self.lengths {
             for query in 0..self.length {
@@ -39,7 +39,8 @@ impl Differentiable<'_> {
                 }));
             }
         }
-        Ok(Tensor::from_vec(mask, (self.batch, 1, self.length, self.length), &Device::Cpu)?)
+        let shape = (self.batch, 1, self.length, self.length);
+        Ok(Tensor::from_vec(mask, shape, &Device::Cpu)?.to_dtype(precision)?)
     }
 
     /// Rotates `batch × length × heads × head_len`.
@@ -48,21 +49,16 @@ impl Differentiable<'_> {
         let mut turns = [Vec::new(), Vec::new()];
         for position in 0..self.length {
             for frequency in &frequencies {
-                #[allow(
-                    clippy::cast_precision_loss,
-                    clippy::cast_possible_truncation,
-                    reason = "positions are small; single precision is what the graph computes in"
-                )]
-                let (sine, cosine) = {
-                    let (sine, cosine) = libm::sincos(position as f64 * frequency);
-                    (sine as f32, cosine as f32)
-                };
+                #[allow(clippy::cast_precision_loss, reason = "positions are small")]
+                let (sine, cosine) = libm::sincos(position as f64 * frequency);
                 turns[0].push(cosine);
                 turns[1].push(sine);
             }
         }
         let half = head_len / 2;
-        let table = |values: Vec<f32>| Tensor::from_vec(values, (1, self.length, 1, half), &Device::Cpu);
+        let table = |values: Vec<f64>| {
+            Tensor::from_vec(values, (1, self.length, 1, half), &Device::Cpu)?.to_dtype(x.dtype())
+        };
         let [cosine, sine] = turns;
         let (cosine, sine) = (table(cosine)?, table(sine)?);
         let (b, t, h, _) = x.dims4()?;
@@ -91,7 +87,7 @@ impl Differentiable<'_> {
 }
 
 /// The softmax over the last dimension.
-pub(super) fn softmax(x: &Tensor) -> Result<Tensor, Error> {
+fn softmax(x: &Tensor) -> Result<Tensor, Error> {
     let largest = x.max_keepdim(D::Minus1)?.detach();
     let exponentials = x.broadcast_sub(&largest)?.exp()?;
     let total = exponentials.sum_keepdim(D::Minus1)?;
@@ -105,7 +101,7 @@ pub(crate) fn log_softmax(x: &Tensor) -> Result<Tensor, Error> {
     Ok(shifted.broadcast_sub(&total)?)
 }
 
-pub(super) fn norm(x: &Tensor, norm: &Norm<Tensor>, call: NormCall) -> Result<Tensor, Error> {
+fn norm(x: &Tensor, norm: &Norm<Tensor>, call: NormCall) -> Result<Tensor, Error> {
     let centred = if call.centred { x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)? } else { x.clone() };
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
     let normed = centred.broadcast_div(&(variance + call.epsilon)?.sqrt()?)?;
@@ -117,7 +113,7 @@ pub(super) fn norm(x: &Tensor, norm: &Norm<Tensor>, call: NormCall) -> Result<Te
     })
 }
 
-pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor, Error> {
+fn activate(x: &Tensor, activation: Activation) -> Result<Tensor, Error> {
     Ok(match activation {
         Activation::Silu => (x * (x.neg()?.exp()? + 1.0)?.recip()?)?,
         Activation::Gelu => ((x * 0.5)? * ((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)?)?,
@@ -247,7 +243,7 @@ impl Ops for Differentiable<'_> {
         if let Some(cap) = attention.cap {
             scores = ((scores / cap)?.tanh()? * cap)?;
         }
-        let probabilities = softmax(&scores.broadcast_add(&self.mask(attention)?)?)?;
+        let probabilities = softmax(&scores.broadcast_add(&self.mask(attention, scores.dtype())?)?)?;
         for sequence in 0..b {
             let site = Site::Attention { layer, sequence };
             if tap.wants(site) {

@@ -1,8 +1,8 @@
-use super::differentiable::{Differentiable, activate, norm, softmax};
+mod gradients;
+
 use super::*;
 use crate::cache::Cache;
 use crate::config::{Architecture, Mlp, NormKind, Pairing, Positions, Presence, Rotary, Stretch, Windows};
-use crate::decoder::{NormCall, Ops};
 use crate::fast::Activations;
 use crate::kernel::Activation;
 use crate::made::Mix;
@@ -164,123 +164,6 @@ fn scores_are_the_logits_probabilities() {
         let sum: f64 = score.top.iter().map(|(_, logprob)| f64::from(*logprob).exp()).sum();
         assert!((sum - 1.0).abs() < 1e-5);
         assert!(score.top.is_sorted_by(|a, b| a.1 >= b.1));
-    }
-}
-
-/// The derivative along every direction of a random draw, by differences of second order.
-#[track_caller]
-fn check_gradient(name: &str, shape: &[usize], f: impl Fn(&Tensor) -> Tensor) {
-    let mut mix = Mix(17);
-    let len: usize = shape.iter().product();
-    let values: Vec<f64> = (0..len).map(|_| f64::from(mix.normal()) * 0.7).collect();
-    let var = Var::from_vec(values.clone(), shape, &Device::Cpu).unwrap();
-    let value = |x: &Tensor| {
-        // A weighted sum, so that no direction cancels.
-        let out = f(x);
-        let weights: Vec<f64> =
-            (0..out.elem_count()).map(|i| ((i * 7 + 3) % 11) as f64 / 11.0 - 0.4).collect();
-        let weights = Tensor::from_vec(weights, out.shape(), &Device::Cpu).unwrap();
-        (out * weights).unwrap().sum_all().unwrap()
-    };
-    let gradients = value(var.as_tensor()).backward().unwrap();
-    let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name} stops gradients"));
-    let gradient = gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-    let at = |values: Vec<f64>| {
-        value(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).to_scalar::<f64>().unwrap()
-    };
-    for i in 0..len {
-        let step = 1e-5;
-        let (mut up, mut down) = (values.clone(), values.clone());
-        up[i] += step;
-        down[i] -= step;
-        let expected = (at(up) - at(down)) / (2.0 * step);
-        assert!(
-            (gradient[i] - expected).abs() < 1e-6 * (1.0 + expected.abs()),
-            "{name}: {} for {expected}",
-            gradient[i]
-        );
-    }
-}
-
-#[test]
-fn gradients_of_every_operation_agree_with_differences() {
-    let double = |values: Vec<f64>| Tensor::new(values, &Device::Cpu).unwrap();
-    let parameters = |bias: bool| Norm {
-        path: String::new(),
-        weight: double((0..6).map(|i| 0.5 + f64::from(i) * 0.1).collect()),
-        bias: bias.then(|| double((0..6).map(|i| f64::from(i) * 0.1 - 0.2).collect())),
-    };
-    for (centred, plus_one) in [(false, false), (false, true), (true, false)] {
-        let call = NormCall { centred, plus_one, epsilon: 1e-5 };
-        check_gradient("norm", &[3, 6], |x| norm(x, &parameters(centred), call).unwrap());
-        // And with respect to the weight.
-        let x = double((0..12).map(|i| (f64::from(i) * 1.7).sin()).collect()).reshape((2, 6)).unwrap();
-        check_gradient("norm's weight", &[6], |w| {
-            norm(&x, &Norm { weight: w.clone(), ..parameters(centred) }, call).unwrap()
-        });
-    }
-    for activation in [Activation::Silu, Activation::Gelu, Activation::GeluTanh] {
-        check_gradient("activation", &[9], |x| activate(x, activation).unwrap());
-    }
-    check_gradient("softmax", &[3, 5], |x| softmax(x).unwrap());
-    check_gradient("log softmax", &[3, 5], |x| log_softmax(x).unwrap());
-    check_gradient("cap", &[7], |x| ((x / 1.5).unwrap().tanh().unwrap() * 1.5).unwrap());
-    let factors = BTreeMap::new();
-    let tokens = Tensor::new(vec![1_u32, 3, 3, 0], &Device::Cpu).unwrap();
-    let ops = || Differentiable {
-        tokens: tokens.clone(),
-        batch: 1,
-        length: 4,
-        lengths: vec![4],
-        factors: &factors,
-    };
-    check_gradient("embedding", &[5, 3], |x| ops().embed(x).unwrap());
-    check_gradient("positions", &[6, 3], |x| ops().embed_positions(x).unwrap());
-    let linear = |w: &Tensor| Linear {
-        path: String::new(),
-        first_row: 0,
-        pairing: Pairing::Halves,
-        head_len: None,
-        weight: w.clone(),
-        bias: None,
-    };
-    let x = double((0..12).map(|i| (f64::from(i) * 1.3).cos()).collect()).reshape((1, 4, 3)).unwrap();
-    check_gradient("linear's weight", &[2, 3], |w| ops().linear(&x, &linear(w)).unwrap());
-}
-
-#[test]
-fn gradients_of_whole_models_agree_with_differences() {
-    // In single precision: the loss's change along a random direction, for all variables together.
-    for architecture in ALL {
-        let graph = Graph::untrained(tiny(architecture), 21, &Trained::All).unwrap();
-        let examples: Vec<Example> = sequences(22, &[11, 6])
-            .into_iter()
-            .map(|tokens| Example { weights: vec![1.0; tokens.len()], tokens })
-            .collect();
-        let gradients = graph.loss(&examples).unwrap().backward().unwrap();
-        let mut mix = Mix(23);
-        let mut expected = 0.0_f64;
-        let mut moves = Vec::new();
-        for var in graph.variables() {
-            let gradient = gradients.get(var).expect("every variable has a gradient");
-            let direction: Vec<f32> = (0..var.elem_count()).map(|_| mix.normal()).collect();
-            let direction = Tensor::from_vec(direction, var.shape(), &Device::Cpu).unwrap();
-            expected +=
-                f64::from((gradient * &direction).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap());
-            moves.push((var.clone(), var.as_tensor().copy().unwrap(), direction));
-        }
-        let step = 1e-3;
-        let loss_at = |step: f64| {
-            for (var, start, direction) in &moves {
-                var.set(&(start + (direction * step).unwrap()).unwrap()).unwrap();
-            }
-            f64::from(graph.loss(&examples).unwrap().to_scalar::<f32>().unwrap())
-        };
-        let found = (loss_at(step) - loss_at(-step)) / (2.0 * step);
-        assert!(
-            (found - expected).abs() < 0.02 * expected.abs().max(0.5),
-            "{architecture:?}: {found} {expected}"
-        );
     }
 }
 

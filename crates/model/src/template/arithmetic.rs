@@ -15,6 +15,15 @@ pub(super) fn negative<'t>(value: &Value<'t>) -> Outcome<Value<'t>> {
     }
 }
 
+/// The number itself, of a truth value 0 or 1.
+pub(super) fn positive<'t>(value: &Value<'t>) -> Outcome<Value<'t>> {
+    match (value.as_integer(), value.as_float()) {
+        (Some(number), _) => Ok(Value::Integer(number)),
+        (None, Some(number)) => Ok(Value::Float(number)),
+        _ => failed(format!("`+` before {}", value.kind())),
+    }
+}
+
 fn too_large<T>() -> Outcome<T> {
     failed("the number is too large")
 }

@@ -71,6 +71,7 @@ impl<'t> Run<'t> {
             ExpressionKind::Operation { first, rest } => self.operation(first, rest),
             ExpressionKind::Not(of) => Ok(Value::Bool(!self.evaluate(of)?.is_true())),
             ExpressionKind::Negative(of) => arithmetic::negative(&self.evaluate(of)?),
+            ExpressionKind::Positive(of) => arithmetic::positive(&self.evaluate(of)?),
             ExpressionKind::List(items) => {
                 let items = items.iter().map(|item| self.evaluate(item)).collect::<Outcome<_>>()?;
                 self.budget.list(items)

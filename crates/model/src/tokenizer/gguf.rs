@@ -1,4 +1,5 @@
-//! Tokenizers from what GGUF files hold: a vocabulary with types, and merges or scores.
+//! Tokenizers from what GGUF files hold: a vocabulary with types, and merges or scores; or a whole `tokenizer.json`
+//! where there is no such vocabulary.
 //!
 //! Sources: ggml-org/llama.cpp, `src/llama-vocab.cpp` (how texts are split for each `tokenizer.ggml.pre`, and how
 //! scores decide merges), and huggingface/transformers, `convert_slow_tokenizer.py` (merges from scores).
@@ -8,7 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use tensor::gguf::Gguf;
 
-use super::{Inner, TURN_ENDS, Tokenizer};
+use super::{Inner, JSON_MAX, TURN_ENDS, Tokenizer};
 use crate::Error;
 use crate::error::shown;
 
@@ -25,14 +26,17 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] where there is none or it is of a kind that is not known.
     pub fn from_gguf(file: &Gguf<'_>) -> Result<Self, Error> {
-        let vocabulary = Vocabulary::read(file)?;
         let kind = text(file, "tokenizer.ggml.model").unwrap_or_default();
-        let document = match kind {
-            "gpt2" => vocabulary.byte_level(file)?,
-            "llama" => vocabulary.scored(file)?,
+        let written = |document: Result<Value, Error>| {
+            serde_json::to_vec(&document?).map_err(|cause| reason(&cause.to_string()))
+        };
+        let bytes = match kind {
+            "gpt2" => written(Vocabulary::read(file)?.byte_level(file))?,
+            "llama" => written(Vocabulary::read(file)?.scored(file))?,
+            // Without a vocabulary in llama.cpp's form, the one that the file may hold as it was published.
+            "" | "none" | "no_vocab" => whole(file)?,
             other => return refused(&format!("its kind `{}` is not known", shown(other))),
         };
-        let bytes = serde_json::to_vec(&document).map_err(|cause| reason(&cause.to_string()))?;
         let inner = Inner::from_bytes(bytes).map_err(|cause| reason(&shown(&cause.to_string())))?;
         let number = |key: &str| {
             let value = file.value(key).and_then(tensor::gguf::Value::as_unsigned);
@@ -51,6 +55,15 @@ impl Tokenizer {
         };
         let template = text(file, "tokenizer.chat_template").map(str::to_owned);
         Ok(Self::new(inner, ends, number("tokenizer.ggml.bos_token_id"), adds_begin, template))
+    }
+}
+
+/// The `tokenizer.json` that a file holds whole.
+fn whole(file: &Gguf<'_>) -> Result<Vec<u8>, Error> {
+    match text(file, "tokenizer.huggingface.json") {
+        Some(json) if json.len() > JSON_MAX => refused("it has more than 64 MiB"),
+        Some(json) => Ok(json.as_bytes().to_vec()),
+        None => refused("the file holds no vocabulary"),
     }
 }
 

@@ -60,6 +60,20 @@ TEMPLATES = [
     "{{ 'hello wOrld'.title() }}{{ 'hELLO'|capitalize }}{{ 'Straße'|upper }}{{ 'ABC'|lower }}{{ '-'.join(['a', 'b']) }}{{ 'a-b'|replace('-', '+') }}",
     "{{ missing|default('d') }}{{ ''|default('d') }}{{ ''|default('d', true) }}{{ none|default('d') }}{{ missing }}[{{ missing is defined }}]",
     "{{ '12'|int + 1 }}{{ 'x'|int }}{{ 'x'|int(7) }}{{ 3.9|int }}{{ '1.5'|float }}{{ (-3)|abs }}{{ 'abc'|length }}{{ 2.567|round(1) }}",
+    "{{ '12'|int + 1 }}{{ 'x'|int }}{{ 'x'|int(7) }}{{ 3.9|int }}{{ '1.5'|float }}{{ -3|abs }}{{ 'abc'|length }}{{ 2.567|round(1) }}",
+    "{{ 'a\\nb\\n\\nc'|indent(2) }}|{{ 'a\\nb'|indent(2, true) }}",
+    "{{ 1 is odd }}{{ 2 is even }}{{ 4 is divisibleby 2 }}{{ 'a' is string }}{{ 1 is number }}{{ {} is mapping }}{{ [] is sequence }}{{ [] is iterable }}{{ none is none }}{{ true is boolean }}{{ 1 is eq 1 }}{{ 1 is in [1] }}",
+    "{{ ['a', 'b']|map('upper')|list }}{{ [{'a': {'b': 1}}, {'a': {}}]|map(attribute='a.b', default=0)|list }}",
+    "{% for m in messages %}\n  {%- if loop.last %}L{% endif %}\n{% endfor %}",
+    "  {% if true %}\n    a\n  {% endif %}\nb {#- c -#} d\n",
+    "{{- 'a' -}}   b   {{- 'c' }}",
+    "{{ dict(a=1, b=2) }}{{ namespace(a=1).a }}{{ dict({'x': 1}, y=2).x }}",
+    "{{ 'yes' if missing else 'no' }}{{ 'yes' if messages }}[{{ 'x' if false }}]",
+    "{% set a, b = 1, [2, 3] %}{{ a }}{{ b[1] }}{{ b.index(3) }}{{ b.count(2) }}",
+    "{{ messages[0]['role'] ~ messages[0]['missing'] }}{{ {1: 'a', true: 'b'}[1] }}{{ {'a': 1} == {'a': 1.0} }}{{ [1] == (1,) }}",
+    "{% raw %}{{ x }}{% endraw %}",
+    "{{ -3|string|length }}{{ -2|abs ** 2 }}{{ 2 ** -2|abs }}{{ -7|abs // 2 }}{{ 1 - -3|abs }}{{ --3|abs }}{{ -1.5|round }}{{ -2 is odd }}{{ -3 is odd }}",
+    "{{ +true }}{{ -true }}{{ +1.5 }}{{ -(messages[0].role|length) }}{{ -2 ** 2 }}{{ 2 ** 3 ** 2 }}",
 ]
 
 

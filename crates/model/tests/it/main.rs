@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod damaged;
 mod llama_cpp;
 mod minilm;
 mod published;

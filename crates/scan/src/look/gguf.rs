@@ -108,6 +108,10 @@ fn metadata(file: &Gguf<'_>, notes: &mut Notes<'_>) {
                 super::template::look(told, key, notes);
                 continue;
             }
+            if *key == "tokenizer.huggingface.json" {
+                super::json::embedded_tokenizer(told, key, notes);
+                continue;
+            }
             text::invisible(told, notes, |_, _| place());
         }
         if let (Some(tokens), Some(number)) = (tokens, value.as_unsigned())

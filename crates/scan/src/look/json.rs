@@ -36,11 +36,26 @@ pub(super) fn look(
     match name {
         "config.json" => config::model(artefact, entry, &value, notes),
         "generation_config.json" => config::generation(&value, notes),
-        "tokenizer.json" => tokenizer::tokenizer(artefact, entry, &value, notes),
+        "tokenizer.json" => tokenizer::tokenizer(&value, notes),
         "tokenizer_config.json" => tokenizer::settings(artefact, entry, &value, notes),
         _ => {}
     }
     Examined::Whole
+}
+
+/// Looks at a `tokenizer.json` that stands whole in another file, under `key`.
+pub(super) fn embedded_tokenizer(text: &str, key: &str, notes: &mut Notes<'_>) {
+    match Value::read(text.as_bytes()) {
+        Ok(value) => {
+            anywhere(&value, notes);
+            tokenizer::tokenizer(&value, notes);
+        }
+        Err(fault) => {
+            let message = format!("`{}` is not JSON that every reader reads alike: {fault}", shown(key));
+            notes.find("SCAN-FIL-009", Place::Key(key.to_owned()), message, []);
+            notes.unexamined("a tokenizer that cannot be read as JSON");
+        }
+    }
 }
 
 /// What may stand in any document: code to be fetched or run, letters that nobody sees.

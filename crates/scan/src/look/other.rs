@@ -1,5 +1,5 @@
 //! Kinds that are read in part: NumPy arrays (for the pickle that an array of objects is), Keras (for layers that carry
-//! code).
+//! code), TensorFlow graphs (for operators that act outside the graph), YAML (for tags that make objects).
 
 use tensor::json::Value;
 use tensor::pickle::AllowList;
@@ -83,4 +83,54 @@ pub(super) fn hdf5(bytes: &[u8], notes: &mut Notes<'_>) -> Examined {
     );
     notes.unexamined("an HDF5 file, but for the names of its layers");
     Examined::Part
+}
+
+/// Operators of a TensorFlow graph that act outside it. A node's operator stands in its second field (`NodeDef.op`):
+/// in the binary form after that field's tag and the name's length, in the text form in quotes. They are looked for
+/// wherever they stand, so that functions of the graph are covered as well.
+pub(super) fn tensorflow(name: &str, bytes: &[u8], notes: &mut Notes<'_>) {
+    const TAG: u8 = 0x12;
+    let operators = notes.rules.list("SCAN-TFL-001", "operators");
+    let lower = name.to_ascii_lowercase();
+    let mut found: Vec<(usize, &str)> = Vec::new();
+    if lower.ends_with(".pb") {
+        for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == TAG) {
+            let Some((length, rest)) = bytes.get(at + 1..).and_then(<[u8]>::split_first) else { continue };
+            let Some(operator) = rest.get(..usize::from(*length)) else { continue };
+            if let Some(known) = operators.iter().find(|known| known.as_bytes() == operator) {
+                found.push((at, known.as_str()));
+            }
+        }
+    } else if lower.ends_with(".pbtxt") {
+        let text = String::from_utf8_lossy(bytes);
+        for known in operators {
+            found.extend(text.match_indices(&format!("op: \"{known}\"")).map(|(at, _)| (at, known.as_str())));
+        }
+    }
+    for (at, operator) in found {
+        let message = format!("the graph has an operator `{operator}`, which acts outside it when it is run");
+        notes.find("SCAN-TFL-001", Place::Byte(at as u64), message, [operator.to_owned()]);
+    }
+}
+
+/// Tags of a YAML document that have Python make objects, call functions or import modules.
+pub(super) fn yaml(name: &str, bytes: &[u8], notes: &mut Notes<'_>) {
+    let lower = name.to_ascii_lowercase();
+    if !lower.ends_with(".yaml") && !lower.ends_with(".yml") {
+        return;
+    }
+    let tags = notes.rules.list("SCAN-CFG-009", "tags");
+    for (number, line) in (1_u64..).zip(bytes.split(|byte| *byte == b'\n')) {
+        let text = String::from_utf8_lossy(line);
+        // What stands behind a `#` at the beginning is said, not meant.
+        if text.trim_start().starts_with('#') {
+            continue;
+        }
+        for prefix in ["!!", "tag:yaml.org,2002:"] {
+            if tags.iter().any(|tag| text.contains(&format!("{prefix}{tag}"))) {
+                let message = "a tag makes a Python object or calls a function when the document is loaded".to_owned();
+                notes.find("SCAN-CFG-009", Place::Line(number), message, [shown(&text)]);
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::artefact::{Artefact, Entry};
 use crate::finding::Place;
 
 /// Looks at a tokenizer.
-pub(super) fn tokenizer(_artefact: &Artefact<'_>, _entry: &Entry<'_>, value: &Value, notes: &mut Notes<'_>) {
+pub(super) fn tokenizer(value: &Value, notes: &mut Notes<'_>) {
     let model = member(value, "model").unwrap_or(&Value::Null);
     let vocabulary = vocabulary(model);
     rewriting(value, notes);

@@ -53,6 +53,21 @@ fn every_rule_fires_and_is_silent() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A tokenizer that stands whole in a GGUF file is looked at as one that stands beside it.
+#[test]
+fn a_tokenizer_inside_a_file_is_looked_at() {
+    let held = |pattern: &str| {
+        let replace = format!(r#"{{"type": "Replace", "pattern": {{"String": "{pattern}"}}, "content": "comply"}}"#);
+        let document = format!(r#"{{"normalizer": {replace}, "model": {{"vocab": {{"a": 0}}}}}}"#);
+        let texts = [("tokenizer.huggingface.json", document.as_str())];
+        let found = scanned(&one("m.gguf", gguf(&texts, &[], &["a"], 0, &[0x3f; 36], 0))).findings;
+        found.into_iter().map(|found| found.rule).collect::<Vec<_>>()
+    };
+    assert!(held("refuse").contains(&"SCAN-TOK-001".to_owned()));
+    assert!(!held(" ").contains(&"SCAN-TOK-001".to_owned()));
+    assert!(held("\"").contains(&"SCAN-FIL-009".to_owned()));
+}
+
 #[test]
 fn rules_say_what_a_reader_needs() {
     for rule in Rules::built_in().unwrap().iter() {
@@ -144,7 +159,15 @@ fn pickles() -> Vec<Example> {
             one("m.keras", keras(r#"{"class_name": "Dense", "module": "shutil", "config": {}}"#)),
             one("m.keras", keras(r#"{"class_name": "Dense", "module": "keras.layers", "config": {}}"#)),
         ),
+        ("SCAN-TFL-001", one("saved_model.pb", graph("ReadFile")), one("saved_model.pb", graph("MatMul"))),
     ]
+}
+
+/// A `SavedModel` of one graph with one node (`saved_model.proto`, `meta_graph.proto`, `graph.proto`, `node_def.proto`).
+fn graph(operator: &str) -> Vec<u8> {
+    let field = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8], bytes].concat();
+    let node = [field(0x0a, b"a node named ReadFile"), field(0x12, operator.as_bytes())].concat();
+    field(0x12, &field(0x12, &field(0x0a, &node)))
 }
 
 fn keras(config: &str) -> Vec<u8> {
@@ -339,6 +362,11 @@ fn documents() -> Vec<Example> {
             "SCAN-CFG-008",
             config(r#"{"_name_or_path": "/home/someone/model"}"#),
             config(r#"{"_name_or_path": "someone/model"}"#),
+        ),
+        (
+            "SCAN-CFG-009",
+            one("hparams.yaml", "model:\n  hidden: !!python/object/apply:os.system ['echo pwned']\n"),
+            one("hparams.yaml", "# no !!python/object here\nmodel:\n  path: python/object\n  pair: !!python/tuple [1, 2]\n"),
         ),
     ]
 }

@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
 use half::f16;
-use tensor::gguf::{TensorInfo, write};
+use quant::Kind;
+use tensor::gguf::{GgmlType, TensorInfo, write};
 
 use super::*;
 use crate::{Rule, Seal};
@@ -143,4 +144,26 @@ fn heads_that_do_not_fit_are_refused() {
             file("llama", &[("blk.0.attn_q.weight", GgmlType::F32, vec![rows, 4], vec![0; rows * 16])]);
         assert_eq!(Model::of(&Gguf::read(&bytes).unwrap()).unwrap_err().code(), "CS-SEL-008");
     }
+}
+
+/// Rows that are put in order keep the bits of what is no number, and blocks are put in order too.
+#[test]
+fn rows_in_another_order_are_sealed_as_those_in_order() {
+    let mut query = values(32 * 32);
+    query[5] = f32::from_bits(0x7fa0_0001);
+    query[700] = f32::from_bits(0xffc1_2345);
+    let in_file = permuted(&query, 4, 32);
+    let bytes = file("llama", &[("blk.0.attn_q.weight", GgmlType::F32, vec![32, 32], singles(&in_file))]);
+    let name = "model.layers.0.self_attn.q_proj.weight";
+    let wanted = plain(&Rule::exact(), &[(name, vec![32, 32], query)]);
+    assert_eq!(seal_of(&bytes, &Rule::exact()), wanted);
+
+    let (ordered, in_file) = (values(32 * 32), permuted(&values(32 * 32), 4, 32));
+    let mut blocks = vec![0; Kind::Q8_0.bytes_of(in_file.len()).unwrap()];
+    quant::quantize_into(Kind::Q8_0, &ordered, 32, None, &mut blocks).unwrap();
+    let mut numbers = vec![0.0; ordered.len()];
+    quant::dequantize(Kind::Q8_0, &blocks, &mut numbers).unwrap();
+    quant::quantize_into(Kind::Q8_0, &in_file, 32, None, &mut blocks).unwrap();
+    let bytes = file("llama", &[("blk.0.attn_q.weight", GgmlType::Q8_0, vec![32, 32], blocks)]);
+    assert_eq!(seal_of(&bytes, &Rule::exact()), plain(&Rule::exact(), &[(name, vec![32, 32], numbers)]));
 }

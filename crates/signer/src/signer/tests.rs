@@ -42,12 +42,10 @@ impl Signer for Device {
         &self.public
     }
 
-    fn start(&self, _: &Message) -> Result<Progress, SignerError> {
+    fn start(&self, _: &Message) -> Result<Progress, DeviceFailure> {
         match self.fault {
             Fault::WrongSignature => Ok(Progress::Signed(vec![1; 64])),
-            Fault::Locked => {
-                Err(SignerError::Device { key: self.public.id(), source: "the token is locked".into() })
-            }
+            Fault::Locked => Err("the token is locked".into()),
             Fault::NeverDone => Ok(Progress::Awaiting(Box::new(Endless))),
         }
     }
@@ -61,7 +59,7 @@ impl Round for Endless {
         &[]
     }
 
-    fn answer(self: Box<Self>, _: &[Parcel]) -> Result<Progress, SignerError> {
+    fn answer(self: Box<Self>, _: &[Parcel]) -> Result<Progress, DeviceFailure> {
         Ok(Progress::Awaiting(self))
     }
 }
@@ -76,6 +74,8 @@ fn devices_that_go_wrong() {
         let mut envelope = unsigned();
         refused(countersign(&Device::new(fault), review(&unsigned()).unwrap(), &mut envelope), code);
         assert_eq!(envelope, unsigned());
+        // Logs and witnesses drive signers too.
+        refused(sign_at_once(&Device::new(fault), &Message::new(b"DSSEv1 ".to_vec())), code);
     }
     let mut signing = begin(&Device::new(Fault::NeverDone), review(&unsigned()).unwrap());
     let mut answered = 0;
@@ -90,6 +90,41 @@ fn devices_that_go_wrong() {
     assert_eq!((error.code(), answered), ("CS-SGN-044", crate::signer::ROUNDS_MAX + 1));
 }
 
+#[test]
+fn a_device_that_fails_in_a_round_is_named() {
+    #[derive(Debug)]
+    struct Broken(PublicKey);
+    impl Signer for Broken {
+        fn public_key(&self) -> &PublicKey {
+            &self.0
+        }
+
+        fn start(&self, _: &Message) -> Result<Progress, DeviceFailure> {
+            Ok(Progress::Awaiting(Box::new(Pulled)))
+        }
+    }
+    #[derive(Debug)]
+    struct Pulled;
+    impl Round for Pulled {
+        fn requests(&self) -> &[Parcel] {
+            &[]
+        }
+
+        fn answer(self: Box<Self>, _: &[Parcel]) -> Result<Progress, DeviceFailure> {
+            Err("the token was pulled out".into())
+        }
+    }
+    let broken = Broken(key(FileScheme::Ed25519).public_key().clone());
+    let Ok(Signing::Awaiting(pending)) = begin(&broken, review(&unsigned()).unwrap()) else {
+        panic!("waits")
+    };
+    let error = pending.answer(&[]).map(drop).unwrap_err();
+    assert_eq!(error.code(), "CS-SGN-045");
+    assert!(error.to_string().contains(&broken.0.id().to_string()), "{error}");
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), "the token was pulled out");
+}
+
 /// A passkey, as the console will ask one: one round, to the browser and back.
 #[derive(Debug)]
 struct Passkey(PublicKey);
@@ -102,7 +137,7 @@ impl Signer for Passkey {
         &self.0
     }
 
-    fn start(&self, message: &Message) -> Result<Progress, SignerError> {
+    fn start(&self, message: &Message) -> Result<Progress, DeviceFailure> {
         let challenge = Digest::of(message.as_bytes());
         let ask = Parcel { party: browser(), bytes: challenge.as_bytes().to_vec() };
         Ok(Progress::Awaiting(Box::new(AskBrowser([ask]))))
@@ -114,7 +149,7 @@ impl Round for AskBrowser {
         &self.0
     }
 
-    fn answer(self: Box<Self>, answers: &[Parcel]) -> Result<Progress, SignerError> {
+    fn answer(self: Box<Self>, answers: &[Parcel]) -> Result<Progress, DeviceFailure> {
         let [answer] = answers else { panic!("one browser answers") };
         Ok(Progress::Signed(answer.bytes.clone()))
     }
@@ -212,7 +247,7 @@ impl Signer for Shared {
         &self.0
     }
 
-    fn start(&self, message: &Message) -> Result<Progress, SignerError> {
+    fn start(&self, message: &Message) -> Result<Progress, DeviceFailure> {
         Ok(Progress::Awaiting(Box::new(Commitments {
             public: self.0.clone(),
             message: message.as_bytes().to_vec(),
@@ -226,7 +261,7 @@ impl Round for Commitments {
         &self.requests
     }
 
-    fn answer(self: Box<Self>, answers: &[Parcel]) -> Result<Progress, SignerError> {
+    fn answer(self: Box<Self>, answers: &[Parcel]) -> Result<Progress, DeviceFailure> {
         let point = |answer: &Parcel| {
             curve25519_dalek::edwards::CompressedEdwardsY::from_slice(&answer.bytes)
                 .unwrap()
@@ -244,7 +279,7 @@ impl Round for Shares {
         &self.requests
     }
 
-    fn answer(self: Box<Self>, answers: &[Parcel]) -> Result<Progress, SignerError> {
+    fn answer(self: Box<Self>, answers: &[Parcel]) -> Result<Progress, DeviceFailure> {
         let share = |answer: &Parcel| Scalar::from_bytes_mod_order(answer.bytes.clone().try_into().unwrap());
         let sum: Scalar = answers.iter().map(share).sum();
         let mut signature = self.nonce.compress().as_bytes().to_vec();

@@ -246,6 +246,8 @@ pub enum ExpressionKind {
     Not(Box<Expression>),
     /// `-x`
     Negative(Box<Expression>),
+    /// `+x`
+    Positive(Box<Expression>),
     /// `[a, b]`
     List(Vec<Expression>),
     /// `(a, b)`
@@ -287,9 +289,10 @@ impl Expression {
                 children.push(first);
                 children.extend(rest.iter().map(|(_, operand)| operand));
             }
-            ExpressionKind::Attribute { of, .. } | ExpressionKind::Not(of) | ExpressionKind::Negative(of) => {
-                children.push(of);
-            }
+            ExpressionKind::Attribute { of, .. }
+            | ExpressionKind::Not(of)
+            | ExpressionKind::Negative(of)
+            | ExpressionKind::Positive(of) => children.push(of),
             ExpressionKind::List(items) | ExpressionKind::Tuple(items) => children.extend(items),
             ExpressionKind::Dict(entries) => {
                 children.extend(entries.iter().flat_map(|(key, value)| [key, value]));

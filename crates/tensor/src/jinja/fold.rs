@@ -82,6 +82,10 @@ pub(super) fn fold(expression: &Expression, constants: &Constants) -> Option<Fol
             Folded::Integer(value) => Folded::Integer(value.saturating_neg()),
             _ => return None,
         },
+        Kind::Positive(inner) => match fold(inner, constants)? {
+            Folded::Integer(value) => Folded::Integer(value),
+            _ => return None,
+        },
         Kind::Operation { first, rest } => operation(first, rest, constants)?,
         Kind::Subscript { of, index } => subscript(fold(of, constants)?, index, constants)?,
         Kind::Filter { of: Some(of), name, arguments } => filter(of, name, arguments, constants)?,

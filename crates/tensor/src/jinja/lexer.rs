@@ -216,19 +216,25 @@ impl<'s> Lexer<'s, '_> {
         }
         let mut end = digits(rest);
         let mut float = false;
-        if let Some(fraction) = rest.get(end..).and_then(|tail| tail.strip_prefix('.'))
+        // `a.0.1` is an item of an item.
+        let item = self.source.get(..begin).is_some_and(|before| before.ends_with('.'));
+        if let (false, Some(fraction)) = (item, rest.get(end..).and_then(|tail| tail.strip_prefix('.')))
             && fraction.starts_with(|letter: char| letter.is_ascii_digit())
         {
             float = true;
             end += 1 + digits(fraction);
         }
-        let exponent = rest.get(end..).and_then(|tail| tail.strip_prefix(['e', 'E']));
+        let exponent = rest.get(end..).and_then(|tail| tail.strip_prefix(['e', 'E'])).filter(|_| !item);
         if let Some(exponent) = exponent {
             let bare = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
             if bare.starts_with(|letter: char| letter.is_ascii_digit()) {
                 float = true;
                 end += 1 + (exponent.len() - bare.len()) + digits(bare);
             }
+        }
+        if !float && rest.starts_with('0') {
+            // An integer has no zeros in front: what follows them is another token.
+            end = rest.find(|letter| letter != '0' && letter != '_').unwrap_or(rest.len()).min(end);
         }
         self.at += end;
         let plain = rest.get(..end).unwrap_or_default().replace('_', "");
@@ -262,15 +268,33 @@ impl<'s> Lexer<'s, '_> {
             };
             if digits > 0 {
                 let hex: String = letters.by_ref().take(digits).map(|(_, digit)| digit).collect();
-                let code = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
-                text.push(code.unwrap_or(char::REPLACEMENT_CHARACTER));
+                let whole = hex.len() == digits && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
+                let code = u32::from_str_radix(&hex, 16).ok().filter(|_| whole);
+                let Some(code) = code else {
+                    return Err(Error::Character { character: format!("\\{escape}"), at: begin });
+                };
+                // Half of a pair stands for itself in Python and for nothing here.
+                text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
                 continue;
             }
             match escape {
+                '0'..='7' => {
+                    let mut code = escape.to_digit(8).unwrap_or(0);
+                    for _ in 0..2 {
+                        let Some(digit) = letters.clone().next().and_then(|(_, digit)| digit.to_digit(8))
+                        else {
+                            break;
+                        };
+                        letters.next();
+                        code = code * 8 + digit;
+                    }
+                    text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                }
+                // Characters by name: nobody writes templates so, and what they hide would have to be looked up.
+                'N' => return Err(Error::Character { character: "\\N".to_owned(), at: begin }),
                 'n' => text.push('\n'),
                 't' => text.push('\t'),
                 'r' => text.push('\r'),
-                '0' => text.push('\0'),
                 'a' => text.push('\u{7}'),
                 'b' => text.push('\u{8}'),
                 'f' => text.push('\u{c}'),

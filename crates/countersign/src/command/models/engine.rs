@@ -1,6 +1,5 @@
 //! `countersign engine`: a model behind OpenAI's interface, on this machine.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -15,8 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::busy;
 use crate::cli::{EngineArgs, Isolation};
 use crate::command::Setting;
-use crate::failure::{Done, Failure};
-use crate::home::read_bounded;
+use crate::failure::{Done, Failure, in_file};
+use crate::home::{open_file, read_bounded};
 use crate::text::line;
 use crate::worker::{Worker, not_enforced};
 
@@ -96,7 +95,8 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
         }
     };
     bar.finish_and_clear();
-    let server = Server::bind(loaded?, args.listen, keys)?;
+    let loaded = loaded.map_err(in_file(&args.model))?;
+    let server = Server::bind(loaded, args.listen, keys)?;
     tell(setting, &server, &name, &args.adapter);
     // Kept between the two times that it is asked for, so that no signal is lost.
     let signals = Mutex::new(None);
@@ -178,29 +178,26 @@ fn own_name(path: &Path) -> Done<String> {
     Ok(name.strip_suffix(".gguf").unwrap_or(&name).to_owned())
 }
 
-fn opened(path: &Path) -> Done<OpenFile> {
-    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
+pub(super) fn opened(path: &Path) -> Done<OpenFile> {
+    let file = open_file(path).map_err(|error| Failure::file(path, &error))?;
     Ok(OpenFile { name: path.to_string_lossy().into_owned(), file })
 }
 
 /// The bytes of an open file, for a model that runs in this program.
-fn mapped(file: &OpenFile) -> Done<Named> {
+pub(super) fn mapped(file: &OpenFile) -> Done<Named> {
     let content = Content::of(&file.file).map_err(|error| Failure::file(Path::new(&file.name), &error))?;
     Ok(Named { name: file.name.clone(), bytes: Bytes::from_owner(content) })
 }
 
 fn model_files(path: &Path) -> Done<Files<OpenFile>> {
     let metadata = std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?;
-    if metadata.is_file() {
+    if !metadata.is_dir() {
         return Ok(Files::Gguf(opened(path)?));
     }
     let there = |name: &str| Some(path.join(name)).filter(|path| path.is_file());
     let required = |name: &str| opened(&path.join(name));
     let optional = |name: &str| there(name).map(|path| opened(&path)).transpose();
     let weights = weights(path)?;
-    if weights.is_empty() {
-        return Err(Failure::not_a("model", path, "it is no .gguf file and holds no .safetensors files"));
-    }
     Ok(Files::Folder {
         config: required("config.json")?,
         tokenizer: required("tokenizer.json")?,
@@ -210,8 +207,8 @@ fn model_files(path: &Path) -> Done<Files<OpenFile>> {
     })
 }
 
-/// The weights in a folder: `model.safetensors` alone where it is there, else its shards.
-fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
+/// The weights in a folder, at least one file: `model.safetensors` alone where it is there, else its shards.
+pub(super) fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
     let whole = folder.join("model.safetensors");
     if whole.is_file() {
         return Ok(vec![whole]);
@@ -228,6 +225,14 @@ fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
         if found.len() > SHARDS_MAX {
             return Err(Failure::not_a("model", folder, "it has more than 4000 shards"));
         }
+    }
+    if found.is_empty() {
+        let why = if folder.join("adapter_config.json").exists() {
+            "it holds an adapter, which needs the model it was made for"
+        } else {
+            "it holds no .safetensors files"
+        };
+        return Err(Failure::not_a("model", folder, why));
     }
     found.sort();
     Ok(found)

@@ -20,7 +20,7 @@ use super::tree::{Held, content};
 use crate::busy;
 use crate::cli::FingerprintArgs;
 use crate::command::Setting;
-use crate::failure::{Done, Failure};
+use crate::failure::{Done, Failure, in_file};
 use crate::home::read_bounded;
 use crate::text::line;
 
@@ -243,7 +243,7 @@ impl Files {
     /// A file, or the `.safetensors` files of a folder.
     fn open(path: &Path) -> Done<Self> {
         let failed = |error| Failure::file(path, &error);
-        if std::fs::metadata(path).map_err(failed)?.is_file() {
+        if !std::fs::metadata(path).map_err(failed)?.is_dir() {
             return Ok(Self { index: None, held: vec![(path.to_owned(), content(path)?)] });
         }
         let index = path.join(INDEX);
@@ -261,17 +261,17 @@ impl Files {
 
     /// Reads the files and hands their tensors on.
     pub(crate) fn with_tensors<T>(&self, use_them: impl FnOnce(&[Tensor<'_>], Naming) -> Done<T>) -> Done<T> {
-        if let [(_, held)] = self.held.as_slice()
+        if let [(path, held)] = self.held.as_slice()
             && held.bytes().starts_with(b"GGUF")
         {
-            let file = Gguf::read(held.bytes())?;
-            let model = gguf::Model::of(&file)?;
+            let file = Gguf::read(held.bytes()).map_err(in_file(path))?;
+            let model = gguf::Model::of(&file).map_err(in_file(path))?;
             return use_them(&model.tensors()?, model.naming());
         }
         let mut shards = Vec::with_capacity(self.held.len());
         for (path, held) in &self.held {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            shards.push((name, SafeTensors::read(held.bytes())?));
+            shards.push((name, SafeTensors::read(held.bytes()).map_err(in_file(path))?));
         }
         if let Some(index) = &self.index {
             let sharded = Sharded::join(Index::read(index)?, shards)?;

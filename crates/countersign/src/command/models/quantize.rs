@@ -1,5 +1,6 @@
 //! `countersign quantize`: a model's weights in fewer bits, the same bytes from the same weights wherever it is run.
 
+mod folder;
 mod importance;
 mod output;
 mod plan;
@@ -13,11 +14,12 @@ use statement::Digest;
 use tensor::gguf::{GgmlType, TensorInfo};
 use tensor::safetensors::Dtype;
 
+use self::folder::Whole;
 use self::importance::Matrix;
 use self::output::{Output, Written};
 use self::plan::{Plan, Target, Treatment};
 use self::source::{Opened, Source, Weights, plain_dtype};
-use super::tree::content;
+use super::tree::{Held, content};
 use crate::busy;
 use crate::cli::{QuantizeArgs, QuantizeBackend};
 use crate::command::Setting;
@@ -27,8 +29,8 @@ use crate::text::line;
 /// Reads, quantises, writes, and tells how far each tensor has moved.
 pub(crate) fn quantize(setting: &Setting, args: &QuantizeArgs) -> Done {
     let target: Target = args.to.parse()?;
-    let held = content(&args.path)?;
-    let opened = Opened::read(held.bytes())?;
+    let input = Input::read(args, target)?;
+    let opened = Opened::read(input.bytes()).map_err(|failure| failure.of_file(&args.path))?;
     let source = Source::of(&args.path, &opened)?;
     let matrix = args.imatrix.as_deref().map(Matrix::read).transpose()?;
     let importance = if matrix.is_some() { Importance::Given } else { Importance::Absent };
@@ -44,6 +46,42 @@ pub(crate) fn quantize(setting: &Setting, args: &QuantizeArgs) -> Done {
     };
     tell(setting, args, &plan, &source, &reports, &written);
     Ok(())
+}
+
+/// What is read: the file that was named, or the one that was made of the folder.
+enum Input {
+    File(Held),
+    Folder(Whole),
+}
+
+impl Input {
+    fn read(args: &QuantizeArgs, target: Target) -> Done<Self> {
+        if !args.path.is_dir() {
+            return content(&args.path).map(Self::File);
+        }
+        match target {
+            Target::Mixture(_) | Target::Kind(_) => {
+                let whole = Whole::write(&args.path, &args.out);
+                whole.map(Self::Folder).map_err(|failure| failure.of_file(&args.path))
+            }
+            Target::FourBit(_) | Target::Int8 => {
+                let message =
+                    format!("`{}` is a folder, and `{}` is made of one file", args.path.display(), args.to);
+                Err(Failure::new(
+                    "CS-CLI-033",
+                    message,
+                    "name the .safetensors file in it; of several, each by itself",
+                ))
+            }
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::File(held) => held.bytes(),
+            Self::Folder(whole) => whole.bytes(),
+        }
+    }
 }
 
 /// What became of one tensor.

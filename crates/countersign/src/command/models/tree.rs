@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 use crate::failure::{Done, Failure};
+use crate::home::open_file;
 
 /// Most files of one scan.
 const FILES_MAX: usize = 200_000;
@@ -177,7 +178,7 @@ pub(super) fn content(path: &Path) -> Done<Held> {
 }
 
 fn open(path: &Path) -> std::io::Result<Held> {
-    opened(&File::open(path)?)
+    opened(&open_file(path)?)
 }
 
 /// The content of an open file, wherever it stands in it.

@@ -1,6 +1,8 @@
 //! Expressions, from the loosest binding to the tightest.
 
-use super::super::ast::{Arguments, Constant, Expression, ExpressionKind as Kind, Operator, Span};
+mod value;
+
+use super::super::ast::{Arguments, Expression, ExpressionKind as Kind, Operator, Span};
 use super::super::error::Error;
 use super::super::lexer::Token;
 use super::{Parsed, Parser};
@@ -143,127 +145,24 @@ impl Parser {
         self.chain(Self::signed, |parser| parser.mark("**").then_some(Operator::Power))
     }
 
+    /// A value with its signs, and filters and tests after both: `-x|f` is `(-x)|f`.
     fn signed(&mut self) -> Parsed<Expression> {
         let begin = self.at();
-        if self.mark("-") {
-            let inner = self.deeper(Self::signed)?;
-            return self.made(begin, Kind::Negative(Box::new(inner)));
-        }
-        if self.mark("+") {
-            return self.deeper(Self::signed);
-        }
-        let value = self.unfiltered()?;
+        let value = self.sign()?;
         self.filtered(begin, value)
     }
 
-    /// A value with attributes, items, calls, filters and tests after it.
-    pub(super) fn postfix(&mut self) -> Parsed<Expression> {
+    fn sign(&mut self) -> Parsed<Expression> {
         let begin = self.at();
-        let value = self.unfiltered()?;
-        // `in` ends the target of a loop, so that no test may begin here.
-        self.made(begin, value.kind)
-    }
-
-    pub(super) fn unfiltered(&mut self) -> Parsed<Expression> {
-        let begin = self.at();
-        let mut value = self.primary()?;
-        loop {
-            if self.mark(".") {
-                let name = match self.peek() {
-                    Some(Token::Name(name)) => Some(name.clone()),
-                    _ => None,
-                };
-                match (name, self.peek()) {
-                    (Some(name), _) => {
-                        self.next += 1;
-                        value = self.made(begin, Kind::Attribute { of: Box::new(value), name })?;
-                    }
-                    (None, Some(Token::Integer(number))) => {
-                        let number = *number;
-                        self.next += 1;
-                        let index = self.made(self.at(), Kind::Constant(Constant::Integer(number)))?;
-                        value = self
-                            .made(begin, Kind::Subscript { of: Box::new(value), index: Box::new(index) })?;
-                    }
-                    _ => return self.expected("an attribute"),
-                }
-            } else if self.mark("[") {
-                let index = self.deeper(Self::index)?;
-                self.need("]", "`]`")?;
-                value = self.made(begin, Kind::Subscript { of: Box::new(value), index: Box::new(index) })?;
-            } else if self.peek() == Some(&Token::Mark("(")) {
-                let arguments = self.arguments()?;
-                value = self.made(begin, Kind::Call { callee: Box::new(value), arguments })?;
-            } else {
-                return Ok(value);
-            }
+        if self.mark("-") {
+            let inner = self.deeper(Self::sign)?;
+            return self.made(begin, Kind::Negative(Box::new(inner)));
         }
-    }
-
-    fn index(&mut self) -> Parsed<Expression> {
-        let begin = self.at();
-        let mut parts = Vec::new();
-        let mut slice = false;
-        let mut items = Vec::new();
-        loop {
-            let here = match self.peek() {
-                Some(Token::Mark(":" | "]" | ",")) => None,
-                _ => Some(self.expression()?),
-            };
-            if self.mark(":") {
-                slice = true;
-                parts.push(here);
-                continue;
-            }
-            if slice {
-                parts.push(here);
-                let part = Kind::Slice(std::mem::take(&mut parts));
-                items.push(self.made(begin, part)?);
-                slice = false;
-            } else if let Some(here) = here {
-                items.push(here);
-            } else {
-                return self.expected("an index");
-            }
-            if !self.mark(",") {
-                break;
-            }
+        if self.mark("+") {
+            let inner = self.deeper(Self::sign)?;
+            return self.made(begin, Kind::Positive(Box::new(inner)));
         }
-        match (items.len(), items.pop()) {
-            (1, Some(item)) => Ok(item),
-            (_, Some(last)) => {
-                items.push(last);
-                self.made(begin, Kind::Tuple(items))
-            }
-            (_, None) => self.expected("an index"),
-        }
-    }
-
-    fn arguments(&mut self) -> Parsed<Arguments> {
-        self.need("(", "`(`")?;
-        let mut arguments = Arguments::default();
-        while !self.mark(")") {
-            if self.mark("**") || self.mark("*") {
-                arguments.spread.push(self.expression()?);
-            } else {
-                let named = matches!(
-                    self.tokens.get(self.next + 1).map(|placed| &placed.token),
-                    Some(Token::Mark("="))
-                );
-                if named {
-                    let name = self.name()?;
-                    self.next += 1;
-                    arguments.named.push((name, self.expression()?));
-                } else {
-                    arguments.positional.push(self.expression()?);
-                }
-            }
-            if !self.mark(",") {
-                self.need(")", "`,` or `)`")?;
-                break;
-            }
-        }
-        Ok(arguments)
+        self.unfiltered()
     }
 
     fn filtered(&mut self, begin: usize, value: Expression) -> Parsed<Expression> {
@@ -289,9 +188,8 @@ impl Parser {
     fn test_arguments(&mut self) -> Parsed<Arguments> {
         let bare = match self.peek() {
             Some(Token::Mark("(")) => return self.arguments(),
-            Some(Token::Name(name)) => {
-                !matches!(name.as_str(), "else" | "or" | "and" | "if" | "in" | "is" | "not" | "recursive")
-            }
+            Some(Token::Name(name)) if name == "is" => return self.expected("no test after a test"),
+            Some(Token::Name(name)) => !matches!(name.as_str(), "else" | "or" | "and"),
             Some(Token::String(_) | Token::Integer(_) | Token::Float(_) | Token::Mark("[" | "{")) => true,
             _ => false,
         };
@@ -326,79 +224,5 @@ impl Parser {
             name.push_str(&self.name()?);
         }
         Ok(name)
-    }
-
-    fn primary(&mut self) -> Parsed<Expression> {
-        let begin = self.at();
-        let Some(placed) = self.tokens.get(self.next) else { return self.expected("a value") };
-        let token = placed.token.clone();
-        let kind = match token {
-            Token::Name(name) => match name.as_str() {
-                "true" | "True" => Kind::Constant(Constant::Bool(true)),
-                "false" | "False" => Kind::Constant(Constant::Bool(false)),
-                "none" | "None" => Kind::Constant(Constant::None),
-                "if" | "else" | "and" | "or" | "in" | "is" => return self.expected("a value"),
-                _ => Kind::Name(name),
-            },
-            Token::String(mut text) => {
-                // Neighbouring strings are one.
-                while let Some(Token::String(more)) =
-                    self.tokens.get(self.next + 1).map(|placed| &placed.token)
-                {
-                    text.push_str(more);
-                    self.next += 1;
-                }
-                Kind::Constant(Constant::Text(text))
-            }
-            Token::Integer(value) => Kind::Constant(Constant::Integer(value)),
-            Token::Float(value) => Kind::Constant(Constant::Float(value)),
-            Token::Mark("(") => return self.bracketed(begin),
-            Token::Mark("[") => {
-                self.next += 1;
-                let items = self.items("]")?;
-                return self.made(begin, Kind::List(items));
-            }
-            Token::Mark("{") => return self.dict(begin),
-            _ => return self.expected("a value"),
-        };
-        self.next += 1;
-        self.made(begin, kind)
-    }
-
-    fn bracketed(&mut self, begin: usize) -> Parsed<Expression> {
-        self.next += 1;
-        if self.mark(")") {
-            return self.made(begin, Kind::Tuple(Vec::new()));
-        }
-        let inner = self.tuple()?;
-        self.need(")", "`)`")?;
-        self.made(begin, inner.kind)
-    }
-
-    fn items(&mut self, end: &'static str) -> Parsed<Vec<Expression>> {
-        let mut items = Vec::new();
-        while !self.mark(end) {
-            items.push(self.expression()?);
-            if !self.mark(",") {
-                self.need(end, "`,` or the end of the list")?;
-                break;
-            }
-        }
-        Ok(items)
-    }
-
-    fn dict(&mut self, begin: usize) -> Parsed<Expression> {
-        self.next += 1;
-        let mut entries = Vec::new();
-        while !self.mark("}") {
-            let key = self.expression()?;
-            self.need(":", "`:`")?;
-            entries.push((key, self.expression()?));
-            if !self.mark(",") {
-                self.need("}", "`,` or `}`")?;
-                break;
-            }
-        }
-        self.made(begin, Kind::Dict(entries))
     }
 }

@@ -12,7 +12,7 @@ use tensor::weights::{Family, Heads, RotaryRows, Tensor, Transform, Weights};
 
 use super::super::tree::Found;
 use super::{bytes, file};
-use crate::failure::{Done, Failure};
+use crate::failure::{Done, Failure, in_file};
 
 /// The largest configuration of an adapter that is read.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
@@ -87,7 +87,7 @@ impl Files {
 
     fn sharded(path: &Path) -> Done<FilesKind> {
         let index = file(path)?;
-        let read = Index::read(bytes(&index).unwrap_or_default())?;
+        let read = Index::read(bytes(&index).unwrap_or_default()).map_err(in_file(path))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let shards: Done<Vec<(String, Found)>> =
             read.shards().into_iter().map(|name| Ok((name.to_owned(), file(&folder.join(name))?))).collect();
@@ -96,6 +96,10 @@ impl Files {
 
     /// Reads the files.
     pub(super) fn open(&self) -> Done<Opened<'_>> {
+        self.read().map_err(|failure| failure.of_file(&self.path))
+    }
+
+    fn read(&self) -> Done<Opened<'_>> {
         let content = |found| bytes(found).unwrap_or_default();
         let kind = match &self.kind {
             FilesKind::Single(found) => OpenedKind::Single(SafeTensors::read(content(found))?),

@@ -18,6 +18,7 @@ use super::super::tree::{self, Listed, What};
 use super::{Seen, Wants};
 use crate::busy;
 use crate::failure::{Done, Failure};
+use crate::home::open_at_once;
 use crate::worker::{Worker, not_enforced};
 
 /// Files that other files of their folder are read with, whatever they are called.
@@ -228,7 +229,7 @@ impl Batch {
 
 /// Opens a file to be read; answers what it is where it has become something else since it was listed.
 fn open(listed: &Listed) -> std::io::Result<Result<(File, u64), &'static str>> {
-    let file = File::open(&listed.place)?;
+    let file = open_at_once(&listed.place)?;
     let metadata = file.metadata()?;
     if metadata.is_file() {
         Ok(Ok((file, metadata.len())))
