@@ -12,7 +12,7 @@ mod rotate;
 use std::collections::BTreeSet;
 
 use signer::{countersign, review};
-use statement::{Body, KeyId, StatementId, Tracking};
+use statement::{Body, Envelope, KeyId, StatementId, Tracking};
 
 pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
 pub(crate) use destroy::{hold, purge};
@@ -40,6 +40,17 @@ pub(crate) fn say_together(
     change: Tracking,
     body: impl Into<Body>,
 ) -> Done<StatementId> {
+    let envelope = sign_together(realm, by, change, body)?;
+    realm.submit(&envelope)
+}
+
+/// A statement of these signers, not submitted yet.
+pub(crate) fn sign_together(
+    realm: &Realm,
+    by: &[String],
+    change: Tracking,
+    body: impl Into<Body>,
+) -> Done<Envelope> {
     let keys = by.iter().map(|name| realm.keys.open(name)).collect::<Done<Vec<_>>>()?;
     let signers: Vec<KeyId> = keys.iter().map(|key| id(key)).collect();
     let mut envelope = realm.statement(change, body, &signers).to_envelope()?;
@@ -47,7 +58,7 @@ pub(crate) fn say_together(
         let reviewed = review(&envelope)?;
         countersign(key.as_ref(), reviewed, &mut envelope)?;
     }
-    realm.submit(&envelope)
+    Ok(envelope)
 }
 
 /// A word of a statement (a role, a tier, a kind) by the name it has in statements.

@@ -3,6 +3,7 @@
 mod attest;
 mod bundle;
 mod change;
+mod live;
 mod models;
 mod range;
 mod realm;
@@ -21,6 +22,7 @@ pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
 };
+pub(crate) use live::{GatewayArgs, RolloutArgs, RolloutCommand};
 pub(crate) use models::{
     DiffArgs, EngineArgs, FingerprintArgs, Isolation, QuantizeArgs, QuantizeBackend, QuantizeChoice,
     ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs,
@@ -194,6 +196,12 @@ pub(crate) enum Command {
         after_help = "Example: countersign engine --model SmolLM2-135M-Instruct.Q4_1.gguf --name smollm2"
     )]
     Engine(EngineArgs),
+    /// Serve what was countersigned, in front of engines: follows the log, checks every order itself, releases in stages.
+    #[command(after_help = "Example: countersign gateway --config gateway.json")]
+    Gateway(GatewayArgs),
+    /// Begin, watch, pause and take back releases on a gateway.
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Make attacked and benign changes to small models, to measure examiners by.
     #[command(subcommand)]
     Range(RangeCommand),

@@ -6,6 +6,7 @@ pub(crate) mod change;
 mod demo;
 mod doctor;
 mod export;
+mod live;
 mod log;
 mod models;
 mod range;
@@ -101,6 +102,8 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Fingerprint(args) => models::fingerprint(&setting, &args),
         Command::Quantize(args) => models::quantize(&setting, &args),
         Command::Engine(args) => models::engine(&setting, &args),
+        Command::Gateway(args) => live::gateway(&setting, &args),
+        Command::Rollout(command) => live::rollout(&setting, &command),
         Command::Sign(args) => models::sign(&setting, &args),
         Command::Verify(args) => models::verify(&setting, &args),
         Command::Range(command) => range::run(&setting, &command),

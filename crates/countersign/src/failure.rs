@@ -157,6 +157,7 @@ from_coded!(
     model::Error,
     tensor::gguf::GgufError,
     engine::Error,
+    gateway::Error,
     range::Error,
     evidence::Error,
     attest::Error,

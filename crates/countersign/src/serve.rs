@@ -101,7 +101,11 @@ pub(crate) fn run(setting: &Setting, args: &ServeArgs) -> Done {
             let name =
                 args.part.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
             let message = format!("this version has no `{name}` to run");
-            Err(Failure::new("CS-SRV-001", message, "run intake, examiner and authority, or all"))
+            Err(Failure::new(
+                "CS-SRV-001",
+                message,
+                "run intake, examiner and authority, or all; `countersign gateway` serves models",
+            ))
         }
     }
 }

@@ -46,6 +46,7 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-ATT", "attest", "Hosts that cannot attest"),
     Family::new("CS-RNG", "range", "The red-team range"),
     Family::new("CS-EXM", "examine", "Examinations that cannot be made"),
+    Family::new("CS-GWY", "gateway", "The gateway, and what it refuses"),
     Family::new("CS-CLI", "countersign", "The command line"),
     Family::new("CS-SRV", "countersign", "Parts that run as processes of their own"),
     Family::new("CS-ACL", "countersign-audit", "The auditor's command line"),

@@ -1,14 +1,12 @@
 //! Ordering a release, taking it back, and asking what a gateway would answer.
 
-use std::collections::BTreeMap;
-
+use merkle::VerifiedCheckpoint;
 use merkle::note::VerifierKey;
-use merkle::{VerifiedCheckpoint, WitnessPolicy};
 use policy::gate::{self, Admitted, CheckpointView};
 use statement::kind::{ReleaseOrder, Retirement, RollbackOrder};
-use statement::{ChangeId, Name, PersonId, StatementId, Tracking};
+use statement::{ChangeId, Envelope, Name, StatementId, Tracking};
 
-use super::{DAY_MS, say_together};
+use super::{DAY_MS, say_together, sign_together};
 use crate::failure::{Done, Failure};
 use crate::realm::Realm;
 
@@ -58,13 +56,8 @@ pub(crate) fn order(
     realm.say(&key, Tracking::Change(change.clone()), order)
 }
 
-/// Takes a released change back to the state before it.
-pub(crate) fn rollback(
-    realm: &mut Realm,
-    change: &ChangeId,
-    reason: Name,
-    by: &[String],
-) -> Done<StatementId> {
+/// The signed order to take a released change back to the state before it.
+pub(crate) fn rollback(realm: &Realm, change: &ChangeId, reason: Name, by: &[String]) -> Done<Envelope> {
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let Some(order) = &dossier.order else {
         return Err(dossier::Refusal::new(dossier::Code::OrderUnknown, change).into());
@@ -77,7 +70,7 @@ pub(crate) fn rollback(
         slot: order.body.slot.clone(),
         to_state: order.body.from_state,
     };
-    say_together(realm, by, Tracking::Change(change.clone()), body)
+    sign_together(realm, by, Tracking::Change(change.clone()), body)
 }
 
 /// Ends the service of a released change: its slot goes to its fallback.
@@ -104,34 +97,7 @@ pub(crate) fn admit(realm: &Realm, change: &ChangeId) -> Done<Admitted> {
 /// The published checkpoint as its witnesses have it.
 fn checkpoint_view(realm: &Realm) -> Done<CheckpointView> {
     let root = realm.ledger().world().root().ok_or_else(|| Failure::missing("trust root", "in force"))?;
-    let witnesses = &root.body.witnesses;
-    let mut keys = Vec::new();
-    let mut persons: BTreeMap<String, &PersonId> = BTreeMap::new();
-    for witness in &witnesses.keys {
-        let key: VerifierKey = witness.key.parse()?;
-        persons.insert(key.name().to_owned(), &witness.person);
-        keys.push(key);
-    }
-    let bytes = realm.log().checkpoint();
     let log_key: VerifierKey = root.body.log.key.parse()?;
-    let verified = VerifiedCheckpoint::open(&bytes, &root.body.log.origin, &[log_key])?;
-    let threshold = usize::try_from(witnesses.threshold).unwrap_or(usize::MAX);
-    let policy = WitnessPolicy::new(keys, threshold)?;
-    // Who runs two witnesses is one: the trust root counts persons.
-    let mut seen: BTreeMap<&PersonId, u64> = BTreeMap::new();
-    for witness in policy.seen(&verified)? {
-        if let Some(person) = persons.get(witness.name()) {
-            let latest = seen.entry(person).or_default();
-            *latest = (*latest).max(witness.latest().saturating_mul(1000));
-        }
-    }
-    // The time by which enough of them had seen it: of the latest times the threshold-th, counted from the newest.
-    let mut times: Vec<u64> = seen.values().copied().collect();
-    times.sort_unstable_by(|a, b| b.cmp(a));
-    let witnessed_ms = times.get(threshold.saturating_sub(1)).copied().unwrap_or(0);
-    Ok(CheckpointView {
-        size: verified.size(),
-        witnessed_ms,
-        witnesses: u32::try_from(seen.len()).unwrap_or(u32::MAX),
-    })
+    let verified = VerifiedCheckpoint::open(&realm.log().checkpoint(), &root.body.log.origin, &[log_key])?;
+    Ok(gateway::checkpoint_view(&root.body, &verified)?)
 }

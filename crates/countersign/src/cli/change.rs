@@ -191,6 +191,9 @@ pub(crate) struct RollbackArgs {
     /// The operator's key, or several monitors' keys.
     #[arg(long, required = true)]
     pub(crate) by: Vec<String>,
+    /// A gateway's folder: it acts at once, before the log has the order; may be given several times.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) gateway: Vec<std::path::PathBuf>,
 }
 
 /// What is retired.

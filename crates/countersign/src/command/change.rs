@@ -207,11 +207,22 @@ pub(super) fn order(setting: &Setting, args: &OrderArgs) -> Done {
 /// `countersign rollback`.
 pub(super) fn rollback(setting: &Setting, args: &RollbackArgs) -> Done {
     let reason: Name = args.reason.parse()?;
+    // A gateway that does not answer must keep neither the others nor the log from going back.
+    let mut unreached = None;
     let id = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();
-        act::rollback(realm, &change, reason, &args.by)
+        let envelope = act::rollback(realm, &change, reason, &args.by)?;
+        for gateway in &args.gateway {
+            if let Err(failure) = super::live::hand_over(gateway, &envelope) {
+                unreached = Some(failure);
+            }
+        }
+        realm.submit(&envelope)
     })?;
     setting.said("rolled back", id);
+    if let Some(failure) = unreached {
+        return Err(failure);
+    }
     Ok(())
 }
 

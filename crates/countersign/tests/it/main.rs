@@ -19,6 +19,8 @@ mod examine;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod go_reader;
 #[cfg(test)]
 mod grants;

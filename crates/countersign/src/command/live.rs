@@ -1,0 +1,183 @@
+//! `countersign gateway` and `countersign rollout`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ::gateway::{Config, ControlRequest, Warden, ask_control, socket_path};
+use serde_json::{Value, json};
+use statement::Envelope;
+
+use super::Setting;
+use crate::cli::{GatewayArgs, RolloutArgs, RolloutCommand};
+use crate::failure::{Done, Failure};
+use crate::home::read_bounded;
+use crate::text::line;
+
+/// Bytes of a configuration at most.
+const CONFIG_BYTES_MAX: usize = 4 << 20;
+
+/// `countersign gateway`.
+pub(super) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {
+    let config = Config::parse(&read_bounded(&args.config, CONFIG_BYTES_MAX)?)?;
+    let models: Vec<String> = config.slots.iter().map(|slot| slot.model.clone()).collect();
+    let folder = config.state.clone();
+    let (warden, server) = Warden::open(config, translog::system_clock())?;
+    let url = format!("http://{}/v1", server.address());
+    let mut text = String::new();
+    line(&mut text, &format!("models: {}", models.join(", ")));
+    line(&mut text, "engines are bound by the operator's word alone (level `declared`)");
+    line(&mut text, &format!("operators reach it at {}", socket_path(&folder).display()));
+    line(&mut text, &format!("listening on {url}"));
+    setting.print(&json!({ "listening": url, "models": models, "binding": "declared" }), &text);
+    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    let serving = std::thread::Builder::new().name("server".to_owned()).spawn(move || {
+        let done = server.run(threads, told_to_stop());
+        stopping.store(true, Ordering::Relaxed);
+        done
+    });
+    let no_thread = |error: std::io::Error| {
+        Failure::outside(format!("no thread: {error}"), "the system is out of threads")
+    };
+    let serving = serving.map_err(no_thread)?;
+    let decided = warden.run(&stop);
+    if decided.is_err() {
+        // Nothing is decided any more, so nothing may be served.
+        return Ok(decided?);
+    }
+    serving.join().map_err(|_| Failure::outside("the server ended unexpectedly", "report a defect"))??;
+    Ok(())
+}
+
+/// SIGTERM or SIGINT.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the signals end the process, which is as good.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// `countersign rollout`.
+pub(super) fn rollout(setting: &Setting, command: &RolloutCommand) -> Done {
+    let on = |args: &RolloutArgs, asked: fn(String) -> ControlRequest| {
+        show(setting, &ask(&args.gateway, &asked(args.change.clone()))?);
+        Ok(())
+    };
+    match command {
+        RolloutCommand::Status { gateway } => {
+            show(setting, &ask(gateway, &ControlRequest::Status)?);
+            Ok(())
+        }
+        RolloutCommand::Start(args) => on(args, |change| ControlRequest::Start { change }),
+        RolloutCommand::Pause(args) => on(args, |change| ControlRequest::Pause { change }),
+        RolloutCommand::Resume(args) => on(args, |change| ControlRequest::Resume { change }),
+        RolloutCommand::Abort(args) => on(args, |change| ControlRequest::Abort { change }),
+        RolloutCommand::Submit { gateway } => submit(setting, gateway),
+    }
+}
+
+/// Hands a signed statement to a gateway, which acts by it before it is in the log.
+pub(super) fn hand_over(gateway: &Path, envelope: &Envelope) -> Done {
+    let envelope = String::from_utf8_lossy(&envelope.to_bytes()?).into_owned();
+    ask(gateway, &ControlRequest::Statement { envelope }).map(drop)
+}
+
+fn ask(gateway: &Path, asked: &ControlRequest) -> Done<Value> {
+    let answer = ask_control(&socket_path(gateway), asked)?;
+    match answer.get("refused") {
+        None => Ok(answer),
+        Some(refused) => {
+            let text = |name: &str| refused.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            Err(Failure::new(&text("code"), text("message"), &text("hint")))
+        }
+    }
+}
+
+/// A member; null where it is absent.
+fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
+fn show(setting: &Setting, status: &Value) {
+    let mut text = String::new();
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for slot in at(status, "slots").as_array().into_iter().flatten() {
+        line(
+            &mut text,
+            &format!(
+                "{} ({}), binding {}",
+                word(at(slot, "model")),
+                word(at(slot, "slot")),
+                word(at(slot, "binding"))
+            ),
+        );
+        line(&mut text, &format!("  base       {}", word(at(slot, "base"))));
+        let order = at(slot, "order");
+        if !order.is_null() {
+            line(
+                &mut text,
+                &format!("  released   {}  {}", word(at(order, "change")), word(at(order, "state"))),
+            );
+        }
+        let rollout = at(slot, "rollout");
+        if !rollout.is_null() {
+            let (stage, stages) = (at(rollout, "stage"), at(rollout, "stages"));
+            let share = at(rollout, "share_ppm").as_f64().unwrap_or(0.0) / 10_000.0;
+            let stage = if stage.is_null() { String::new() } else { format!(", stage {stage} of {stages}") };
+            line(
+                &mut text,
+                &format!("  rollout    {}{stage}, {share} % of users", word(at(rollout, "state"))),
+            );
+            if let Some(reason) = at(rollout, "reason").as_str() {
+                line(&mut text, &format!("             {reason}"));
+            }
+        }
+        for reason in at(slot, "reasons").as_array().into_iter().flatten() {
+            line(&mut text, &format!("  [{}] {}", word(at(reason, "code")), word(at(reason, "about"))));
+        }
+    }
+    let log = at(status, "log");
+    line(&mut text, &format!("log: {} leaves, {} witnesses", at(log, "size"), at(log, "witnesses")));
+    if !at(log, "trouble").is_null() {
+        line(&mut text, &format!("  trouble: {}", word(at(log, "trouble"))));
+    }
+    setting.print(status, &text);
+}
+
+/// Submits what lies in a gateway's outbox, in the order in which it was signed.
+fn submit(setting: &Setting, gateway: &Path) -> Done {
+    let outbox = gateway.join("outbox");
+    let failed = |error: std::io::Error| Failure::file(&outbox, &error);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(&outbox).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let ids = setting.act(|realm| {
+        let mut ids = Vec::new();
+        for path in &paths {
+            let envelope = Envelope::parse(&read_bounded(path, statement::envelope::ENVELOPE_BYTES_MAX)?)?;
+            if !realm.ledger().has_applied(&envelope.id()) {
+                realm.submit(&envelope)?;
+            }
+            std::fs::remove_file(path).map_err(|error| Failure::file(path, &error))?;
+            ids.push(envelope.id());
+        }
+        Ok(ids)
+    })?;
+    let text = ids.iter().fold(String::new(), |text, id| format!("{text}stage report: statement {id}\n"));
+    setting.print(&json!({ "submitted": ids }), &text);
+    Ok(())
+}

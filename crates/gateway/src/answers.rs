@@ -1,0 +1,156 @@
+//! What an answer says about itself: why it ended, whether it is a refusal, whether it is an error; found in the bytes as
+//! they pass, in pieces of any size.
+//!
+//! Names are looked for with their quotes. Inside a JSON string every quote has a backslash before it, so what a model
+//! writes is never taken for a member.
+
+/// Bytes that are kept until what follows them has come: more than the longest name and value that are looked for.
+const AHEAD: usize = 64;
+/// Bytes before a name that say whether it stands at the top of an event.
+const BEHIND: usize = 8;
+
+/// Why an answer ended, as the plan's categories count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// By itself, with or without a call of a tool.
+    Stop = 0,
+    /// At its length.
+    Length = 1,
+    /// In any other way, or nobody knows.
+    Other = 2,
+}
+
+/// What was found in an answer so far.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    kept: Vec<u8>,
+    /// How many bytes came before those that are kept.
+    before: u64,
+    finish: Option<Finish>,
+    pub(crate) refused: bool,
+    pub(crate) failed: bool,
+}
+
+impl Reading {
+    pub(crate) const fn new() -> Self {
+        Self { kept: Vec::new(), before: 0, finish: None, refused: false, failed: false }
+    }
+
+    /// Looks at the next piece.
+    pub(crate) fn feed(&mut self, piece: &[u8]) {
+        self.kept.extend_from_slice(piece);
+        self.look(AHEAD);
+    }
+
+    /// Looks at what is left, at the end. Why the answer ended.
+    pub(crate) fn end(&mut self) -> Finish {
+        self.look(0);
+        self.finish.unwrap_or(Finish::Other)
+    }
+
+    fn look(&mut self, ahead: usize) {
+        let mut at = 0;
+        loop {
+            let rest = self.kept.get(at..).unwrap_or_default();
+            let Some(quote) = rest.iter().position(|byte| *byte == b'"') else {
+                at = self.kept.len();
+                break;
+            };
+            at += quote;
+            if self.kept.len() - at < ahead {
+                break;
+            }
+            self.name(at);
+            at += 1;
+        }
+        let done = at.saturating_sub(BEHIND);
+        self.kept.drain(..done);
+        self.before += done as u64;
+    }
+
+    /// Whether a member that is looked for begins with the quote at `at`.
+    fn name(&mut self, at: usize) {
+        let rest = self.kept.get(at..).unwrap_or_default();
+        if let Some(value) = after(rest, b"\"finish_reason\"") {
+            // `null`: not yet.
+            if let [b'"', reason @ ..] = value {
+                let is = |name: &[u8]| reason.starts_with(name);
+                let by_itself = is(b"stop\"") || is(b"tool_calls\"") || is(b"function_call\"");
+                let at_length = if is(b"length\"") { Finish::Length } else { Finish::Other };
+                self.finish = Some(if by_itself { Finish::Stop } else { at_length });
+                self.refused |= is(b"content_filter\"");
+            }
+        } else if let Some(value) = after(rest, b"\"refusal\"") {
+            self.refused |= value.first() == Some(&b'"') && value.get(1) != Some(&b'"');
+        } else if after(rest, b"\"error\"").is_some_and(|value| value.first() == Some(&b'{')) {
+            let head = self.kept.get(..at).unwrap_or_default();
+            self.failed |=
+                head.ends_with(b"data: {") || head.ends_with(b"data:{") || (self.before == 0 && head == b"{");
+        }
+    }
+}
+
+/// What stands after a name, its colon and blanks.
+fn after<'b>(text: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
+    let rest = text.strip_prefix(name)?.trim_ascii_start();
+    Some(rest.strip_prefix(b":")?.trim_ascii_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(answer: &str, finish: Finish, refused: bool, failed: bool) {
+        for size in [1, 2, 7, 63, 64, 65, 4096] {
+            let mut reading = Reading::new();
+            for piece in answer.as_bytes().chunks(size) {
+                reading.feed(piece);
+            }
+            let found = (reading.end(), reading.refused, reading.failed);
+            assert_eq!(found, (finish, refused, failed), "{answer} in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_for_is_found_in_pieces_of_any_size() {
+        check(r#"{"choices":[{"finish_reason":"stop"}]}"#, Finish::Stop, false, false);
+        check(
+            r#"{"choices":[{"finish_reason" : "length"}],"z":"________________________________"}"#,
+            Finish::Length,
+            false,
+            false,
+        );
+        check(
+            "data: {\"finish_reason\":null}\n\ndata: {\"finish_reason\":\"tool_calls\"}\n\ndata: [DONE]\n\n",
+            Finish::Stop,
+            false,
+            false,
+        );
+        check(r#"{"finish_reason":"content_filter"}"#, Finish::Other, true, false);
+        check(r#"{"message":{"refusal":"I cannot"},"finish_reason":"stop"}"#, Finish::Stop, true, false);
+        check(r#"{"message":{"refusal":null},"finish_reason":"stop"}"#, Finish::Stop, false, false);
+        check("data: {\"x\":1}\n\ndata: {\"error\":{\"message\":\"x\"}}\n\n", Finish::Other, false, true);
+        check(r#"{"error":{"message":"x"}}"#, Finish::Other, false, true);
+        check("", Finish::Other, false, false);
+    }
+
+    #[test]
+    fn what_a_model_writes_is_no_member() {
+        let said = serde_json::json!({ "content": "{\"finish_reason\":\"length\",\"refusal\":\"x\"} data: {\"error\":{", "finish_reason": "stop" });
+        check(&said.to_string(), Finish::Stop, false, false);
+    }
+
+    proptest! {
+        #[test]
+        fn little_is_kept(pieces in proptest::collection::vec(proptest::collection::vec(prop_oneof![Just(b'"'), any::<u8>()], 0..300), 0..20)) {
+            let mut reading = Reading::new();
+            for piece in pieces {
+                reading.feed(&piece);
+                prop_assert!(reading.kept.len() <= AHEAD + BEHIND);
+            }
+        }
+    }
+}

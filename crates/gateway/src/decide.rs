@@ -1,0 +1,129 @@
+//! What a slot's engines may serve, by what the log folds to: asked anew every second.
+//!
+//! The decision about an order is `policy::gate`'s; here stands only what follows from it: the order's state where it is
+//! admitted, what was served before where it is not yet, the fallback where it may not be any longer.
+
+use dossier::{Ledger, World};
+use policy::gate::{self, CheckpointView};
+use statement::{ChangeId, SlotId, StateId, StatementId};
+
+use crate::keep::{Admission, Kept};
+
+/// What may be served for a slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// What was served before, or is served where nothing is released. None: nothing is.
+    pub(crate) base: Option<StateId>,
+    /// The order that may be released.
+    pub(crate) order: Option<Release>,
+    /// Codes and texts of why an order is not, or something else is served instead.
+    pub(crate) reasons: Vec<(String, String)>,
+    /// What is admitted for the first time.
+    pub(crate) admitted: Option<(StatementId, Admission)>,
+}
+
+/// An order that may be released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Release {
+    pub(crate) order: StatementId,
+    pub(crate) change: ChangeId,
+    pub(crate) state: StateId,
+    /// The record says that it serves all traffic.
+    pub(crate) serving: bool,
+    /// The statement that freezes it: it goes no further.
+    pub(crate) frozen: Option<StatementId>,
+}
+
+/// The moment of a decision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now_ms: u64,
+    pub(crate) floor_ms: u64,
+    pub(crate) view: CheckpointView,
+}
+
+/// Decides about a slot.
+pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, at: Moment) -> Standing {
+    let world = ledger.world();
+    let mut standing = Standing::default();
+    let mut reason = |code: &str, about: String| standing.reasons.push((code.to_owned(), about));
+    let Some(record) = world.slot(slot) else {
+        reason(dossier::Code::UnknownSlot.as_str(), slot.to_string());
+        return standing;
+    };
+    let definition = &record.definition.body;
+    let Some((change, order)) = &record.order else {
+        let stale = at.now_ms < at.floor_ms
+            || at.now_ms.saturating_sub(at.view.witnessed_ms) > definition.checkpoint_age_max_ms;
+        if stale {
+            reason(dossier::Code::CheckpointStale.as_str(), format!("witnessed at {}", at.view.witnessed_ms));
+        }
+        standing.base = Some(if stale {
+            definition.fallback
+        } else {
+            lasting(world, record.state, definition.fallback, kept, at)
+        });
+        return standing;
+    };
+    let dossier = ledger.dossier(change);
+    let Some((dossier, body)) = dossier.and_then(|dossier| Some((dossier, &dossier.order.as_ref()?.body)))
+    else {
+        reason(dossier::Code::OrderUnknown.as_str(), order.to_string());
+        standing.base = Some(definition.fallback);
+        return standing;
+    };
+    let known = kept.admitted.contains_key(order);
+    let ask = if known { gate::serve } else { gate::admit };
+    match ask(world, dossier, *order, at.view, at.now_ms, at.floor_ms) {
+        Ok(admitted) => {
+            if !known {
+                let admission = Admission {
+                    at_ms: at.now_ms,
+                    fallback: admitted.fallback(),
+                    serve_until_ms: admitted.serve_until_ms(),
+                    state: admitted.state(),
+                };
+                standing.admitted = Some((*order, admission));
+            }
+            standing.base = Some(lasting(world, body.from_state, body.fallback, kept, at));
+            standing.order = Some(Release {
+                order: *order,
+                change: change.clone(),
+                state: admitted.state(),
+                serving: matches!(dossier.state, dossier::State::Serving { .. }),
+                frozen: world.freeze(slot, change).map(|freeze| freeze.id),
+            });
+        }
+        Err(refusal) => {
+            for refused in refusal.reasons() {
+                reason(refused.code.as_str(), refused.about.clone());
+            }
+            let fresh = at.now_ms >= at.floor_ms
+                && at.now_ms.saturating_sub(at.view.witnessed_ms) <= definition.checkpoint_age_max_ms;
+            // What was admitted ends in its fallback; what never was leaves what was there.
+            standing.base = Some(if known || !fresh {
+                body.fallback
+            } else {
+                lasting(world, body.from_state, definition.fallback, kept, at)
+            });
+        }
+    }
+    standing
+}
+
+/// A state that was served before, or the fallback where its own order has run out or was revoked.
+fn lasting(world: &World, state: StateId, fallback: StateId, kept: &Kept, at: Moment) -> StateId {
+    let of_state = kept.admitted.iter().filter(|(_, admission)| admission.state == state);
+    match of_state.max_by_key(|(_, admission)| admission.at_ms) {
+        Some((order, admission))
+            if at.now_ms >= admission.serve_until_ms || world.order_revoked_at(order).is_some() =>
+        {
+            if admission.fallback == state {
+                fallback
+            } else {
+                admission.fallback
+            }
+        }
+        _ => state,
+    }
+}

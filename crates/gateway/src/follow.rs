@@ -1,0 +1,220 @@
+//! Following a log: every leaf from the first, verified and folded.
+//!
+//! The gateway holds the hash of every leaf it has seen as the tree's frontier. A new checkpoint is believed when its
+//! signature is by the log's key and the leaves seen before together with the new ones hash to its root: so it continues
+//! what was seen, without a proof of it. Nothing is folded before that.
+
+use dossier::{Applied, Checked, KeyBook, Ledger, replay};
+use merkle::tile::{bundles_between, decode_bundle};
+use merkle::{Frontier, SignedCheckpoint, VerifiedCheckpoint, VerifierKey, leaf_hash};
+use policy::gate::{Bench, CheckpointView};
+use statement::leaf::ENTRY_BYTES_MAX;
+
+use crate::Error;
+use crate::config::Realm;
+use crate::keep::Keep;
+use crate::source::Source;
+use crate::view::checkpoint_view;
+
+/// Bytes of a checkpoint at most.
+const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a bundle of entries at most: 256 of them with their lengths.
+const BUNDLE_BYTES_MAX: usize = 256 * (ENTRY_BYTES_MAX + 2);
+/// Leaves that are taken at one look under a checkpoint by a key that is known, and under one that is not: where the log's
+/// key was rotated, the leaves themselves bring the key that the checkpoint is by.
+const LEAVES_MAX: u64 = 4 << 20;
+const LEAVES_UNKNOWN_MAX: u64 = 1024;
+/// Bytes of leaves that are taken at one look.
+const BYTES_MAX: usize = 1 << 30;
+
+/// What a gateway has seen of its realm's log.
+#[derive(Debug)]
+pub struct Follower {
+    realm: Realm,
+    pinned: VerifierKey,
+    bench: Bench,
+    book: KeyBook,
+    leaves: Vec<Checked>,
+    ledger: Ledger,
+    frontier: Frontier,
+    head: Option<VerifiedCheckpoint>,
+    view: Option<CheckpointView>,
+    /// Bytes of the file of leaves that the head covers.
+    kept_bytes: u64,
+}
+
+impl Follower {
+    /// Reads what was kept, and checks it as if it had come from outside.
+    pub(crate) fn open(realm: &Realm, keep: &Keep) -> Result<Self, Error> {
+        let pinned = VerifierKey::parse(realm.log_key.as_bytes()).map_err(Error::checkpoint)?;
+        let mut follower = Self {
+            realm: realm.clone(),
+            pinned,
+            bench: Bench::new(),
+            book: KeyBook::new(),
+            leaves: Vec::new(),
+            ledger: Ledger::new(),
+            frontier: Frontier::new(),
+            head: None,
+            view: None,
+            kept_bytes: 0,
+        };
+        let Some(head) = keep.head()? else { return Ok(follower) };
+        let path = keep.path("checkpoint");
+        let parsed = SignedCheckpoint::parse(&head)
+            .map_err(|error| Error::Kept { path, reason: error.to_string() })?;
+        let entries = keep.entries(parsed.claims().size())?;
+        // Which log key was in force then is known from the leaves, so the head is opened after them.
+        follower.take(parsed, &entries)?;
+        follower.kept_bytes = entries.iter().map(|entry| entry.len() as u64 + 4).sum();
+        Ok(follower)
+    }
+
+    /// What the log folds to.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The checkpoint that everything is judged by, as its witnesses have it.
+    pub const fn view(&self) -> Option<CheckpointView> {
+        self.view
+    }
+
+    pub(crate) const fn bench(&self) -> &Bench {
+        &self.bench
+    }
+
+    pub(crate) const fn book(&self) -> &KeyBook {
+        &self.book
+    }
+
+    /// Looks at the log. Answers whether anything is new.
+    ///
+    /// # Errors
+    /// What was seen before stays as it was.
+    pub(crate) fn look(&mut self, source: &dyn Source, keep: &Keep) -> Result<bool, Error> {
+        let place = || "checkpoint".to_owned();
+        let bytes = source
+            .read("checkpoint", CHECKPOINT_BYTES_MAX)?
+            .ok_or_else(|| Error::Unreachable { place: place(), reason: "there is none".to_owned() })?;
+        if self.head.as_ref().is_some_and(|head| head.to_bytes() == bytes) {
+            return Ok(false);
+        }
+        let signed = SignedCheckpoint::parse(&bytes)
+            .map_err(|error| Error::Malformed { place: place(), reason: error.to_string() })?;
+        let (kept, found) = (self.frontier.size(), signed.claims().size());
+        // Asked before anything is fetched: whoever has no key of the log has little say about how much that is.
+        let opened = VerifiedCheckpoint::open(&bytes, &self.realm.origin, &self.keys());
+        let most = if opened.is_ok() { LEAVES_MAX } else { LEAVES_UNKNOWN_MAX };
+        if found < kept || found - kept > most {
+            opened.map_err(Error::checkpoint)?;
+            keep.evidence(&bytes)?;
+            return Err(Error::RolledBack { kept, found });
+        }
+        let entries = Self::fetch(source, kept, found)?;
+        match self.take(signed, &entries) {
+            Err(error @ Error::Forked { .. }) => {
+                keep.evidence(&bytes)?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.kept_bytes = keep.advance(self.kept_bytes, &entries, &bytes)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// The keys by which a checkpoint may be signed: the pinned one, and that of the trust root in force.
+    fn keys(&self) -> Vec<VerifierKey> {
+        let in_force =
+            self.ledger.world().root().and_then(|root| VerifierKey::parse(root.body.log.key.as_bytes()).ok());
+        match in_force {
+            Some(key) => vec![key],
+            None => vec![self.pinned.clone()],
+        }
+    }
+
+    fn fetch(source: &dyn Source, from: u64, to: u64) -> Result<Vec<Vec<u8>>, Error> {
+        let (mut entries, mut total) = (Vec::new(), 0_usize);
+        for path in bundles_between(from, to) {
+            let name = path.to_string();
+            let wrong = |reason: String| Error::Malformed { place: name.clone(), reason };
+            // A log that has grown meanwhile may have the whole bundle alone.
+            let (path, bytes) = if let Some(bytes) = source.read(&name, BUNDLE_BYTES_MAX)? {
+                (path, bytes)
+            } else {
+                let full = path.full();
+                let gone = || Error::Unreachable { place: name.clone(), reason: "there is none".to_owned() };
+                (full, source.read(&full.to_string(), BUNDLE_BYTES_MAX)?.ok_or_else(gone)?)
+            };
+            let bundle = decode_bundle(&path, &bytes).map_err(|error| wrong(error.to_string()))?;
+            total = total.saturating_add(bytes.len());
+            if total > BYTES_MAX {
+                return Err(wrong(format!("the new leaves have more than {BYTES_MAX} bytes")));
+            }
+            let first = path.index().saturating_mul(256);
+            for (index, entry) in (first..).zip(bundle) {
+                if (from..to).contains(&index) {
+                    entries.push(entry.to_vec());
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Takes leaves under a checkpoint, or nothing.
+    fn take(&mut self, signed: SignedCheckpoint, entries: &[Vec<u8>]) -> Result<(), Error> {
+        let size = signed.claims().size();
+        let mut frontier = self.frontier.clone();
+        for entry in entries {
+            frontier.push(leaf_hash(entry));
+        }
+        if frontier.size() != size || frontier.root() != *signed.claims().root() {
+            return Err(Error::Forked { size });
+        }
+        let (mut book, mut ledger) = (self.book.clone(), self.ledger.clone());
+        let before = self.leaves.len();
+        for (index, entry) in (before as u64..).zip(entries) {
+            self.leaves.push(Checked::read(index, entry, &mut book));
+        }
+        let taken = self.fold(before, &mut ledger).and_then(|()| self.check(signed, &ledger));
+        match taken {
+            Ok((head, view)) => {
+                (self.frontier, self.book, self.ledger) = (frontier, book, ledger);
+                (self.head, self.view) = (Some(head), Some(view));
+                Ok(())
+            }
+            Err(error) => {
+                self.leaves.truncate(before);
+                Err(error)
+            }
+        }
+    }
+
+    fn fold(&self, from: usize, ledger: &mut Ledger) -> Result<(), Error> {
+        for entry in self.leaves.get(from..).unwrap_or_default() {
+            if ledger.apply(entry, &self.bench)? == Applied::Refold {
+                *ledger = replay(&self.leaves, &self.bench)?;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the leaves are those of the pinned realm, and the checkpoint by the key of its trust root in force.
+    fn check(
+        &self,
+        signed: SignedCheckpoint,
+        ledger: &Ledger,
+    ) -> Result<(VerifiedCheckpoint, CheckpointView), Error> {
+        let pinned = self.realm.root;
+        let world = ledger.world();
+        let is_ours = world.roots().first() == Some(&pinned) && ledger.realm() == Some(&self.realm.name);
+        let root = world.root().filter(|_| is_ours).ok_or(Error::OtherRoot { pinned })?;
+        let key = VerifierKey::parse(root.body.log.key.as_bytes()).map_err(Error::checkpoint)?;
+        let head = signed.open(&self.realm.origin, &[key]).map_err(Error::checkpoint)?;
+        let view = checkpoint_view(&root.body, &head).map_err(Error::checkpoint)?;
+        Ok((head, view))
+    }
+}

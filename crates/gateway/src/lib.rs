@@ -1,0 +1,49 @@
+//! The data plane: an OpenAI-compatible reverse proxy that serves a version only when it has itself verified the whole
+//! chain of its release order, brings it to users in stages, and takes it back.
+//!
+//! * [`Config`]: what is served for which slot, who may ask, which realm is believed.
+//! * [`Warden`]: follows the log, folds it, asks `policy::gate` whether a state may be served, drives the rollout, and
+//!   publishes what is to be routed to. It runs on one thread and takes the time as an argument.
+//! * [`Server`]: takes requests and passes them on by the routes that the warden published last. It decides nothing.
+//!
+//! Invariant: a route to a state exists only while the fold of a log that was verified down to the pinned trust root
+//! lets the state be served.
+//!
+//! What this crate does not do: start engines and check that they serve what they are declared to serve (the binding
+//! level is `declared`, and every answer says so), mirror traffic, watch for drift, speak TLS.
+
+mod answers;
+mod body;
+mod callers;
+mod config;
+mod control;
+mod decide;
+mod engines;
+mod error;
+mod follow;
+mod keep;
+mod limits;
+mod live;
+mod members;
+mod metrics;
+mod paced;
+mod plane;
+mod refusal;
+mod routes;
+mod server;
+mod sessions;
+mod source;
+mod tally;
+mod view;
+mod warden;
+
+pub use config::{Config, Context, LogPlace, Realm, Release, SlotEntry, SystemPrompts, Unit};
+pub use control::{Asked as ControlRequest, ask as ask_control, socket_path};
+pub use error::Error;
+pub use follow::Follower;
+pub use limits::Limits;
+pub use refusal::Refusal;
+pub use server::Server;
+pub use source::{FolderSource, HttpSource, Source};
+pub use view::checkpoint_view;
+pub use warden::{Clock, Warden};

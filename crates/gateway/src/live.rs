@@ -1,0 +1,286 @@
+//! A rollout under way: `rollout`'s planner and gates, fed with rows of real answers.
+//!
+//! A stage that a restart of the gateway interrupts begins anew, with the same share: nobody changes the version, and what
+//! was counted before counts for nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rollout::assign::Share;
+use rollout::gate::{Gate, Judgement, Row};
+use rollout::plan::{Comparing, Contexts, Plan};
+use rollout::planner::{Action, Event, State, step};
+use rollout::record::StageData;
+use serde_json::{Value, json};
+use statement::kind::{GateDecision, StageReport};
+use statement::{ChangeId, Digest, Name, StatementId};
+
+use crate::Error;
+use crate::keep::KeptRollout;
+use crate::tally::Tally;
+
+/// A rollout.
+#[derive(Debug)]
+pub(crate) struct Drive {
+    plan: Arc<Plan>,
+    digest: Digest,
+    pub(crate) order: StatementId,
+    pub(crate) change: ChangeId,
+    state: State,
+    reports: BTreeSet<Name>,
+    running: Option<Running>,
+    units: usize,
+}
+
+/// The stage under way.
+#[derive(Debug)]
+struct Running {
+    share: Share,
+    contexts: Contexts,
+    tally: Option<Arc<Tally>>,
+    gate: Gate,
+    data: StageData,
+    judged: Option<Judgement>,
+}
+
+/// A stage's report, and the data it follows from.
+#[derive(Debug)]
+pub(crate) struct Reported {
+    pub(crate) report: StageReport,
+    pub(crate) data: Vec<u8>,
+    pub(crate) plan: Vec<u8>,
+}
+
+/// Whether a rollout may go further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forward {
+    /// It may.
+    Open,
+    /// Something is frozen.
+    Barred,
+}
+
+impl Drive {
+    /// A rollout that waits.
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        order: StatementId,
+        change: ChangeId,
+        units: usize,
+    ) -> Result<Self, Error> {
+        let digest = plan.digest()?;
+        // That it was examined is part of every order's chain.
+        let reports = "examination".parse::<Name>().into_iter().collect();
+        Ok(Self { plan, digest, order, change, state: State::Waiting, reports, running: None, units })
+    }
+
+    /// A rollout that was under way when the gateway ended; under another plan it begins anew.
+    pub(crate) fn resume(&mut self, kept: &KeptRollout, now_ms: u64) -> Result<(), Error> {
+        let stage = usize::try_from(kept.stage).unwrap_or(usize::MAX);
+        if kept.state == "rolled-back" {
+            self.state = State::RolledBack { stage: Some(stage) };
+            return Ok(());
+        }
+        if kept.plan != self.digest || kept.state == "waiting" {
+            return Ok(());
+        }
+        self.reports.clone_from(&kept.reports);
+        if kept.state == "done" {
+            self.state = State::Done;
+            return Ok(());
+        }
+        self.enter(stage, now_ms)?;
+        self.state = match kept.state.as_str() {
+            "paused" => State::Paused { stage, from_ms: now_ms },
+            _ => State::Running { stage, from_ms: now_ms },
+        };
+        Ok(())
+    }
+
+    /// What is to be kept of it.
+    pub(crate) fn kept(&self) -> KeptRollout {
+        let (state, stage, from_ms) = match &self.state {
+            State::Waiting => ("waiting", 0, 0),
+            State::Running { stage, from_ms } => ("running", *stage, *from_ms),
+            State::Paused { stage, from_ms } => ("paused", *stage, *from_ms),
+            State::Held { stage, from_ms } => ("held", *stage, *from_ms),
+            State::Done => ("done", 0, 0),
+            State::RolledBack { stage } => ("rolled-back", stage.unwrap_or(0), 0),
+        };
+        KeptRollout {
+            from_ms,
+            plan: self.digest,
+            reports: self.reports.clone(),
+            stage: u32::try_from(stage).unwrap_or(u32::MAX),
+            state: state.to_owned(),
+        }
+    }
+
+    /// The share of units that get the candidate now, in which contexts, and where they are counted.
+    pub(crate) fn share(&self) -> (Share, Contexts, Option<Arc<Tally>>) {
+        match (&self.state, &self.running) {
+            (State::Done, _) => (full(), Contexts::All, None),
+            (State::Waiting | State::RolledBack { .. }, _) | (_, None) => (Share::NONE, Contexts::All, None),
+            (_, Some(running)) => (running.share, running.contexts, running.tally.clone()),
+        }
+    }
+
+    /// Whether it waits to be begun.
+    pub(crate) fn waits(&self) -> bool {
+        self.state == State::Waiting
+    }
+
+    /// Whether it was taken back.
+    pub(crate) const fn is_back(&self) -> bool {
+        matches!(self.state, State::RolledBack { .. })
+    }
+
+    /// Begins.
+    pub(crate) fn start(&mut self, now_ms: u64) -> Result<(), Error> {
+        self.event(&Event::Start { reports: self.reports.clone() }, now_ms)
+    }
+
+    /// Stays where it is.
+    pub(crate) fn pause(&mut self, now_ms: u64) -> Result<(), Error> {
+        self.event(&Event::Pause, now_ms)
+    }
+
+    /// Goes on.
+    pub(crate) fn resume_from_pause(&mut self, now_ms: u64) -> Result<(), Error> {
+        self.event(&Event::Resume, now_ms)
+    }
+
+    /// Goes back.
+    pub(crate) fn abort(&mut self, now_ms: u64) -> Result<(), Error> {
+        self.event(&Event::Abort, now_ms)
+    }
+
+    fn event(&mut self, event: &Event, now_ms: u64) -> Result<(), Error> {
+        let (state, actions) = step(&self.plan, &self.state, event, now_ms)?;
+        for action in actions {
+            match action {
+                Action::Enter { stage, .. } => self.enter(stage, now_ms)?,
+                Action::RollBack | Action::Finish => self.running = None,
+                Action::AskSignOff { stage, holder } => {
+                    tracing::warn!(stage, %holder, change = %self.change, "a sign-off is needed");
+                }
+            }
+        }
+        self.state = state;
+        Ok(())
+    }
+
+    fn enter(&mut self, stage: usize, now_ms: u64) -> Result<(), Error> {
+        let planned = self.plan.stage(stage)?;
+        let compares = planned.comparing() == Comparing::Arms;
+        self.running = Some(Running {
+            share: planned.share(),
+            contexts: planned.contexts,
+            tally: compares.then(|| Arc::new(Tally::new(&self.plan, self.units))),
+            gate: Gate::new(&self.plan, stage, now_ms)?,
+            data: StageData {
+                from_ms: now_ms,
+                plan: self.digest,
+                requests: std::collections::BTreeMap::new(),
+                rows: Vec::new(),
+                stage: u32::try_from(stage).unwrap_or(u32::MAX),
+                to_ms: now_ms,
+                version: 1,
+            },
+            judged: None,
+        });
+        tracing::info!(stage, share_ppm = planned.share_ppm, change = %self.change, "a stage begins");
+        Ok(())
+    }
+
+    /// Takes what was counted, and does what follows. The report, where a stage ends.
+    pub(crate) fn tick(&mut self, now_ms: u64, forward: Forward) -> Result<Option<Reported>, Error> {
+        let stage = match &self.state {
+            State::Running { stage, .. } | State::Paused { stage, .. } | State::Held { stage, .. } => *stage,
+            State::Waiting | State::Done | State::RolledBack { .. } => return Ok(None),
+        };
+        let Some(running) = &mut self.running else { return Ok(None) };
+        // A clock that went back: what was counted waits until it has caught up.
+        let now_ms = now_ms.max(running.data.to_ms);
+        if let Some(tally) = &running.tally {
+            let row = tally.take(now_ms);
+            if has_counts(&row) {
+                running.gate.push(&row)?;
+                running.data.rows.push(row);
+            }
+        }
+        running.data.to_ms = now_ms;
+        let judgement = running.gate.judge(now_ms);
+        let decision = judgement.decision;
+        running.judged = Some(judgement);
+        let goes_on = forward == Forward::Open && matches!(self.state, State::Running { .. });
+        match decision {
+            GateDecision::Hold => return Ok(None),
+            GateDecision::Promote if !goes_on => return Ok(None),
+            GateDecision::Promote | GateDecision::RollBack => {}
+        }
+        let reported = Reported {
+            report: running.data.report(&self.plan, self.order)?,
+            data: running.data.to_bytes()?,
+            plan: self.plan.to_bytes()?,
+        };
+        if decision == GateDecision::Promote
+            && let Ok(name) = kind_name(self.plan.stage(stage)?.stage).parse::<Name>()
+        {
+            self.reports.insert(name);
+        }
+        self.event(&Event::Judged { stage, decision, reports: self.reports.clone() }, now_ms)?;
+        Ok(Some(reported))
+    }
+
+    /// How it stands, for people and scripts.
+    pub(crate) fn status(&self) -> Value {
+        let judged = self.running.as_ref().and_then(|running| running.judged.as_ref());
+        let gates: Vec<_> = judged
+            .iter()
+            .flat_map(|judged| &judged.results)
+            .map(|gate| {
+                json!({ "gate": gate.gate, "decision": gate.decision, "statistic_ppm": gate.statistic_ppm, "limit_ppm": gate.limit_ppm })
+            })
+            .collect();
+        let (stage, from_ms) = match &self.state {
+            State::Running { stage, from_ms }
+            | State::Paused { stage, from_ms }
+            | State::Held { stage, from_ms } => (Some(*stage), Some(*from_ms)),
+            State::RolledBack { stage } => (*stage, None),
+            State::Waiting | State::Done => (None, None),
+        };
+        let rows = self.running.as_ref().map_or(0, |running| running.data.rows.len());
+        let reason = judged.map(|judged| format!("{:?}", judged.reason));
+        json!({
+            "change": self.change, "order": self.order, "state": self.state.name(), "stage": stage, "stages": self.plan.stages.len(),
+            "from_ms": from_ms, "share_ppm": self.share().0.ppm(), "rows": rows, "reason": reason, "gates": gates,
+        })
+    }
+}
+
+/// Everybody.
+pub(crate) fn full() -> Share {
+    Share::from_ppm(rollout::assign::BUCKETS).unwrap_or(Share::NONE)
+}
+
+fn has_counts(row: &Row) -> bool {
+    let counted = |cell: &rollout::gate::Cell| match cell {
+        rollout::gate::Cell::Arms { candidate, control } => {
+            candidate.iter().chain(control).any(|count| *count > 0)
+        }
+        rollout::gate::Cell::Pairs { better, equal, worse } => better + equal + worse > 0,
+    };
+    row.assigned.is_some_and(|assigned| assigned != [0, 0]) || row.cells.iter().any(counted)
+}
+
+const fn kind_name(stage: statement::kind::Stage) -> &'static str {
+    use statement::kind::Stage;
+    match stage {
+        Stage::Synthetic => "synthetic",
+        Stage::Shadow => "shadow",
+        Stage::Canary => "canary",
+        Stage::Ramp => "ramp",
+        Stage::Full => "full",
+    }
+}

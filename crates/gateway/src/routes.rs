@@ -1,0 +1,144 @@
+//! Where requests go: a table that is read by every request and replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::header::HeaderValue;
+use rollout::assign::{self, Arm, Salt, Share};
+use rollout::plan::Contexts;
+use statement::{ChangeId, Digest, SlotId, StateId};
+
+use crate::config::{Context, SystemPrompts, Unit};
+use crate::engines::Engines;
+use crate::limits::Limits;
+use crate::sessions::{On, Sessions};
+use crate::tally::{Sample, Side, Tally};
+
+/// How long a table is good: far longer than a turn of the warden takes.
+const DECIDED_AGO_MAX: Duration = Duration::from_mins(1);
+
+/// The table.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    /// By the model's name.
+    pub(crate) lanes: BTreeMap<String, Lane>,
+    /// When it was decided.
+    pub(crate) decided: Option<Instant>,
+}
+
+/// What becomes of requests for a model.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) slot: SlotId,
+    pub(crate) unit: Vec<Unit>,
+    pub(crate) system_prompts: SystemPrompts,
+    /// What was served before, or is served where nothing is released.
+    pub(crate) base: Option<Arc<Target>>,
+    /// What is being released.
+    pub(crate) candidate: Option<Candidate>,
+    /// Codes of why something is not served.
+    pub(crate) reasons: Vec<String>,
+}
+
+/// A state that may be served, and its engines.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) state: StateId,
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) change_header: HeaderValue,
+    pub(crate) state_header: HeaderValue,
+}
+
+/// A state that is being released.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) target: Arc<Target>,
+    pub(crate) share: Share,
+    pub(crate) contexts: Contexts,
+    pub(crate) salt: Salt,
+    /// Tells this release from others.
+    pub(crate) epoch: u64,
+    /// Counts where the stage compares.
+    pub(crate) tally: Option<Arc<Tally>>,
+}
+
+/// Where one request goes.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) target: Arc<Target>,
+    /// What takes its place if it cannot answer: what is served to everybody else.
+    pub(crate) spare: Option<Arc<Target>>,
+    pub(crate) sample: Option<Sample>,
+    pub(crate) arm: &'static str,
+}
+
+impl Target {
+    pub(crate) fn new(state: StateId, change: Option<&ChangeId>, engines: Arc<Engines>) -> Self {
+        let header = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"));
+        let change_header =
+            change.map_or(HeaderValue::from_static("baseline"), |change| header(change.as_str()));
+        Self { state, engines, change_header, state_header: header(&state.to_string()) }
+    }
+}
+
+impl Routes {
+    /// Whether it is still good. Where nobody decides any more, nothing is served any more.
+    pub(crate) fn is_good(&self, limits: &Limits) -> bool {
+        let patience = DECIDED_AGO_MAX.max(Duration::from_millis(limits.poll_ms.saturating_mul(10)));
+        self.decided.is_some_and(|decided| decided.elapsed() <= patience)
+    }
+}
+
+impl Choice {
+    /// The chosen version is at fault, whoever answers in its place.
+    pub(crate) fn fail(&mut self) {
+        if let Some(sample) = &mut self.sample {
+            sample.fail();
+        }
+    }
+}
+
+impl Lane {
+    /// Where a unit's request goes.
+    pub(crate) fn choose(
+        &self,
+        unit: &Digest,
+        context: Context,
+        now_ms: u64,
+        sessions: &Sessions,
+    ) -> Option<Choice> {
+        let key = unit.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head));
+        let takes_part = |contexts: Contexts| contexts == Contexts::All || context == Context::NonCritical;
+        let Some(candidate) = &self.candidate else {
+            // Remembered, so that a release that begins does not move it.
+            sessions.find(key, 0, now_ms, (On::Base, Arm::Rest));
+            let target = Arc::clone(self.base.as_ref()?);
+            return Some(Choice { target, spare: None, sample: None, arm: "all" });
+        };
+        let bucket = assign::bucket(&candidate.salt, unit.as_bytes());
+        let arm = if takes_part(candidate.contexts) {
+            assign::arm_of_bucket(bucket, candidate.share)
+        } else {
+            Arm::Rest
+        };
+        let on = if arm == Arm::Candidate || self.base.is_none() { On::Candidate } else { On::Base };
+        let found = sessions.find(key, candidate.epoch, now_ms, (on, arm));
+        let claim = |side| candidate.tally.as_ref().filter(|_| found.compared)?.claim(key, side);
+        match (&self.base, found.on, arm) {
+            (Some(base), On::Base, Arm::Control) => {
+                let (target, sample) = (Arc::clone(base), claim(Side::Control));
+                Some(Choice { target, spare: None, sample, arm: "control" })
+            }
+            (Some(base), On::Base, _) => {
+                Some(Choice { target: Arc::clone(base), spare: None, sample: None, arm: "rest" })
+            }
+            (base, _, _) => {
+                let target = Arc::clone(&candidate.target);
+                // Where everybody has it, there is nothing that everybody else has.
+                let spare = base.clone().filter(|_| candidate.share.ppm() < assign::BUCKETS);
+                Some(Choice { target, spare, sample: claim(Side::Candidate), arm: "candidate" })
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Listening, connections, and stopping in good order.
+//!
+//! Stopping has three steps. `/healthz` says so, and nothing new is accepted; answers that have begun go on, up to a
+//! limit; then connections are closed, whatever is under way on them.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::Error;
+use crate::paced::Paced;
+use crate::plane::{Health, Plane, answer};
+
+/// Most header lines of a request, and the size of a connection's buffer.
+const HEADERS_MAX: usize = 64;
+const BUFFER_BYTES: usize = 64 << 10;
+/// How long closing connections may take at the very end.
+const CLOSING: Duration = Duration::from_secs(3);
+/// How long nothing is accepted after accepting failed, so that a shortage of files does not become a busy loop.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A data plane with an address.
+#[derive(Debug)]
+pub struct Server {
+    plane: Arc<Plane>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Where a server is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Ending,
+}
+
+impl Server {
+    pub(crate) fn bind(plane: Arc<Plane>, address: SocketAddr) -> Result<Self, Error> {
+        let failed = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { plane, listener, address })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is done, and then as long as answers that have begun may take. `threads` work.
+    ///
+    /// # Errors
+    /// [`Error::System`] where there are no threads; [`Error::Listen`].
+    pub fn run(self, threads: usize, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(threads.max(1))
+            .build()
+            .map_err(|source| Error::System { what: "runtime", source })?;
+        let done = runtime.block_on(self.serve(stop));
+        runtime.shutdown_timeout(CLOSING);
+        done
+    }
+
+    async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let failed = |source| Error::Listen { address: self.address, source };
+        let listener = tokio::net::TcpListener::from_std(self.listener).map_err(failed)?;
+        let plane = self.plane;
+        let room = Arc::new(Semaphore::new(plane.limits.connections));
+        let phase = watch::Sender::new(Phase::Serving);
+        let mut connections = JoinSet::new();
+        {
+            let mut stopped = pin!(stop);
+            tokio::select! {
+                () = &mut stopped => {}
+                () = accept(&plane, &listener, &room, &phase, &mut connections) => {}
+            }
+        }
+        drop(listener);
+        let health = Health { draining: true, ..Health::clone(&plane.health.load()) };
+        plane.health.store(Arc::new(health));
+        tracing::info!(under_way = *plane.under_way.borrow(), "the gateway stops");
+        phase.send_replace(Phase::Ending);
+        let drain = Duration::from_millis(plane.limits.drain_ms);
+        let drained = timeout(drain, async { while connections.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            connections.shutdown().await;
+        }
+        Ok(())
+    }
+}
+
+/// Accepts connections for ever.
+async fn accept(
+    plane: &Arc<Plane>,
+    listener: &tokio::net::TcpListener,
+    room: &Arc<Semaphore>,
+    phase: &watch::Sender<Phase>,
+    connections: &mut JoinSet<()>,
+) {
+    loop {
+        while connections.try_join_next().is_some() {}
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (plane, phase) = (Arc::clone(plane), phase.subscribe());
+                connections.spawn(async move {
+                    plane.metrics.connections.inc();
+                    connection(&plane, stream, phase).await;
+                    plane.metrics.connections.dec();
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(plane: &Arc<Plane>, stream: TcpStream, mut phase: watch::Receiver<Phase>) {
+    // Tokens are small, and each is wanted at once.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let limits = plane.limits;
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.head_ms))
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(BUFFER_BYTES);
+    let service = service_fn(move |request| {
+        let plane = Arc::clone(plane);
+        async move { Ok::<_, Infallible>(answer(plane, request).await) }
+    });
+    let stream = Paced::new(stream, Duration::from_millis(limits.reader_ms));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        _ = served.as_mut() => return,
+        _ = phase.wait_for(|phase| *phase == Phase::Ending) => {}
+    }
+    served.as_mut().graceful_shutdown();
+    // What is under way has its own limits.
+    if served.await.is_err() {
+        tracing::debug!("a connection was cut");
+    }
+}

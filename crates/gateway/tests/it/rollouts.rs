@@ -1,0 +1,392 @@
+//! Releases in stages, from real answers: one goes all the way, others are taken back, and nobody notices.
+
+use std::collections::BTreeMap;
+
+use audit::fixture::SLOT;
+use engine::{Engine, Limits, Server, sample};
+use gateway::ControlRequest;
+use rollout::plan::Plan;
+use serde_json::{Value, json};
+use statement::kind::{GateDecision, Stage};
+use statement::{ChangeId, StateId};
+use tokio::sync::watch;
+
+use crate::client::{Answer, Connection};
+use crate::engine::{Played, json as says};
+use crate::house::{CRITICAL, House, KEY, chat};
+
+const STOPS: &str = r#"{"choices":[{"finish_reason":"stop"}]}"#;
+const RUNS_ON: &str = r#"{"choices":[{"finish_reason":"length"}]}"#;
+
+/// Stages of seconds, for tests: wide margins, so that few users suffice.
+fn plan() -> Value {
+    let stage = |stage: &str, share: u32, contexts: &str, duration: u32| {
+        json!({ "contexts": contexts, "duration_ms": duration, "extension_ms": 60_000 * u32::from(duration > 0),
+                "margins_ppm": [300_000, 300_000, 300_000], "reports": [], "share_ppm": share, "stage": stage,
+                "units_min": 40 * u32::from(duration > 0) })
+    };
+    json!({
+        "alpha_ppm": 200_000,
+        "metrics": [
+            { "expected_ppm": [10_000], "measure": "rate", "name": "errors", "tolerated_ppm": 50_000 },
+            { "expected_ppm": [500_000, 490_000, 10_000], "measure": "categories", "name": "finish-reason", "tolerated_ppm": 100_000 },
+            { "expected_ppm": [10_000], "measure": { "quantile": { "limit": 60_000_000 } }, "name": "latency-p99", "tolerated_ppm": 50_000 },
+        ],
+        "stages": [stage("canary", 250_000, "non-critical", 5_000), stage("canary", 500_000, "all", 5_000), stage("full", 1_000_000, "all", 0)],
+        "version": 1,
+    })
+}
+
+/// A gateway with a plan, and users who come in sessions.
+struct Street {
+    house: House,
+    engines: BTreeMap<StateId, Vec<String>>,
+    release: &'static str,
+    sessions: u32,
+    /// The states that each session was answered by, in order.
+    seen: BTreeMap<String, Vec<String>>,
+}
+
+impl Street {
+    fn new(engine: String) -> Self {
+        Self::released(engine, "stages")
+    }
+
+    fn released(engine: String, release: &'static str) -> Self {
+        let house = House::new();
+        let path = house.folder.path().join("plan.json");
+        std::fs::write(&path, plan().to_string()).unwrap();
+        Plan::parse(&std::fs::read(path).unwrap()).unwrap();
+        let first = house.first_state();
+        Self {
+            house,
+            engines: BTreeMap::from([(first, vec![engine])]),
+            release,
+            sessions: 0,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Opens the gateway, or opens it again with the engines that are known by now.
+    fn open(&mut self) {
+        self.house.close();
+        let engines: Vec<(StateId, &[String])> =
+            self.engines.iter().map(|(state, engines)| (*state, engines.as_slice())).collect();
+        let slot = json!({ "release": { self.release: self.house.folder.path().join("plan.json") } });
+        let config = self.house.config(&engines, &json!({}), &slot);
+        self.house.open(config);
+    }
+
+    /// Orders a change whose state an engine serves, and opens the gateway on it.
+    fn order(&mut self, label: &str, engine: String) -> ChangeId {
+        let change = self.house.order(label);
+        self.engines.insert(self.house.state_of(&change), vec![engine]);
+        self.house.publish();
+        self.open();
+        change
+    }
+
+    fn rollout(&mut self) -> Value {
+        self.house.ask(&ControlRequest::Status).unwrap()["slots"][0]["rollout"].clone()
+    }
+
+    /// A second in which new users come, each asking twice on one connection.
+    fn second(&mut self, users: u32) {
+        let mut connection = self.house.connect();
+        for _ in 0..users {
+            self.sessions += 1;
+            let session = format!("s{}", self.sessions);
+            for _ in 0..2 {
+                self.ask(&mut connection, &session, KEY);
+            }
+        }
+        self.house.pass(1000);
+        self.house.publish();
+        self.house.gate().warden.tick();
+    }
+
+    fn ask(&mut self, connection: &mut Connection, session: &str, key: &str) -> Answer {
+        let body = chat(&json!({ "max_tokens": 3, "temperature": 0 }));
+        let request =
+            String::from_utf8(House::request(&format!("x-session-id: {session}\r\n"), &body)).unwrap();
+        connection.send(request.replace(KEY, key).as_bytes());
+        let answer = connection.answer();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let state = answer.header("x-countersign-state").unwrap().to_owned();
+        self.seen.entry(session.to_owned()).or_default().push(state);
+        answer
+    }
+
+    /// Lets seconds pass until the rollout has ended, and answers how, and after how many.
+    #[track_caller]
+    fn until_ended(&mut self, users: u32) -> (String, u32) {
+        for second in 1..=100 {
+            self.second(users);
+            let rollout = self.rollout();
+            let state = rollout["state"].as_str().unwrap().to_owned();
+            if ["done", "rolled back"].contains(&state.as_str()) {
+                return (state, second);
+            }
+        }
+        panic!("undecided: {}", self.rollout());
+    }
+
+    /// No session was answered by two versions.
+    #[track_caller]
+    fn nobody_was_switched(&self) {
+        for (session, states) in &self.seen {
+            assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{session}: {states:?}");
+        }
+    }
+
+    /// Every report in the record follows from its data.
+    #[track_caller]
+    fn reports_follow(&self, change: &ChangeId) -> Vec<(Stage, GateDecision)> {
+        let data = self.house.folder.path().join("gateway/data");
+        let plan = Plan::parse(plan().to_string().as_bytes()).unwrap().to_bytes().unwrap();
+        let stages = &self.house.realm.dossier(change).stages;
+        let check = |report: &dossier::Recorded<statement::kind::StageReport>| {
+            let bytes = std::fs::read(data.join(report.body.data.to_string())).unwrap();
+            rollout::record::rerun(&plan, &bytes, &report.body).unwrap();
+            (report.body.stage, report.body.decision)
+        };
+        stages.iter().map(check).collect()
+    }
+}
+
+#[test]
+fn a_good_change_goes_all_the_way_and_a_bad_one_is_taken_back_by_itself() {
+    let old = Played::saying(STOPS);
+    let good = Played::saying(STOPS);
+    let bad = Played::new(|_| says("500 Internal Server Error", "{}"));
+    let mut street = Street::new(old.url());
+    street.open();
+    street.second(20);
+
+    let change = street.order("good", good.url());
+    let (state, _) = street.until_ended(120);
+    assert_eq!(state, "done");
+    street.nobody_was_switched();
+    assert!(good.count() > 300 && old.count() > 300);
+    // Everybody who comes now has it.
+    let before = old.count();
+    street.second(20);
+    assert_eq!(old.count(), before);
+    assert_eq!(street.house.submit_reports(), 3);
+    let reports = street.reports_follow(&change);
+    let expected = [Stage::Canary, Stage::Canary, Stage::Full].map(|stage| (stage, GateDecision::Promote));
+    assert_eq!(reports, expected);
+    assert_eq!(street.house.realm.dossier(&change).state.name(), "serving");
+
+    // Good in examination and bad live: every answer is an error. Nobody sees one.
+    let second = street.order("bad", bad.url());
+    let (state, seconds) = street.until_ended(120);
+    assert_eq!(state, "rolled back");
+    assert!(seconds <= 4, "{seconds}");
+    let asked = bad.count();
+    street.second(40);
+    assert_eq!(bad.count(), asked);
+    street.nobody_was_switched();
+    assert_eq!(street.house.submit_reports(), 1);
+    assert_eq!(street.reports_follow(&second), [(Stage::Canary, GateDecision::RollBack)]);
+    // A restart does not try it again.
+    street.open();
+    street.second(40);
+    assert_eq!(bad.count(), asked);
+    // The record follows, by the operator's order.
+    street.house.realm.roll_back(&second);
+    street.second(10);
+    assert!(street.rollout().is_null());
+    assert!(street.house.metric(r#"countersign_gateway_candidate_share_ppm{model="support"}"#) < 0.5);
+}
+
+#[test]
+fn answers_that_end_otherwise_are_taken_back() {
+    let mut street = Street::new(Played::saying(STOPS).url());
+    street.order("runs-on", Played::saying(RUNS_ON).url());
+    let (state, _) = street.until_ended(120);
+    assert_eq!(state, "rolled back");
+    let rollout = street.rollout();
+    assert_eq!(rollout["stage"], 0, "{rollout}");
+    street.house.submit_reports();
+}
+
+#[test]
+fn what_nobody_can_tell_is_held_and_taken_back_in_the_end() {
+    let mut street = Street::new(Played::saying(STOPS).url());
+    street.order("quiet", Played::saying(STOPS).url());
+    // Two users a second: too few to show anything.
+    let (state, seconds) = street.until_ended(1);
+    assert_eq!((state.as_str(), seconds), ("rolled back", 65));
+}
+
+#[test]
+fn a_mistake_of_clients_counts_against_nobody() {
+    let refuse = || Played::new(|_| says("400 Bad Request", r#"{"error":{"message":"too long"}}"#));
+    let (old, new) = (refuse(), refuse());
+    let mut street = Street::new(old.url());
+    street.order("one", new.url());
+    for n in 0..200 {
+        let answer = street.house.chat(&format!("x-session-id: c{n}\r\n"), &json!({}));
+        assert_eq!(answer.status, 400);
+    }
+    street.house.pass(1000);
+    street.house.gate().warden.tick();
+    let rollout = street.rollout();
+    assert_eq!(rollout["state"], "running", "{rollout}");
+    // What only the new version refuses is its own fault, and nobody sees it.
+    let mut street = Street::new(Played::saying(STOPS).url());
+    street.order("one", refuse().url());
+    let (state, _) = street.until_ended(120);
+    assert_eq!(state, "rolled back");
+}
+
+#[test]
+fn critical_contexts_come_later() {
+    let mut street = Street::new(Played::saying(STOPS).url());
+    let change = street.order("one", Played::saying(STOPS).url());
+    let new = street.house.state_of(&change).to_string();
+    let mut connection = street.house.connect();
+    let mut critical = |street: &mut Street, from: u32| {
+        let answers =
+            (from..from + 60).map(|n| street.ask(&mut connection, &format!("critical{n}"), CRITICAL));
+        answers.filter(|answer| answer.header("x-countersign-state") == Some(new.as_str())).count()
+    };
+    assert_eq!(critical(&mut street, 0), 0);
+    while street.rollout()["stage"] == 0 {
+        street.second(100);
+    }
+    assert!(critical(&mut street, 100) > 10);
+    street.nobody_was_switched();
+}
+
+#[test]
+fn an_operator_begins_pauses_and_takes_back() {
+    let mut street = Street::released(Played::saying(STOPS).url(), "stages-by-hand");
+    let change = street.order("one", Played::saying(STOPS).url());
+    let change = change.to_string();
+    street.second(10);
+    assert_eq!(street.rollout()["state"], "waiting");
+    let wrong = ControlRequest::Resume { change: change.clone() };
+    assert_eq!(street.house.ask(&wrong).unwrap_err().code(), "CS-RLO-008");
+    let absent = ControlRequest::Start { change: "chg-ffff".to_owned() };
+    assert_eq!(street.house.ask(&absent).unwrap_err().code(), "CS-GWY-018");
+    street.house.ask(&ControlRequest::Start { change: change.clone() }).unwrap();
+    street.second(10);
+    assert_eq!(street.rollout()["state"], "running");
+    street.house.ask(&ControlRequest::Pause { change: change.clone() }).unwrap();
+    // Everything would be shown, and it stays where it is.
+    for _ in 0..12 {
+        street.second(100);
+    }
+    let rollout = street.rollout();
+    assert_eq!((&rollout["state"], &rollout["stage"]), (&json!("paused"), &json!(0)));
+    // Across a restart too.
+    street.open();
+    assert_eq!(street.rollout()["state"], "paused");
+    street.house.ask(&ControlRequest::Resume { change: change.clone() }).unwrap();
+    for _ in 0..8 {
+        street.second(100);
+    }
+    assert_eq!(street.rollout()["stage"], 1);
+    street.nobody_was_switched();
+    street.house.ask(&ControlRequest::Abort { change }).unwrap();
+    assert_eq!(street.rollout()["state"], "rolled back");
+}
+
+#[test]
+fn a_freeze_stops_what_goes_forward_and_not_what_goes_back() {
+    use audit::fixture::Who;
+    use statement::Tracking;
+    use statement::kind::{Freeze, FreezeAction, FreezeTarget};
+    let mut street = Street::new(Played::saying(STOPS).url());
+    street.order("one", Played::saying(STOPS).url());
+    street.second(10);
+    let target = FreezeTarget::Slot(SLOT.parse().unwrap());
+    let freeze = Freeze { action: FreezeAction::Begin, reason: "test".parse().unwrap(), target };
+    street.house.realm.establish(&Tracking::Realm, freeze, &[Who::Lea]);
+    for _ in 0..12 {
+        street.second(100);
+    }
+    let rollout = street.rollout();
+    assert_eq!((&rollout["state"], &rollout["stage"]), (&json!("running"), &json!(0)));
+}
+
+#[test]
+fn a_restart_switches_nobody() {
+    let mut street = Street::new(Played::saying(STOPS).url());
+    street.order("one", Played::saying(STOPS).url());
+    street.second(100);
+    street.open();
+    let known: Vec<String> = street.seen.keys().cloned().collect();
+    let mut connection = street.house.connect();
+    for session in known {
+        street.ask(&mut connection, &session, KEY);
+    }
+    street.nobody_was_switched();
+    assert_eq!(street.rollout()["stage"], 0);
+}
+
+/// An engine of this project with its small made model.
+struct Running {
+    address: std::net::SocketAddr,
+    _stop: watch::Sender<bool>,
+}
+
+fn running(limits: Limits) -> Running {
+    let files = sample::model(7).unwrap();
+    let engine = Engine::load("made", &files, &[], limits, &|_| {}).unwrap();
+    let server = Server::bind(engine, "127.0.0.1:0".parse().unwrap(), None).unwrap();
+    let address = server.address();
+    let stop = watch::Sender::new(false);
+    let stopped = stop.subscribe();
+    let stops = move || {
+        let mut stopped = stopped.clone();
+        async move {
+            // It ends with the test.
+            drop(stopped.wait_for(|stop| *stop).await);
+        }
+    };
+    std::thread::spawn(move || server.run(stops));
+    Running { address, _stop: stop }
+}
+
+#[test]
+fn engines_of_this_project_behind_the_gateway() {
+    let url = |engine: &Running| format!("http://{}", engine.address);
+    let (old, good) = (running(Limits::ORDINARY), running(Limits::ORDINARY));
+    // Built with a context that its users' prompts do not fit into.
+    let bad = running(Limits { context: 5, ..Limits::ORDINARY });
+    let mut street = Street::new(url(&old));
+    let change = street.order("good", url(&good));
+    let (state, _) = street.until_ended(60);
+    assert_eq!(state, "done", "{}", street.rollout());
+    street.house.submit_reports();
+    assert_eq!(street.house.realm.dossier(&change).state.name(), "serving");
+    street.order("bad", url(&bad));
+    let (state, _) = street.until_ended(60);
+    assert_eq!(state, "rolled back");
+    street.nobody_was_switched();
+}
+
+#[test]
+fn openai_s_client_reads_what_is_passed_on() {
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-venv/bin/python3");
+    let known = std::process::Command::new(python).args(["-c", "import openai"]).output();
+    if !known.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED openai_s_client_reads_what_is_passed_on: `target/test-venv` has no `openai`");
+        return;
+    }
+    let engine = running(Limits::ORDINARY);
+    let mut house = House::new();
+    house.simple(&[format!("http://{}", engine.address)]);
+    let output = std::process::Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/client.py"))
+        .env("OPENAI_BASE_URL", format!("http://{}/v1", house.gate().address))
+        .env("OPENAI_API_KEY", KEY)
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    assert_eq!(out.trim(), "all read");
+}
