@@ -18,6 +18,8 @@ pub(crate) struct Standing {
     pub(crate) order: Option<Release>,
     /// Codes and texts of why an order is not, or something else is served instead.
     pub(crate) reasons: Vec<(String, String)>,
+    /// The order that the record has for the slot, whether or not it may be served now.
+    pub(crate) in_record: Option<StatementId>,
     /// What is admitted for the first time.
     pub(crate) admitted: Option<(StatementId, Admission)>,
 }
@@ -34,6 +36,12 @@ pub(crate) struct Release {
     pub(crate) frozen: Option<StatementId>,
 }
 
+impl Standing {
+    fn because(&mut self, code: dossier::Code, about: String) {
+        self.reasons.push((code.as_str().to_owned(), about));
+    }
+}
+
 /// The moment of a decision.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
@@ -46,9 +54,8 @@ pub(crate) struct Moment {
 pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, at: Moment) -> Standing {
     let world = ledger.world();
     let mut standing = Standing::default();
-    let mut reason = |code: &str, about: String| standing.reasons.push((code.to_owned(), about));
     let Some(record) = world.slot(slot) else {
-        reason(dossier::Code::UnknownSlot.as_str(), slot.to_string());
+        standing.because(dossier::Code::UnknownSlot, slot.to_string());
         return standing;
     };
     let definition = &record.definition.body;
@@ -56,7 +63,8 @@ pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, at: Moment) ->
         let stale = at.now_ms < at.floor_ms
             || at.now_ms.saturating_sub(at.view.witnessed_ms) > definition.checkpoint_age_max_ms;
         if stale {
-            reason(dossier::Code::CheckpointStale.as_str(), format!("witnessed at {}", at.view.witnessed_ms));
+            standing
+                .because(dossier::Code::CheckpointStale, format!("witnessed at {}", at.view.witnessed_ms));
         }
         standing.base = Some(if stale {
             definition.fallback
@@ -65,10 +73,11 @@ pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, at: Moment) ->
         });
         return standing;
     };
+    standing.in_record = Some(*order);
     let dossier = ledger.dossier(change);
     let Some((dossier, body)) = dossier.and_then(|dossier| Some((dossier, &dossier.order.as_ref()?.body)))
     else {
-        reason(dossier::Code::OrderUnknown.as_str(), order.to_string());
+        standing.because(dossier::Code::OrderUnknown, order.to_string());
         standing.base = Some(definition.fallback);
         return standing;
     };
@@ -96,7 +105,7 @@ pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, at: Moment) ->
         }
         Err(refusal) => {
             for refused in refusal.reasons() {
-                reason(refused.code.as_str(), refused.about.clone());
+                standing.because(refused.code, refused.about.clone());
             }
             let fresh = at.now_ms >= at.floor_ms
                 && at.now_ms.saturating_sub(at.view.witnessed_ms) <= definition.checkpoint_age_max_ms;

@@ -146,6 +146,16 @@ pub enum Error {
     /// Nothing is known about the realm yet.
     #[error("nothing of the log has been verified yet")]
     Unverified,
+    /// Too few witnesses have cosigned the checkpoint.
+    #[error("the checkpoint over {size} leaves is cosigned by {witnesses} witnesses of {threshold}")]
+    Unwitnessed {
+        /// Leaves.
+        size: u64,
+        /// Who has cosigned.
+        witnesses: u32,
+        /// Who has to.
+        threshold: u32,
+    },
     /// What came over the control socket cannot be read.
     #[error("the request cannot be read: {reason}")]
     Request {
@@ -182,6 +192,7 @@ impl Error {
             Self::Request { .. } => "CS-GWY-020",
             Self::NoEngineDeclared { .. } => "CS-GWY-021",
             Self::Unverified => "CS-GWY-022",
+            Self::Unwitnessed { .. } => "CS-GWY-023",
         }
     }
 
@@ -219,6 +230,9 @@ impl Error {
             Self::NoRollout { .. } => "`countersign rollout status` shows what is under way",
             Self::SignOff { .. } => "let somebody sign who has the role that the plan names",
             Self::NoEngineDeclared { .. } => "name the state's engines under `states` of its slot",
+            Self::Unwitnessed { .. } => {
+                "the checkpoint before it is used; check that the log's witnesses answer"
+            }
             Self::Unverified => "check that the log is served where `log` says",
             Self::Request { .. } => "use the command of the same version",
         }

@@ -39,8 +39,9 @@ pub struct Follower {
     frontier: Frontier,
     head: Option<VerifiedCheckpoint>,
     view: Option<CheckpointView>,
-    /// Bytes of the file of leaves that the head covers.
+    /// Bytes of the file of leaves that were written, and the leaves that could not be.
     kept_bytes: u64,
+    unwritten: Vec<Vec<u8>>,
 }
 
 impl Follower {
@@ -58,6 +59,7 @@ impl Follower {
             head: None,
             view: None,
             kept_bytes: 0,
+            unwritten: Vec::new(),
         };
         let Some(head) = keep.head()? else { return Ok(follower) };
         let path = keep.path("checkpoint");
@@ -98,6 +100,9 @@ impl Follower {
             .read("checkpoint", CHECKPOINT_BYTES_MAX)?
             .ok_or_else(|| Error::Unreachable { place: place(), reason: "there is none".to_owned() })?;
         if self.head.as_ref().is_some_and(|head| head.to_bytes() == bytes) {
+            if !self.unwritten.is_empty() {
+                self.write(keep, &bytes)?;
+            }
             return Ok(false);
         }
         let signed = SignedCheckpoint::parse(&bytes)
@@ -119,10 +124,18 @@ impl Follower {
             }
             Err(error) => Err(error),
             Ok(()) => {
-                self.kept_bytes = keep.advance(self.kept_bytes, &entries, &bytes)?;
+                self.unwritten.extend(entries);
+                self.write(keep, &bytes)?;
                 Ok(true)
             }
         }
+    }
+
+    /// Keeps what was verified. A disk that is full costs a restart its leaves, and nothing before it.
+    fn write(&mut self, keep: &Keep, head: &[u8]) -> Result<(), Error> {
+        self.kept_bytes = keep.advance(self.kept_bytes, &self.unwritten, head)?;
+        self.unwritten.clear();
+        Ok(())
     }
 
     /// The keys by which a checkpoint may be signed: the pinned one, and that of the trust root in force.
@@ -215,6 +228,11 @@ impl Follower {
         let key = VerifierKey::parse(root.body.log.key.as_bytes()).map_err(Error::checkpoint)?;
         let head = signed.open(&self.realm.origin, &[key]).map_err(Error::checkpoint)?;
         let view = checkpoint_view(&root.body, &head).map_err(Error::checkpoint)?;
+        // A log publishes its head a moment before its witnesses have cosigned it.
+        let threshold = root.body.witnesses.threshold;
+        if view.witnesses < threshold {
+            return Err(Error::Unwitnessed { size: view.size, witnesses: view.witnesses, threshold });
+        }
         Ok((head, view))
     }
 }

@@ -21,6 +21,7 @@ mod decide;
 mod engines;
 mod error;
 mod follow;
+mod heads;
 mod keep;
 mod limits;
 mod live;

@@ -35,12 +35,29 @@ pub(crate) struct Drive {
 /// The stage under way.
 #[derive(Debug)]
 struct Running {
-    share: Share,
-    contexts: Contexts,
-    tally: Option<Arc<Tally>>,
+    reach: Reach,
     gate: Gate,
     data: StageData,
     judged: Option<Judgement>,
+}
+
+/// Who gets what is being released.
+#[derive(Debug, Clone)]
+pub(crate) struct Reach {
+    /// The share of units.
+    pub(crate) share: Share,
+    /// The contexts that take part.
+    pub(crate) contexts: Contexts,
+    /// Where units are counted, if the stage compares.
+    pub(crate) tally: Option<Arc<Tally>>,
+}
+
+impl Reach {
+    /// Everybody, and nothing to compare with.
+    pub(crate) fn everybody() -> Self {
+        let share = Share::from_ppm(rollout::assign::BUCKETS).unwrap_or(Share::NONE);
+        Self { share, contexts: Contexts::All, tally: None }
+    }
 }
 
 /// A stage's report, and the data it follows from.
@@ -116,12 +133,14 @@ impl Drive {
         }
     }
 
-    /// The share of units that get the candidate now, in which contexts, and where they are counted.
-    pub(crate) fn share(&self) -> (Share, Contexts, Option<Arc<Tally>>) {
+    /// Who gets the candidate now.
+    pub(crate) fn reach(&self) -> Reach {
         match (&self.state, &self.running) {
-            (State::Done, _) => (full(), Contexts::All, None),
-            (State::Waiting | State::RolledBack { .. }, _) | (_, None) => (Share::NONE, Contexts::All, None),
-            (_, Some(running)) => (running.share, running.contexts, running.tally.clone()),
+            (State::Done, _) => Reach::everybody(),
+            (State::Waiting | State::RolledBack { .. }, _) | (_, None) => {
+                Reach { share: Share::NONE, ..Reach::everybody() }
+            }
+            (_, Some(running)) => running.reach.clone(),
         }
     }
 
@@ -174,9 +193,11 @@ impl Drive {
         let planned = self.plan.stage(stage)?;
         let compares = planned.comparing() == Comparing::Arms;
         self.running = Some(Running {
-            share: planned.share(),
-            contexts: planned.contexts,
-            tally: compares.then(|| Arc::new(Tally::new(&self.plan, self.units))),
+            reach: Reach {
+                share: planned.share(),
+                contexts: planned.contexts,
+                tally: compares.then(|| Arc::new(Tally::new(&self.plan, self.units))),
+            },
             gate: Gate::new(&self.plan, stage, now_ms)?,
             data: StageData {
                 from_ms: now_ms,
@@ -202,7 +223,7 @@ impl Drive {
         let Some(running) = &mut self.running else { return Ok(None) };
         // A clock that went back: what was counted waits until it has caught up.
         let now_ms = now_ms.max(running.data.to_ms);
-        if let Some(tally) = &running.tally {
+        if let Some(tally) = &running.reach.tally {
             let row = tally.take(now_ms);
             if has_counts(&row) {
                 running.gate.push(&row)?;
@@ -254,14 +275,9 @@ impl Drive {
         let reason = judged.map(|judged| format!("{:?}", judged.reason));
         json!({
             "change": self.change, "order": self.order, "state": self.state.name(), "stage": stage, "stages": self.plan.stages.len(),
-            "from_ms": from_ms, "share_ppm": self.share().0.ppm(), "rows": rows, "reason": reason, "gates": gates,
+            "from_ms": from_ms, "share_ppm": self.reach().share.ppm(), "rows": rows, "reason": reason, "gates": gates,
         })
     }
-}
-
-/// Everybody.
-pub(crate) fn full() -> Share {
-    Share::from_ppm(rollout::assign::BUCKETS).unwrap_or(Share::NONE)
 }
 
 fn has_counts(row: &Row) -> bool {

@@ -5,12 +5,16 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::heads::Heads;
 
 /// How long, and how many bytes, a closed connection is read on.
 const LINGER: Duration = Duration::from_millis(500);
@@ -25,11 +29,14 @@ pub(crate) struct Paced {
     waiting: Option<Pin<Box<Sleep>>>,
     /// Runs once nothing more is written, with the bytes that may still be read.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
+    heads: Heads,
+    /// Set where a request names its length twice.
+    twice: Arc<AtomicBool>,
 }
 
 impl Paced {
-    pub(crate) const fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None, lingering: None }
+    pub(crate) const fn new(stream: TcpStream, patience: Duration, twice: Arc<AtomicBool>) -> Self {
+        Self { stream, patience, waiting: None, lingering: None, heads: Heads::new(), twice }
     }
 
     fn check<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -48,7 +55,13 @@ impl Paced {
 
 impl AsyncRead for Paced {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        if this.heads.feed(buf.filled().get(before..).unwrap_or_default()) {
+            this.twice.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

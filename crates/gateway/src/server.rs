@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -17,9 +18,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::Error;
 use crate::paced::Paced;
 use crate::plane::{Health, Plane, answer};
+use crate::{Error, Refusal};
 
 /// Most header lines of a request, and the size of a connection's buffer.
 const HEADERS_MAX: usize = 64;
@@ -143,11 +144,19 @@ async fn connection(plane: &Arc<Plane>, stream: TcpStream, mut phase: watch::Rec
         .header_read_timeout(Duration::from_millis(limits.head_ms))
         .max_headers(HEADERS_MAX)
         .max_buf_size(BUFFER_BYTES);
+    let twice = Arc::new(AtomicBool::new(false));
+    let stream = Paced::new(stream, Duration::from_millis(limits.reader_ms), Arc::clone(&twice));
     let service = service_fn(move |request| {
         let plane = Arc::clone(plane);
-        async move { Ok::<_, Infallible>(answer(plane, request).await) }
+        let doubtful = twice.load(Ordering::Relaxed);
+        async move {
+            Ok::<_, Infallible>(if doubtful {
+                Refusal::Framing.response()
+            } else {
+                answer(plane, request).await
+            })
+        }
     });
-    let stream = Paced::new(stream, Duration::from_millis(limits.reader_ms));
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = served.as_mut() => return,

@@ -1,5 +1,8 @@
 //! The one thread that decides: it follows the log, asks the gate, drives rollouts, and publishes routes.
 
+mod operator;
+mod release;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,25 +14,23 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use dossier::{Applied, Checked, Ledger};
 use policy::gate::CheckpointView;
-use rollout::assign::{Salt, Share};
-use rollout::plan::{Contexts, Plan};
+use rollout::plan::Plan;
 use serde_json::{Value, json};
-use signer::{FileKey, KeyFile, Signer as _, sign_statement};
-use statement::kind::{FreezeAction, RevocationTarget};
-use statement::{Body, Content, Envelope, SlotId, StateId, Statement, Tracking, leaf};
+use signer::{FileKey, KeyFile};
+use statement::{Envelope, SlotId, StateId, leaf};
 use tokio::sync::watch;
 
 use crate::callers::Callers;
 use crate::config::{Config, LogPlace, Release, SlotEntry, check_plan};
-use crate::control::{self, Asked};
+use crate::control;
 use crate::decide::{Moment, Standing, decide};
 use crate::engines::{Engines, client};
 use crate::follow::Follower;
 use crate::keep::{self, Keep, Kept};
-use crate::live::{Drive, Forward, Reported, full};
+use crate::live::Drive;
 use crate::metrics::Metrics;
 use crate::plane::{Health, Plane};
-use crate::routes::{Candidate, Lane, Routes, Target};
+use crate::routes::{Lane, Routes};
 use crate::sessions::Sessions;
 use crate::{Error, FolderSource, HttpSource, Server, Source};
 
@@ -269,8 +270,8 @@ impl Warden {
         }
         let mut routes = Routes { decided: Some(Instant::now()), ..Routes::default() };
         for slot in &slots {
-            let standing = standings.remove(&slot.slot).unwrap_or_else(unverified);
-            let lane = self.lane(slot, &standing, now_ms);
+            let mut standing = standings.remove(&slot.slot).unwrap_or_else(unverified);
+            let lane = self.lane(slot, &mut standing, now_ms);
             routes.lanes.insert(slot.model.clone(), lane);
             self.standings.insert(slot.slot.clone(), standing);
         }
@@ -302,220 +303,6 @@ impl Warden {
             self.plane.metrics.share.get_or_create(&[("model", model.clone())]).set(i64::from(share));
         }
         self.plane.routes.store(Arc::new(routes));
-    }
-
-    /// The lane of a slot, after its rollout has been judged.
-    fn lane(&mut self, slot: &SlotEntry, standing: &Standing, now_ms: u64) -> Lane {
-        if let Some((order, admission)) = &standing.admitted {
-            tracing::info!(%order, state = %admission.state, slot = %slot.slot, "an order is admitted");
-            self.kept.admitted.insert(*order, admission.clone());
-        }
-        let mut reasons = standing.reasons.clone();
-        let released = match self.release(slot, standing, now_ms) {
-            Ok(released) => released,
-            Err(error) => {
-                tracing::error!(code = error.code(), %error, slot = %slot.slot, "a rollout cannot go on");
-                reasons.push((error.code().to_owned(), error.to_string()));
-                None
-            }
-        };
-        let mut target = |state: StateId| {
-            let Some(engines) = self.engines.get(&(slot.slot.clone(), state)) else {
-                let error = Error::NoEngineDeclared { state };
-                reasons.push((error.code().to_owned(), error.to_string()));
-                return None;
-            };
-            let made_by =
-                self.follower.ledger().world().state(&state).and_then(|state| state.body.made_by.clone());
-            Some(Arc::new(Target::new(state, made_by.as_ref(), Arc::clone(engines))))
-        };
-        let base = standing.base.and_then(&mut target);
-        let candidate = match (&standing.order, released) {
-            (Some(order), Some((share, contexts, tally))) if share > Share::NONE => {
-                target(order.state).map(|target| Candidate {
-                    target,
-                    share,
-                    contexts,
-                    salt: Salt::of(*order.order.digest()),
-                    epoch: order
-                        .order
-                        .digest()
-                        .as_bytes()
-                        .first_chunk()
-                        .map_or(1, |head| u64::from_le_bytes(*head) | 1),
-                    tally,
-                })
-            }
-            _ => None,
-        };
-        let mut codes: Vec<String> = reasons.into_iter().map(|(code, _)| code).collect();
-        codes.dedup();
-        Lane {
-            slot: slot.slot.clone(),
-            unit: slot.unit.clone(),
-            system_prompts: slot.system_prompts,
-            base,
-            candidate,
-            reasons: codes,
-        }
-    }
-
-    /// The share of what is being released, after judging it by what was counted.
-    #[allow(clippy::type_complexity, reason = "it is taken apart at once")]
-    fn release(
-        &mut self,
-        slot: &SlotEntry,
-        standing: &Standing,
-        now_ms: u64,
-    ) -> Result<Option<(Share, Contexts, Option<Arc<crate::tally::Tally>>)>, Error> {
-        let Some(order) = &standing.order else {
-            // Taken back, revoked or run out: what is left of a rollout ends with it.
-            if let Some(mut drive) = self.drives.remove(&slot.slot) {
-                if drive.abort(now_ms).is_ok() {
-                    self.plane.metrics.rollbacks.get_or_create(&[("model", slot.model.clone())]).inc();
-                }
-                self.kept.rollouts.insert(drive.order, drive.kept());
-            }
-            return Ok(None);
-        };
-        let Some(plan) = self.plans.get(&slot.slot) else { return Ok(Some((full(), Contexts::All, None))) };
-        if self.drives.get(&slot.slot).is_none_or(|drive| drive.order != order.order) {
-            let units = self.config.limits.units;
-            let mut drive = Drive::new(Arc::clone(plan), order.order, order.change.clone(), units)?;
-            if let Some(kept) = self.kept.rollouts.get(&order.order) {
-                drive.resume(kept, now_ms)?;
-            }
-            self.drives.insert(slot.slot.clone(), drive);
-        }
-        let Some(drive) = self.drives.get_mut(&slot.slot) else { return Ok(None) };
-        let forward = if order.frozen.is_some() { Forward::Barred } else { Forward::Open };
-        if drive.waits()
-            && forward == Forward::Open
-            && matches!(slot.release, Release::Stages(_))
-            && !order.serving
-        {
-            drive.start(now_ms)?;
-        }
-        let judged = drive.tick(now_ms, forward);
-        let (is_back, released, kept) = (drive.is_back(), drive.share(), drive.kept());
-        let change = drive.change.clone();
-        if is_back && self.kept.rollouts.get(&order.order).is_none_or(|before| before.state != kept.state) {
-            self.plane.metrics.rollbacks.get_or_create(&[("model", slot.model.clone())]).inc();
-            tracing::warn!(%change, slot = %slot.slot, "the release is taken back");
-        }
-        self.kept.rollouts.insert(order.order, kept);
-        match judged {
-            Ok(None) => {}
-            Ok(Some(reported)) => {
-                if let Err(error) = self.report(&change, &reported, now_ms) {
-                    tracing::error!(code = error.code(), %error, "a stage report could not be written");
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        if is_back {
-            return Ok(None);
-        }
-        // The record says that everybody has it: this gateway may have begun after that.
-        Ok(Some(if order.serving { (full(), Contexts::All, None) } else { released }))
-    }
-
-    fn report(
-        &mut self,
-        change: &statement::ChangeId,
-        reported: &Reported,
-        now_ms: u64,
-    ) -> Result<(), Error> {
-        let Some(key) = &self.key else { return Ok(()) };
-        let about = Tracking::Change(change.clone());
-        let realm = self.config.realm.name.clone();
-        let statement =
-            Statement::new(realm, about, now_ms, reported.report.clone()).signed_by(&[key.public_key().id()]);
-        let envelope = sign_statement(key, &statement)?;
-        self.reports = self.reports.wrapping_add(1);
-        self.keep.report((now_ms, self.reports), &envelope, &[&reported.data, &reported.plan])
-    }
-
-    /// Does what an operator asks.
-    ///
-    /// # Errors
-    /// Whatever does not apply, with its code.
-    pub fn ask(&mut self, asked: &Asked) -> Result<Value, Error> {
-        let now_ms = self.now_ms();
-        match asked {
-            Asked::Status => return Ok(self.status()),
-            Asked::Start { change } => self.drive(change)?.start(now_ms)?,
-            Asked::Pause { change } => self.drive(change)?.pause(now_ms)?,
-            Asked::Resume { change } => self.drive(change)?.resume_from_pause(now_ms)?,
-            Asked::Abort { change } => self.drive(change)?.abort(now_ms)?,
-            Asked::Statement { envelope } => self.act_by(&Envelope::parse(envelope.as_bytes())?, now_ms)?,
-        }
-        self.decide();
-        Ok(self.status())
-    }
-
-    /// Acts by a statement that stops or takes back.
-    fn act_by(&mut self, envelope: &Envelope, now_ms: u64) -> Result<(), Error> {
-        let content = Content::parse(envelope.payload.as_slice())?;
-        let takes_away = match &content {
-            Content::Known(statement) => match &statement.body {
-                Body::RollbackOrder(_) => true,
-                Body::Freeze(freeze) => freeze.action == FreezeAction::Begin,
-                Body::Revocation(revocation) => matches!(revocation.target, RevocationTarget::Order(_)),
-                _ => false,
-            },
-            Content::Opaque(_) => false,
-        };
-        if !takes_away {
-            return Err(Error::GoesForward { kind: content.header().kind.to_string() });
-        }
-        let Some((ledger, _)) = self.present(now_ms) else {
-            return Err(Error::GoesForward { kind: content.header().kind.to_string() });
-        };
-        let mut ledger = ledger.into_owned();
-        self.try_out(&mut ledger, envelope, now_ms)?;
-        // It acts even where it cannot be kept.
-        self.pending.push(envelope.clone());
-        self.keep.add_pending(envelope)
-    }
-
-    fn drive(&mut self, name: &str) -> Result<&mut Drive, Error> {
-        let wanted = if name.starts_with("chg-") { name.to_owned() } else { format!("chg-{name}") };
-        let mut found = self.drives.values_mut().filter(|drive| drive.change.as_str().starts_with(&wanted));
-        match (found.next(), found.next()) {
-            (Some(drive), None) => Ok(drive),
-            _ => Err(Error::NoRollout { name: name.to_owned() }),
-        }
-    }
-
-    /// How everything stands.
-    pub fn status(&self) -> Value {
-        let slot = |slot: &SlotEntry| {
-            let standing = self.standings.get(&slot.slot);
-            let reasons: Vec<_> = standing
-                .iter()
-                .flat_map(|standing| &standing.reasons)
-                .map(|(code, about)| json!({ "code": code, "about": about }))
-                .collect();
-            json!({
-                "slot": slot.slot, "model": slot.model, "binding": "declared",
-                "base": standing.and_then(|standing| standing.base),
-                "order": standing.and_then(|standing| standing.order.as_ref()).map(|order| json!({
-                    "order": order.order, "change": order.change, "state": order.state, "serving": order.serving, "frozen": order.frozen,
-                })),
-                "reasons": reasons,
-                "rollout": self.drives.get(&slot.slot).map(Drive::status),
-            })
-        };
-        let view = self.follower.view();
-        json!({
-            "slots": self.config.slots.iter().map(slot).collect::<Vec<_>>(),
-            "log": {
-                "size": view.map(|view| view.size), "witnessed_ms": view.map(|view| view.witnessed_ms),
-                "witnesses": view.map(|view| view.witnesses), "trouble": self.trouble, "pending": self.pending.len(),
-            },
-            "floor_ms": self.kept.floor_ms,
-        })
     }
 }
 

@@ -7,6 +7,7 @@ mod audit;
 mod constant_time;
 mod detect;
 mod execution;
+mod gateway;
 mod log;
 mod machine;
 mod postgres;
@@ -51,6 +52,8 @@ pub enum Subject {
     Quantize,
     /// Running SmolLM2 on one thread, beside llama.cpp.
     Execution,
+    /// What a request costs the gateway, beside nginx.
+    Gateway,
     /// The singular values of a low-rank change.
     Spectrum,
     /// Verifying evidence of hosts, by kind.
@@ -87,7 +90,7 @@ type Measure = fn(&Scratch) -> Result<Table>;
 /// Measures, prints and writes the tables.
 pub fn run(subject: Subject) -> Result<()> {
     let scratch = Scratch::new()?;
-    let parts: [(Subject, &str, Measure); 17] = [
+    let parts: [(Subject, &str, Measure); 18] = [
         (Subject::Log, "log", log::measure),
         (Subject::Vault, "vault", vault::measure),
         (Subject::Audit, "audit", audit::measure),
@@ -101,6 +104,7 @@ pub fn run(subject: Subject) -> Result<()> {
         (Subject::ConstantTime, "constant-time", constant_time::measure),
         (Subject::Quantize, "quantize", quantize::measure),
         (Subject::Attest, "attest", attest::measure),
+        (Subject::Gateway, "gateway", gateway::measure),
         (Subject::Detect, "detection", detect::measure),
         (Subject::Execution, "execution", execution::measure),
         (Subject::Execution, "execution-shares", execution::shares),

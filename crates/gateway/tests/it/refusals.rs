@@ -88,6 +88,7 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
         format!("transfer-encoding: chunked\r\ncontent-length: {length}\r\n\r\n0\r\n\r\n{smuggled}"),
         format!("transfer-encoding: xchunked\r\ncontent-length: {length}\r\n\r\n{body}{smuggled}"),
         format!("content-length: {length}\r\ncontent-length: 0\r\n\r\n{body}{smuggled}"),
+        format!("content-length: {length}\r\nContent-Length: {length}\r\n\r\n{body}{smuggled}"),
         format!("content-length: +{length}\r\n\r\n{body}{smuggled}"),
         format!("content-length: {length}, {length}\r\n\r\n{body}{smuggled}"),
         format!("content-length : {length}\r\n\r\n{body}{smuggled}"),

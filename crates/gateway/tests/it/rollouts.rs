@@ -310,6 +310,12 @@ fn a_freeze_stops_what_goes_forward_and_not_what_goes_back() {
     }
     let rollout = street.rollout();
     assert_eq!((&rollout["state"], &rollout["stage"]), (&json!("running"), &json!(0)));
+    let change = street.rollout()["change"].as_str().unwrap().to_owned();
+    street.house.ask(&ControlRequest::Pause { change: change.clone() }).unwrap();
+    let error = street.house.ask(&ControlRequest::Resume { change: change.clone() }).unwrap_err();
+    assert_eq!(error.code(), "CS-GWY-016");
+    street.house.ask(&ControlRequest::Abort { change }).unwrap();
+    assert_eq!(street.rollout()["state"], "rolled back");
 }
 
 #[test]
@@ -325,6 +331,39 @@ fn a_restart_switches_nobody() {
     }
     street.nobody_was_switched();
     assert_eq!(street.rollout()["stage"], 0);
+}
+
+#[test]
+fn a_log_that_is_out_of_reach_too_long_ends_in_the_fallback_until_it_is_back() {
+    let old = Played::saying(STOPS);
+    let mut street = Street::new(old.url());
+    let change = street.order("one", Played::saying(STOPS).url());
+    let new = street.house.state_of(&change).to_string();
+    assert_eq!(street.until_ended(120).0, "done");
+    let mut connection = street.house.connect();
+    assert_eq!(street.ask(&mut connection, "a", KEY).header("x-countersign-state"), Some(new.as_str()));
+    street.house.pass(700_000);
+    street.house.gate().warden.tick();
+    let answer = street.ask(&mut connection, "b", KEY);
+    assert_ne!(answer.header("x-countersign-state"), Some(new.as_str()));
+    street.house.look();
+    assert_eq!(street.rollout()["state"], "done");
+    assert_eq!(street.ask(&mut connection, "c", KEY).header("x-countersign-state"), Some(new.as_str()));
+}
+
+#[test]
+fn a_state_that_nobody_says_where_it_runs_waits() {
+    let mut street = Street::new(Played::saying(STOPS).url());
+    street.open();
+    let change = street.house.order("one");
+    street.second(5);
+    assert!(street.rollout().is_null());
+    let status = street.house.ask(&ControlRequest::Status).unwrap();
+    assert_eq!(status["slots"][0]["reasons"][0]["code"], "CS-GWY-021", "{status}");
+    street.engines.insert(street.house.state_of(&change), vec![Played::saying(STOPS).url()]);
+    street.open();
+    assert_eq!(street.rollout()["state"], "running");
+    street.nobody_was_switched();
 }
 
 /// An engine of this project with its small made model.

@@ -234,7 +234,7 @@ fn an_order_is_not_admitted_by_an_unwitnessed_checkpoint() {
     publish(&two.house.tiles(), two.house.realm.entries(), &two.house.realm.checkpoint(size, 0).to_bytes());
     two.house.gate().warden.tick();
     two.serves("a", "old");
-    two.reason("CS-GATE-036");
+    two.trouble("CS-GWY-023");
     // The same leaves under a cosigned checkpoint.
     two.house.look();
     two.serves("b", "new");
@@ -358,4 +358,59 @@ fn what_is_frozen_is_not_admitted() {
     two.order();
     two.serves("a", "old");
     two.reason("CS-GATE-020");
+}
+
+#[test]
+fn a_head_that_waits_for_its_witnesses_takes_nothing_away() {
+    let mut two = Two::new();
+    two.order();
+    two.serves("a", "new");
+    two.house.realm.grant_automation(&[SLOT]);
+    let size = two.house.realm.entries().len() as u64;
+    let unwitnessed = two.house.realm.checkpoint(size, 0).to_bytes();
+    publish(&two.house.tiles(), two.house.realm.entries(), &unwitnessed);
+    two.house.gate().warden.tick();
+    two.trouble("CS-GWY-023");
+    two.serves("b", "new");
+}
+
+#[test]
+fn an_order_that_was_said_before_is_not_obeyed_again() {
+    let mut two = Two::new();
+    let change = two.order();
+    two.serves("a", "new");
+    let order = two.house.realm.dossier(&change).order.as_ref().unwrap().index;
+    two.house.realm.roll_back(&change);
+    two.house.look();
+    two.serves("a", "old");
+    let entry = two.house.realm.entries()[usize::try_from(order).unwrap()].clone();
+    let (envelope, _) = statement::leaf::split(&entry).unwrap();
+    two.house.realm.log(statement::leaf::stamp(envelope, two.house.realm.now_ms()));
+    two.house.look();
+    two.serves("b", "old");
+    let status = two.house.ask(&ControlRequest::Status).unwrap();
+    assert_eq!(status["log"]["size"], two.house.realm.entries().len() as u64);
+    assert!(status["slots"][0]["order"].is_null());
+}
+
+#[test]
+fn a_disk_that_is_full_costs_a_restart_and_nothing_before_it() {
+    let mut two = Two::new();
+    let leaves = two.house.folder.path().join("gateway/leaves");
+    let moved = two.house.folder.path().join("leaves");
+    std::fs::rename(&leaves, &moved).unwrap();
+    // What cannot be written, for whoever runs this.
+    std::fs::create_dir(&leaves).unwrap();
+    two.order();
+    two.trouble("CS-GWY-004");
+    two.serves("a", "new");
+    std::fs::remove_dir(&leaves).unwrap();
+    std::fs::rename(&moved, &leaves).unwrap();
+    two.house.look();
+    let status = two.house.ask(&ControlRequest::Status).unwrap();
+    assert!(status["log"]["trouble"].is_null(), "{status}");
+    two.house.close();
+    std::fs::remove_dir_all(two.house.tiles()).unwrap();
+    two.open();
+    two.serves("a", "new");
 }

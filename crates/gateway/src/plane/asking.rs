@@ -1,0 +1,114 @@
+//! Asking engines, and what of their answers is passed on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap};
+use hyper::{Response, StatusCode};
+use tokio::time::timeout;
+
+use super::Plane;
+use crate::Refusal;
+use crate::body::Form;
+use crate::members::{self, Asked};
+use crate::refusal::shown;
+use crate::routes::{Choice, Target};
+
+/// Engines of a state that are tried for one request.
+const TRIES: usize = 3;
+
+/// Asks engines until one answers: those of the chosen state, then, where that is being released, those of what everybody
+/// else has. No engine is asked once another's answer has begun.
+///
+/// A request that the new version refuses is asked of the old one too: where that answers, the new one is at fault, and
+/// where it refuses as well, the client is, and nothing is counted.
+pub(super) async fn ask(
+    plane: &Plane,
+    choice: &mut Choice,
+    path: &'static str,
+    bytes: &Bytes,
+    asked: &Asked<'_>,
+    headers: &HeaderMap,
+) -> Result<(Response<Incoming>, Arc<Target>), Refusal> {
+    let own = Arc::clone(&choice.target);
+    let Some(spare) = choice.spare.clone() else {
+        let found = one_of(plane, &own, path, bytes, asked, headers).await.inspect_err(|_| choice.fail())?;
+        return Ok((found, own));
+    };
+    let first = one_of(plane, &own, path, bytes, asked, headers).await;
+    match &first {
+        Ok(response) if response.status().is_success() => return first.map(|response| (response, own)),
+        Ok(_) => {}
+        Err(_) => choice.fail(),
+    }
+    plane.metrics.elsewhere.get_or_create(&[("model", shown(&asked.model))]).inc();
+    match (one_of(plane, &spare, path, bytes, asked, headers).await, first) {
+        (Ok(response), first) => {
+            if first.is_ok() && response.status().is_success() {
+                choice.fail();
+            }
+            Ok((response, spare))
+        }
+        (Err(_), Ok(response)) => Ok((response, own)),
+        (Err(_), Err(refusal)) => Err(refusal),
+    }
+}
+
+/// Asks the engines of a state until one answers.
+async fn one_of(
+    plane: &Plane,
+    target: &Target,
+    path: &'static str,
+    bytes: &Bytes,
+    asked: &Asked<'_>,
+    headers: &HeaderMap,
+) -> Result<Response<Incoming>, Refusal> {
+    let patience = Duration::from_millis(plane.limits.first_byte_ms);
+    let model = || shown(&asked.model);
+    let body = members::renamed(bytes, &asked.model, &target.engines.model);
+    let mut last = Refusal::NoEngine { model: model() };
+    for (tried, at) in target.engines.order().take(TRIES).enumerate() {
+        let Some(request) = target.engines.request(at, path, body.clone(), headers) else { continue };
+        if tried > 0 {
+            plane.metrics.elsewhere.get_or_create(&[("model", model())]).inc();
+        }
+        last = match timeout(patience, plane.client.request(request)).await {
+            Err(_) => Refusal::EngineSlow { model: model(), ms: plane.limits.first_byte_ms },
+            Ok(Err(error)) => {
+                tracing::debug!(%at, %error, "an engine does not answer");
+                Refusal::NoEngine { model: model() }
+            }
+            Ok(Ok(response)) if is_engines_fault(response.status()) => {
+                Refusal::EngineFailed { model: model(), status: response.status().as_u16() }
+            }
+            Ok(Ok(response)) => return Ok(response),
+        };
+    }
+    Err(last)
+}
+
+/// Whether another engine may do better: this one fails, is overloaded, or is not what the operator declares.
+fn is_engines_fault(status: StatusCode) -> bool {
+    let declared_wrongly = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || declared_wrongly.contains(&status)
+}
+
+/// How an engine's answer is written; others than two ways are not passed on.
+pub(super) fn form(response: &Response<Incoming>, model: &str) -> Result<Form, Refusal> {
+    let refuse = |reason| Err(Refusal::EngineAnswer { model: shown(model), reason });
+    let status = response.status();
+    if !status.is_success() && !status.is_client_error() {
+        return refuse("its status is no answer");
+    }
+    if response.headers().contains_key(header::CONTENT_ENCODING) {
+        return refuse("it is packed, and nobody asked for that");
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match kind.and_then(|kind| kind.split(';').next()).map(str::trim) {
+        Some(kind) if kind.eq_ignore_ascii_case("application/json") => Ok(Form::Json),
+        Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => Ok(Form::Events),
+        _ => refuse("it is neither JSON nor a stream of events"),
+    }
+}
