@@ -64,7 +64,7 @@ impl Heads {
                 At::Name => self.name(byte),
                 At::Length => match byte {
                     b'0'..=b'9' => {
-                        self.length = self.length.saturating_mul(10).saturating_add(u64::from(byte - b'0'))
+                        self.length = self.length.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
                     }
                     b' ' | b'\t' | b'\r' => {}
                     b'\n' => self.line(),
