@@ -12,7 +12,7 @@ use statement::{ChangeId, Digest, SlotId, StateId};
 use crate::config::{Context, SystemPrompts, Unit};
 use crate::engines::Engines;
 use crate::limits::Limits;
-use crate::sessions::{On, Sessions};
+use crate::sessions::{Offer, Sessions, Version};
 use crate::tally::{Sample, Side, Tally};
 
 /// How long a table is good: far longer than a turn of the warden takes.
@@ -110,27 +110,32 @@ impl Lane {
     ) -> Option<Choice> {
         let key = unit.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head));
         let takes_part = |contexts: Contexts| contexts == Contexts::All || context == Context::NonCritical;
+        let base = self.base.as_ref().map(|base| version(base.state));
         let Some(candidate) = &self.candidate else {
             // Remembered, so that a release that begins does not move it.
-            sessions.find(key, 0, now_ms, (On::Base, Arm::Rest));
+            let offer = Offer { epoch: 0, fresh: (base?, Arm::Rest), served: [base, None] };
+            sessions.find(key, now_ms, offer);
             let target = Arc::clone(self.base.as_ref()?);
             return Some(Choice { target, spare: None, sample: None, arm: "all" });
         };
+        let own = version(candidate.target.state);
         let bucket = assign::bucket(&candidate.salt, unit.as_bytes());
         let arm = if takes_part(candidate.contexts) {
             assign::arm_of_bucket(bucket, candidate.share)
         } else {
             Arm::Rest
         };
-        let on = if arm == Arm::Candidate || self.base.is_none() { On::Candidate } else { On::Base };
-        let found = sessions.find(key, candidate.epoch, now_ms, (on, arm));
+        let on = if arm == Arm::Candidate { own } else { base.unwrap_or(own) };
+        let offer = Offer { epoch: candidate.epoch, fresh: (on, arm), served: [base, Some(own)] };
+        let found = sessions.find(key, now_ms, offer);
         let claim = |side| candidate.tally.as_ref().filter(|_| found.compared)?.claim(key, side);
-        match (&self.base, found.on, arm) {
-            (Some(base), On::Base, Arm::Control) => {
+        let is_own = found.on == own;
+        match (&self.base, is_own, arm) {
+            (Some(base), false, Arm::Control) => {
                 let (target, sample) = (Arc::clone(base), claim(Side::Control));
                 Some(Choice { target, spare: None, sample, arm: "control" })
             }
-            (Some(base), On::Base, _) => {
+            (Some(base), false, _) => {
                 Some(Choice { target: Arc::clone(base), spare: None, sample: None, arm: "rest" })
             }
             (base, _, _) => {
@@ -141,4 +146,8 @@ impl Lane {
             }
         }
     }
+}
+
+fn version(state: StateId) -> Version {
+    Version(state.digest().as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head)))
 }

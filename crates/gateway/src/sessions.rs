@@ -13,20 +13,15 @@ use crate::limits::Limits;
 
 const SHARDS: usize = 64;
 
-/// Which of a lane's two versions a session is on.
+/// A state, as sessions remember it: the beginning of its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum On {
-    /// What was served before.
-    Base,
-    /// What is being released.
-    Candidate,
-}
+pub(crate) struct Version(pub(crate) u64);
 
 #[derive(Debug, Clone, Copy)]
 struct Session {
     /// The release it was assigned under.
     epoch: u64,
-    on: On,
+    on: Version,
     /// The arm it was assigned to; none of a session that began before the release.
     arm: Option<Arm>,
     since_ms: u64,
@@ -36,10 +31,21 @@ struct Session {
 /// What is known of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found {
-    pub(crate) on: On,
+    pub(crate) on: Version,
     /// Whether it began in the arm that it is in now. Who began in another is compared in neither: counting those who
     /// come into the control and not those who would come into the candidate's arm would make the arms unequal.
     pub(crate) compared: bool,
+}
+
+/// What a lane offers to a session that begins now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offer {
+    /// Tells releases apart.
+    pub(crate) epoch: u64,
+    /// The version and arm of a session that begins now.
+    pub(crate) fresh: (Version, Arm),
+    /// The versions that are served.
+    pub(crate) served: [Option<Version>; 2],
 }
 
 /// The sessions of a gateway.
@@ -61,19 +67,21 @@ impl Sessions {
         }
     }
 
-    /// Which version the session is on under a release, if a session that begins now is assigned like this.
-    pub(crate) fn find(&self, key: u64, epoch: u64, now_ms: u64, (on, arm): (On, Arm)) -> Found {
+    /// Which version the session is on. One that is not served any more is left at once.
+    pub(crate) fn find(&self, key: u64, now_ms: u64, offer: Offer) -> Found {
+        let (on, arm) = offer.fresh;
         let shard = self.shards.get(usize::try_from(key % SHARDS as u64).unwrap_or(0));
         let fresh = Found { on, compared: true };
         let Some(shard) = shard else { return fresh };
         let mut known = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = known.get_mut(&key)
             && self.is_live(session, now_ms)
+            && offer.served.contains(&Some(session.on))
         {
             session.last_ms = now_ms.max(session.last_ms);
-            if session.epoch != epoch {
-                // It began before this release did. What was the candidate then is the base now.
-                (session.epoch, session.on, session.arm) = (epoch, On::Base, None);
+            if session.epoch != offer.epoch {
+                // It began before this release did.
+                (session.epoch, session.arm) = (offer.epoch, None);
             }
             return Found { on: session.on, compared: session.arm == Some(arm) };
         }
@@ -81,7 +89,9 @@ impl Sessions {
             known.retain(|_, session| self.is_live(session, now_ms));
         }
         if known.len() < self.room || known.contains_key(&key) {
-            known.insert(key, Session { epoch, on, arm: Some(arm), since_ms: now_ms, last_ms: now_ms });
+            let session =
+                Session { epoch: offer.epoch, on, arm: Some(arm), since_ms: now_ms, last_ms: now_ms };
+            known.insert(key, session);
         }
         fresh
     }
@@ -105,32 +115,39 @@ mod tests {
         })
     }
 
-    const REST: (On, Arm) = (On::Base, Arm::Rest);
-    const CONTROL: (On, Arm) = (On::Base, Arm::Control);
-    const CANDIDATE: (On, Arm) = (On::Candidate, Arm::Candidate);
+    const OLD: Version = Version(1);
+    const NEW: Version = Version(2);
+    const NEWER: Version = Version(3);
+    const REST: (Version, Arm) = (OLD, Arm::Rest);
+    const CONTROL: (Version, Arm) = (OLD, Arm::Control);
+    const CANDIDATE: (Version, Arm) = (NEW, Arm::Candidate);
 
-    fn found(on: On, compared: bool) -> Found {
+    fn offer(fresh: (Version, Arm)) -> Offer {
+        Offer { epoch: 1, fresh, served: [Some(OLD), Some(NEW)] }
+    }
+
+    fn found(on: Version, compared: bool) -> Found {
         Found { on, compared }
     }
 
     #[test]
     fn a_session_keeps_its_version_while_it_lasts() {
         let sessions = sessions(4);
-        assert_eq!(sessions.find(1, 1, 0, REST), found(On::Base, true));
+        assert_eq!(sessions.find(1, 0, offer(REST)), found(OLD, true));
         // The share has grown, and the session goes on.
-        assert_eq!(sessions.find(1, 1, 9, CANDIDATE), found(On::Base, false));
-        assert_eq!(sessions.find(1, 1, 18, CANDIDATE), found(On::Base, false));
+        assert_eq!(sessions.find(1, 9, offer(CANDIDATE)), found(OLD, false));
+        assert_eq!(sessions.find(1, 18, offer(CANDIDATE)), found(OLD, false));
         // It has ended, and another begins.
-        assert_eq!(sessions.find(1, 1, 28, CANDIDATE), found(On::Candidate, true));
+        assert_eq!(sessions.find(1, 28, offer(CANDIDATE)), found(NEW, true));
     }
 
     #[test]
     fn who_comes_into_an_arm_in_the_middle_is_in_neither() {
         let sessions = sessions(4);
-        sessions.find(1, 1, 0, REST);
-        sessions.find(2, 1, 0, REST);
-        assert_eq!(sessions.find(1, 1, 1, CANDIDATE), found(On::Base, false));
-        assert_eq!(sessions.find(2, 1, 1, CONTROL), found(On::Base, false));
+        sessions.find(1, 0, offer(REST));
+        sessions.find(2, 0, offer(REST));
+        assert_eq!(sessions.find(1, 1, offer(CANDIDATE)), found(OLD, false));
+        assert_eq!(sessions.find(2, 1, offer(CONTROL)), found(OLD, false));
     }
 
     #[test]
@@ -138,31 +155,40 @@ mod tests {
         let sessions = sessions(4);
         for now in (0..100).step_by(9) {
             let arm = if now == 0 { REST } else { CANDIDATE };
-            assert_eq!(sessions.find(1, 1, now, arm).on, On::Base);
+            assert_eq!(sessions.find(1, now, offer(arm)).on, OLD);
         }
-        assert_eq!(sessions.find(1, 1, 105, CANDIDATE).on, On::Candidate);
+        assert_eq!(sessions.find(1, 105, offer(CANDIDATE)).on, NEW);
     }
 
     #[test]
-    fn a_session_from_before_a_release_stays_on_what_it_had() {
+    fn a_session_from_before_a_release_stays_on_what_it_had_and_is_not_compared() {
         let sessions = sessions(4);
-        sessions.find(1, 1, 0, CANDIDATE);
-        sessions.find(2, 1, 0, CONTROL);
-        // That candidate is what was served before, now.
-        assert_eq!(sessions.find(1, 2, 5, CANDIDATE), found(On::Base, false));
-        assert_eq!(sessions.find(2, 2, 5, CONTROL), found(On::Base, false));
-        assert_eq!(sessions.find(2, 2, 6, CONTROL), found(On::Base, false));
+        sessions.find(1, 0, offer(CANDIDATE));
+        sessions.find(2, 0, offer(CONTROL));
+        // The candidate of then is what is served to everybody now; what was served before is gone.
+        let next = |fresh| Offer { epoch: 2, fresh, served: [Some(NEW), Some(NEWER)] };
+        assert_eq!(sessions.find(1, 5, next((NEWER, Arm::Candidate))), found(NEW, false));
+        assert_eq!(sessions.find(1, 6, next((NEW, Arm::Control))), found(NEW, false));
+        assert_eq!(sessions.find(2, 5, next((NEWER, Arm::Candidate))), found(NEWER, true));
+    }
+
+    #[test]
+    fn a_version_that_is_taken_back_is_left_at_once() {
+        let sessions = sessions(4);
+        sessions.find(1, 0, offer(CANDIDATE));
+        let back = Offer { epoch: 0, fresh: REST, served: [Some(OLD), None] };
+        assert_eq!(sessions.find(1, 1, back), found(OLD, true));
     }
 
     #[test]
     fn what_does_not_fit_is_assigned_and_not_remembered() {
         let sessions = sessions(1);
         let (first, second) = (0, SHARDS as u64);
-        sessions.find(first, 1, 0, REST);
-        assert_eq!(sessions.find(second, 1, 1, CANDIDATE), found(On::Candidate, true));
-        assert_eq!(sessions.find(second, 1, 2, REST), found(On::Base, true));
+        sessions.find(first, 0, offer(REST));
+        assert_eq!(sessions.find(second, 1, offer(CANDIDATE)), found(NEW, true));
+        assert_eq!(sessions.find(second, 2, offer(REST)), found(OLD, true));
         // The first has ended, so there is room.
-        sessions.find(second, 1, 20, REST);
-        assert_eq!(sessions.find(second, 1, 21, CANDIDATE).on, On::Base);
+        sessions.find(second, 20, offer(REST));
+        assert_eq!(sessions.find(second, 21, offer(CANDIDATE)).on, OLD);
     }
 }

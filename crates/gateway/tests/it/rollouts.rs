@@ -196,8 +196,11 @@ fn a_good_change_goes_all_the_way_and_a_bad_one_is_taken_back_by_itself() {
     // The record follows, by the operator's order.
     street.house.realm.roll_back(&second);
     street.second(10);
-    assert!(street.rollout().is_null());
-    assert!(street.house.metric(r#"countersign_gateway_candidate_share_ppm{model="support"}"#) < 0.5);
+    assert_eq!(bad.count(), asked);
+    let before = good.count();
+    street.second(10);
+    assert_eq!(good.count(), before + 20);
+    street.nobody_was_switched();
 }
 
 #[test]
