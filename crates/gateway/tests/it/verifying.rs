@@ -121,7 +121,7 @@ fn an_order_that_cannot_be_admitted_any_more_is_not() {
     two.house.pass(DAY_MS + 1);
     two.house.look();
     two.serves("a", "old");
-    two.reason("CS-GATE-032");
+    two.reason("CS-GATE-043");
 }
 
 #[test]
