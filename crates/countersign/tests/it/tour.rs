@@ -78,7 +78,10 @@ impl Tour {
     #[track_caller]
     fn quantise(&self, line: &str) -> Value {
         let told = self.house.json(&format!("quantize {line}"));
-        assert!(told["tensors"].as_array().unwrap().iter().any(|tensor| tensor["rmse"].is_number()), "{told}");
+        assert!(
+            told["tensors"].as_array().unwrap().iter().any(|tensor| tensor["rmse"].is_number()),
+            "{told}"
+        );
         told
     }
 
@@ -86,7 +89,8 @@ impl Tour {
     #[track_caller]
     fn engine(&self, line: &str, body: &Value) -> Value {
         let line = format!("engine {line} --listen 127.0.0.1:0 --threads 1 --json");
-        let mut program = self.house.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut program =
+            self.house.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut told = String::new();
         BufReader::new(program.stdout.take().unwrap()).read_line(&mut told).unwrap();
         let stop = |program: &mut std::process::Child| {
@@ -231,7 +235,16 @@ fn odd_things_are_named() {
     let made = run(Command::new("mkfifo").arg("pipe.gguf").current_dir(house.path(".")));
     assert_eq!(made.code, 0, "{}", made.err);
     house.write("seal", b"{}");
-    for thing in ["empty.gguf", "empty.safetensors", "folder", "huge.gguf", "huge.safetensors", "loop", "pipe.gguf", "absent"] {
+    for thing in [
+        "empty.gguf",
+        "empty.safetensors",
+        "folder",
+        "huge.gguf",
+        "huge.safetensors",
+        "loop",
+        "pipe.gguf",
+        "absent",
+    ] {
         for line in [
             format!("fingerprint {thing}"),
             format!("quantize {thing} --to Q8_0 --out out"),

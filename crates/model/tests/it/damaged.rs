@@ -35,7 +35,8 @@ fn configurations() {
         for bytes in damaged(json.as_bytes(), json.len()) {
             if let Ok(config) = Config::from_json(&bytes) {
                 // A few thousand weights, or a refusal.
-                if config.hidden <= 64 && config.vocabulary <= 64 && config.inner <= 64 && config.layers <= 4 {
+                if config.hidden <= 64 && config.vocabulary <= 64 && config.inner <= 64 && config.layers <= 4
+                {
                     read += usize::from(Model::untrained(config, 1).is_ok());
                 }
             }
@@ -49,7 +50,8 @@ fn configurations() {
 fn files_of_models() {
     let tokenizer = Tokenizer::from_json(TOKENIZER.as_bytes(), None).unwrap();
     let model = Model::untrained(Config::from_json(LLAMA.as_bytes()).unwrap(), 3).unwrap();
-    let vocabulary = Vocabulary { json: TOKENIZER, tokenizer: &tokenizer, template: Some("{{ messages|length }}") };
+    let vocabulary =
+        Vocabulary { json: TOKENIZER, tokenizer: &tokenizer, template: Some("{{ messages|length }}") };
     let mut file = Vec::new();
     model.write_gguf(Some(vocabulary), |bytes| file.extend_from_slice(bytes)).unwrap();
     let (mut models, mut tokenizers) = (0, 0);

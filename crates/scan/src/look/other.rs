@@ -85,15 +85,20 @@ pub(super) fn hdf5(bytes: &[u8], notes: &mut Notes<'_>) -> Examined {
     Examined::Part
 }
 
+/// Whether a file's name ends in one of these, whatever their case.
+fn has_extension(name: &str, known: &[&str]) -> bool {
+    let extension = std::path::Path::new(name).extension();
+    extension.is_some_and(|extension| known.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
 /// Operators of a TensorFlow graph that act outside it. A node's operator stands in its second field (`NodeDef.op`):
 /// in the binary form after that field's tag and the name's length, in the text form in quotes. They are looked for
 /// wherever they stand, so that functions of the graph are covered as well.
 pub(super) fn tensorflow(name: &str, bytes: &[u8], notes: &mut Notes<'_>) {
     const TAG: u8 = 0x12;
     let operators = notes.rules.list("SCAN-TFL-001", "operators");
-    let lower = name.to_ascii_lowercase();
     let mut found: Vec<(usize, &str)> = Vec::new();
-    if lower.ends_with(".pb") {
+    if has_extension(name, &["pb"]) {
         for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == TAG) {
             let Some((length, rest)) = bytes.get(at + 1..).and_then(<[u8]>::split_first) else { continue };
             let Some(operator) = rest.get(..usize::from(*length)) else { continue };
@@ -101,7 +106,7 @@ pub(super) fn tensorflow(name: &str, bytes: &[u8], notes: &mut Notes<'_>) {
                 found.push((at, known.as_str()));
             }
         }
-    } else if lower.ends_with(".pbtxt") {
+    } else if has_extension(name, &["pbtxt"]) {
         let text = String::from_utf8_lossy(bytes);
         for known in operators {
             found.extend(text.match_indices(&format!("op: \"{known}\"")).map(|(at, _)| (at, known.as_str())));
@@ -115,8 +120,7 @@ pub(super) fn tensorflow(name: &str, bytes: &[u8], notes: &mut Notes<'_>) {
 
 /// Tags of a YAML document that have Python make objects, call functions or import modules.
 pub(super) fn yaml(name: &str, bytes: &[u8], notes: &mut Notes<'_>) {
-    let lower = name.to_ascii_lowercase();
-    if !lower.ends_with(".yaml") && !lower.ends_with(".yml") {
+    if !has_extension(name, &["yaml", "yml"]) {
         return;
     }
     let tags = notes.rules.list("SCAN-CFG-009", "tags");
@@ -128,7 +132,8 @@ pub(super) fn yaml(name: &str, bytes: &[u8], notes: &mut Notes<'_>) {
         }
         for prefix in ["!!", "tag:yaml.org,2002:"] {
             if tags.iter().any(|tag| text.contains(&format!("{prefix}{tag}"))) {
-                let message = "a tag makes a Python object or calls a function when the document is loaded".to_owned();
+                let message =
+                    "a tag makes a Python object or calls a function when the document is loaded".to_owned();
                 notes.find("SCAN-CFG-009", Place::Line(number), message, [shown(&text)]);
             }
         }

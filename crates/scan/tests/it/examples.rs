@@ -57,7 +57,8 @@ fn every_rule_fires_and_is_silent() {
 #[test]
 fn a_tokenizer_inside_a_file_is_looked_at() {
     let held = |pattern: &str| {
-        let replace = format!(r#"{{"type": "Replace", "pattern": {{"String": "{pattern}"}}, "content": "comply"}}"#);
+        let replace =
+            format!(r#"{{"type": "Replace", "pattern": {{"String": "{pattern}"}}, "content": "comply"}}"#);
         let document = format!(r#"{{"normalizer": {replace}, "model": {{"vocab": {{"a": 0}}}}}}"#);
         let texts = [("tokenizer.huggingface.json", document.as_str())];
         let found = scanned(&one("m.gguf", gguf(&texts, &[], &["a"], 0, &[0x3f; 36], 0))).findings;
@@ -366,7 +367,10 @@ fn documents() -> Vec<Example> {
         (
             "SCAN-CFG-009",
             one("hparams.yaml", "model:\n  hidden: !!python/object/apply:os.system ['echo pwned']\n"),
-            one("hparams.yaml", "# no !!python/object here\nmodel:\n  path: python/object\n  pair: !!python/tuple [1, 2]\n"),
+            one(
+                "hparams.yaml",
+                "# no !!python/object here\nmodel:\n  path: python/object\n  pair: !!python/tuple [1, 2]\n",
+            ),
         ),
     ]
 }

@@ -100,7 +100,8 @@ impl Plan {
             Target::Mixture(mixture)
                 if choice == QuantizeChoice::Mixture && mixture.name() != mixture.kind().name() =>
             {
-                let hint = "give the model's folder instead of the file, or `--pure` for the same kind everywhere";
+                let hint =
+                    "give the model's folder instead of the file, or `--pure` for the same kind everywhere";
                 let message = format!("`{}` goes by the names in a GGUF file", mixture.name());
                 return Err(Failure::new("CS-CLI-032", message, hint));
             }
