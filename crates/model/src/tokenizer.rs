@@ -53,7 +53,7 @@ impl Tokenizer {
         if tokenizer.len() > JSON_MAX || config.is_some_and(|config| config.len() > JSON_MAX) {
             return Err(refused("its file has more than 64 MiB"));
         }
-        let inner = Inner::from_bytes(tokenizer).map_err(|cause| refused(&shown(&cause.to_string())))?;
+        let inner = parsed(tokenizer)?;
         let config: serde_json::Value = match config {
             Some(config) => {
                 serde_json::from_slice(config).map_err(|_| refused("its configuration is not JSON"))?
@@ -176,6 +176,15 @@ impl Tokenizer {
     /// A stream of text from tokens as they come.
     pub fn stream(&self) -> TextStream<'_> {
         TextStream { tokenizer: self, tokens: Vec::new(), context: 0, told: 0 }
+    }
+}
+
+/// Has the library read a document. It panics at some that are damaged, which must not end whoever opens a file.
+fn parsed(document: &[u8]) -> Result<Inner, Error> {
+    let refused = |reason: &str| Error::Tokenizer { reason: reason.to_owned() };
+    match std::panic::catch_unwind(|| Inner::from_bytes(document)) {
+        Ok(read) => read.map_err(|cause| refused(&shown(&cause.to_string()))),
+        Err(_) => Err(refused("a part of it is not what its type says")),
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use tensor::gguf::Gguf;
 
-use super::{Inner, JSON_MAX, TURN_ENDS, Tokenizer};
+use super::{JSON_MAX, TURN_ENDS, Tokenizer, parsed};
 use crate::Error;
 use crate::error::shown;
 
@@ -37,7 +37,7 @@ impl Tokenizer {
             "" | "none" | "no_vocab" => whole(file)?,
             other => return refused(&format!("its kind `{}` is not known", shown(other))),
         };
-        let inner = Inner::from_bytes(bytes).map_err(|cause| reason(&shown(&cause.to_string())))?;
+        let inner = parsed(&bytes)?;
         let number = |key: &str| {
             let value = file.value(key).and_then(tensor::gguf::Value::as_unsigned);
             value.and_then(|value| u32::try_from(value).ok())

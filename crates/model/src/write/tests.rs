@@ -50,7 +50,9 @@ fn what_is_read_back_is_the_same_model() {
         assert_eq!(again.config().architecture, architecture);
         let tokens: Vec<u32> = (0..23).map(|i| i * 7 % 61).collect();
         let logits = |model: &Model| model.observe(&[&tokens], None, &mut NoTap).unwrap().values;
-        assert_eq!(logits(&again), logits(&model), "{architecture:?}");
+        // Rows in another order are added up in another order.
+        let most = logits(&again).iter().zip(logits(&model)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(most < 1e-5, "{architecture:?}: {most}");
         // And what was read from such a file is written as it was.
         assert_eq!(written(&again, None), file, "{architecture:?}");
     }

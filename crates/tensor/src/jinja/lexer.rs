@@ -37,7 +37,9 @@ const MARKS: [&str; 26] = [
 ];
 
 pub(super) fn tokens(source: &str, limits: &Limits) -> Result<Vec<Placed>, Error> {
-    let mut lexer = Lexer { source, at: 0, tokens: Vec::new(), limits };
+    // One line end at the end of the source is not of the text (`keep_trailing_newline` is off in the engines).
+    let bare = source.strip_suffix("\r\n").or_else(|| source.strip_suffix('\n')).unwrap_or(source);
+    let mut lexer = Lexer { source: bare, at: 0, tokens: Vec::new(), limits };
     lexer.run()?;
     Ok(lexer.tokens)
 }
