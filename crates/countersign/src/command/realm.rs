@@ -54,7 +54,7 @@ pub(super) fn init(setting: &Setting, args: &InitArgs) -> Done {
 pub(super) fn root(setting: &Setting, command: &RootCommand) -> Done {
     match command {
         RootCommand::Show => {
-            let realm = setting.open()?;
+            let realm = setting.read()?;
             let root = realm.ledger().world().root();
             let root = root.ok_or_else(|| Failure::missing("trust root", "in force"))?;
             let value = json!({ "id": root.id, "first": realm.settings.root, "body": root.body });
