@@ -194,6 +194,15 @@ impl Report {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
+    /// The changes whose id begins so, with or without `chg-`.
+    pub fn changes_beginning(&self, text: &str) -> impl Iterator<Item = &ChangeReport> {
+        let digits = text.strip_prefix("chg-").unwrap_or(text).to_owned();
+        let begins = move |change: &&ChangeReport| {
+            change.change.as_str().strip_prefix("chg-").is_some_and(|id| id.starts_with(&digits))
+        };
+        self.changes.iter().filter(begins)
+    }
+
     /// The JSON schema of [`Report::to_json`], indented, with a final newline.
     pub fn json_schema() -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string_pretty(schemars::schema_for!(Self).as_value())? + "\n")

@@ -4,6 +4,7 @@
 //! is in crate `audit`; here are reading, writing and the command line.
 
 mod extract;
+mod fault;
 mod refusal;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -13,10 +14,11 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail};
+use audit::report::ChangeReport;
 use audit::{AuditError, Expectations, Report, audit};
 use clap::Parser;
-use statement::{ChangeId, StatementId};
+use fault::Fault;
+use statement::StatementId;
 
 /// How long an audit runs before it says that it is running.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -50,9 +52,10 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     attestation_policy: Option<PathBuf>,
 
-    /// Print one change whole instead of the page.
-    #[arg(long, value_name = "ID", conflicts_with = "json")]
-    change: Option<ChangeId>,
+    /// Print one change whole instead of the page; the beginning of its id suffices. With `--json`, the member of the
+    /// report's `changes`.
+    #[arg(long, value_name = "ID")]
+    change: Option<String>,
 
     /// Write the sections, the statements and the attachments into a new folder.
     #[arg(long, value_name = "DIR")]
@@ -70,67 +73,74 @@ Exit status:
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(status) => status,
-        Err(error) => {
-            // Where not even this can be written there is nobody to tell.
-            drop(writeln!(std::io::stderr(), "countersign-audit: {error:#}"));
-            ExitCode::FAILURE
-        }
+    let fault = match run(&arguments) {
+        Ok(status) => return status,
+        Err(fault) => fault,
+    };
+    let told = if arguments.json { refusal::to_json(&fault) } else { refusal::render(&fault, width()) };
+    // A refused export is an answer; that there is none is not.
+    let is_answer = arguments.json || matches!(fault, Fault::Refused(_));
+    if !is_answer || print(&told).is_err() {
+        // Where not even this can be written there is nobody to tell.
+        drop(std::io::stderr().write_all(told.as_bytes()));
     }
+    ExitCode::FAILURE
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let file = std::fs::read(&arguments.file)
-        .with_context(|| format!("`{}` cannot be read", arguments.file.display()))?;
-    let report = match patiently(&file, &expectations(arguments)?)? {
-        Ok(report) => report,
-        Err(error) => {
-            print(&if arguments.json {
-                refusal::to_json(&error)?
-            } else {
-                refusal::render(&error, width())
-            })?;
-            return Ok(ExitCode::FAILURE);
-        }
-    };
+fn run(arguments: &Arguments) -> Result<ExitCode, Fault> {
+    let file = read(&arguments.file)?;
+    let report = patiently(&file, &expectations(arguments)?).map_err(Fault::Refused)?;
     if let Some(folder) = &arguments.extract {
-        extract(&file, folder)?;
+        extract::into(&file, folder)?;
     }
-    let text = match &arguments.change {
-        _ if arguments.json => report.to_json()?,
+    let change = arguments.change.as_deref().map(|text| the_change(&report, text)).transpose()?;
+    let text = match change {
+        None if arguments.json => report.to_json().map_err(Fault::Json)?,
         None => report.render(width()),
-        Some(change) => match report.render_change(change, width()) {
-            Some(page) => page,
-            None => bail!("the record has no change `{change}`"),
-        },
+        Some(change) if arguments.json => serde_json::to_string_pretty(change).map_err(Fault::Json)? + "\n",
+        Some(change) => report
+            .render_change(&change.change, width())
+            .ok_or_else(|| Fault::NoChange(change.change.to_string()))?,
     };
     print(&text)?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn expectations(arguments: &Arguments) -> anyhow::Result<Expectations> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    let attestation = match &arguments.attestation_policy {
-        None => None,
-        Some(path) => {
-            let bytes =
-                std::fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-            let policy = audit::AttestationPolicy::parse(&bytes);
-            Some(policy.map_err(|error| anyhow::anyhow!("[{}] {error}", error.code()))?)
-        }
+/// The one change whose id begins so.
+fn the_change<'a>(report: &'a Report, text: &str) -> Result<&'a ChangeReport, Fault> {
+    let mut found = report.changes_beginning(text);
+    match (found.next(), found.next()) {
+        (Some(change), None) => Ok(change),
+        (Some(_), Some(_)) => Err(Fault::Ambiguous(text.to_owned())),
+        (None, _) => Err(Fault::NoChange(text.to_owned())),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    std::fs::read(path).map_err(|source| Fault::Read { path: path.to_owned(), source })
+}
+
+fn expectations(arguments: &Arguments) -> Result<Expectations, Fault> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Fault::Clock)?;
+    let policy = |path: &PathBuf| {
+        let parsed = audit::AttestationPolicy::parse(&read(path)?);
+        parsed.map_err(|error| Fault::Policy {
+            path: path.clone(),
+            code: error.code(),
+            what: error.to_string(),
+        })
     };
     Ok(Expectations {
-        attestation,
+        attestation: arguments.attestation_policy.as_ref().map(policy).transpose()?,
         root: arguments.root,
         log_key: arguments.log_key.clone(),
-        now_ms: Some(u64::try_from(now.as_millis()).context("the clock is beyond reason")?),
+        now_ms: Some(u64::try_from(now.as_millis()).map_err(|_| Fault::Clock)?),
         threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
 }
 
 /// Audits, and says so on a terminal where it takes long.
-fn patiently(file: &[u8], expectations: &Expectations) -> anyhow::Result<Result<Report, AuditError>> {
+fn patiently(file: &[u8], expectations: &Expectations) -> Result<Report, AuditError> {
     std::thread::scope(|scope| {
         let (done, wait) = mpsc::channel();
         scope.spawn(move || {
@@ -138,26 +148,24 @@ fn patiently(file: &[u8], expectations: &Expectations) -> anyhow::Result<Result<
             drop(done.send(audit(file, expectations)));
         });
         match wait.recv_timeout(PATIENCE) {
-            Ok(answer) => return Ok(answer),
-            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("the audit ended without an answer"),
+            Ok(answer) => return answer,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(AuditError::Worker),
             Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
         let mut stderr = std::io::stderr();
         if stderr.is_terminal() {
             let megabytes = file.len() / 1_000_000;
-            writeln!(stderr, "auditing {megabytes} MB: every hash, signature and decision again …")?;
+            let told = format!("auditing {megabytes} MB: every hash, signature and decision again …\n");
+            // A terminal that is gone does not stop the audit.
+            drop(stderr.write_all(told.as_bytes()));
         }
-        wait.recv().context("the audit ended without an answer")
+        wait.recv().unwrap_or(Err(AuditError::Worker))
     })
 }
 
-fn extract(file: &[u8], folder: &Path) -> anyhow::Result<()> {
-    extract::into(file, folder).with_context(|| format!("cannot extract into `{}`", folder.display()))
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
+fn print(text: &str) -> Result<(), Fault> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("the answer cannot be written")
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Fault::Write)
 }
 
 fn width() -> usize {

@@ -1,13 +1,15 @@
-//! How a refused file is told.
+//! How a refused file, or what kept the program from auditing it, is told.
 
-use std::error::Error as _;
+use std::error::Error;
 
 use audit::AuditError;
 use serde_json::json;
 
+use crate::fault::Fault;
+
 /// The refusal in words, with its causes, what to do, and the documents that show the fault.
-pub(crate) fn render(error: &AuditError, width: usize) -> String {
-    let mut out = format!("REFUSED: {}: {}\n", error.code(), visible(&error.to_string()));
+pub(crate) fn render(error: &Fault, width: usize) -> String {
+    let mut out = format!("REFUSED: {}: {}\n", error.code(), visible(&message(error)));
     for cause in causes(error) {
         out.push_str("  because ");
         out.push_str(&visible(&cause));
@@ -23,27 +25,38 @@ pub(crate) fn render(error: &AuditError, width: usize) -> String {
 }
 
 /// The refusal as JSON.
-pub(crate) fn to_json(error: &AuditError) -> serde_json::Result<String> {
+pub(crate) fn to_json(error: &Fault) -> String {
     let evidence: Vec<_> =
         error.evidence().into_iter().map(|(title, text)| json!({ "title": title, "text": text })).collect();
     let refusal = json!({
         "format": "countersign-audit-refusal/v1",
         "outcome": "refused",
         "code": error.code(),
-        "message": error.to_string(),
+        "message": message(error),
         "causes": causes(error),
         "hint": error.hint(),
         "evidence": evidence,
     });
-    Ok(serde_json::to_string_pretty(&refusal)? + "\n")
+    format!("{refusal:#}\n")
 }
 
-fn causes(error: &AuditError) -> Vec<String> {
+fn message(error: &Fault) -> String {
+    match error {
+        Fault::Refused(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn causes(error: &Fault) -> Vec<String> {
     // A split view's own text is its two checkpoints, which are shown as evidence.
-    if let AuditError::Inconsistent(split) = error {
+    if let Fault::Refused(AuditError::Inconsistent(split)) = error {
         return split.to_string().lines().take(1).map(str::to_owned).collect();
     }
-    std::iter::successors(error.source(), |cause| (*cause).source()).map(ToString::to_string).collect()
+    let first = match error {
+        Fault::Refused(error) => error.source(),
+        other => other.source(),
+    };
+    std::iter::successors(first, |cause| (*cause).source()).map(ToString::to_string).collect()
 }
 
 /// Control characters made visible: what stands in a file must not move the cursor.

@@ -16,7 +16,7 @@ use statement::{Body, Envelope, KeyId, StatementId, Tracking};
 
 pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
 pub(crate) use destroy::{hold, purge};
-pub(crate) use examine::{ReviewRequest, decide, examine, measured, review as sign_review};
+pub(crate) use examine::{ReviewRequest, decide, examine, found_out, measured, review as sign_review};
 pub(crate) use init::{Founding, found};
 pub(crate) use order::{admit, order, retire, rollback};
 pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, base_component, propose};
@@ -28,7 +28,7 @@ pub(crate) use rotate::{Rotation, rotate};
 
 use crate::failure::{Done, Failure};
 use crate::keys::id;
-use crate::realm::Realm;
+use crate::realm::{Realm, Record};
 
 /// A day in milliseconds.
 pub(crate) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -72,12 +72,15 @@ pub(crate) fn words<T: serde::de::DeserializeOwned + Ord>(what: &str, texts: &[S
     texts.iter().map(|text| word(what, text)).collect()
 }
 
-/// A key id: of a key on this machine by name, or written out.
-pub(crate) fn key_id(realm: &Realm, name: &str) -> Done<KeyId> {
+/// A key id: of a key by the name that it has on this machine, or was enrolled under from here, or written out.
+pub(crate) fn key_id<L>(realm: &Record<L>, name: &str) -> Done<KeyId> {
     if let Ok(id) = name.parse::<KeyId>() {
         return Ok(id);
     }
-    Ok(realm.keys.public(name)?.0.id())
+    match realm.keys.public(name) {
+        Ok((public, _)) => Ok(public.id()),
+        Err(failure) => realm.keys.elsewhere(name)?.map(|public| public.id()).ok_or(failure),
+    }
 }
 
 /// A grant by its id or an unambiguous beginning of it.

@@ -22,11 +22,12 @@ use serde_json::json;
 use statement::StatementId;
 use zeroize::Zeroizing;
 
+use crate::busy::while_busy;
 use crate::cli::{Cli, Command};
 use crate::failure::Done;
 use crate::home::Home;
 use crate::keys::{Keys, PassphraseSource};
-use crate::realm::Realm;
+use crate::realm::{Published, Realm};
 use crate::show;
 use crate::text::print;
 
@@ -49,12 +50,42 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// Opens the realm.
+    /// Opens the realm for writing.
     pub(crate) fn open(&self) -> Done<Realm> {
-        let keys = Keys::new(&self.home, self.passphrase.clone());
+        Realm::open(self.home.clone(), self.keys()?, translog::system_clock())
+    }
+
+    /// Opens the realm for writing, after its served files were written anew. Answers which.
+    fn rebuild(&self) -> Done<(Realm, Vec<String>)> {
+        while_busy("reading every entry", || {
+            Realm::rebuild(self.home.clone(), self.keys()?, translog::system_clock())
+        })
+    }
+
+    /// Opens the realm for reading: without a lock, beside whoever writes.
+    ///
+    /// What a process that was ended had logged and not published yet is published first, as its successor would do.
+    pub(crate) fn read(&self) -> Done<Published> {
+        let open = || Published::open(self.home.clone(), self.keys()?, translog::system_clock());
+        let published = open()?;
+        if !published.is_behind() {
+            return Ok(published);
+        }
+        match self.open().and_then(|realm| realm.publish()) {
+            Ok(_) => open(),
+            // Whoever writes now publishes by itself, and a copy that cannot be written is read as it is.
+            Err(failure) => {
+                tracing::debug!(code = %failure.code, "the log is ahead of its checkpoint");
+                Ok(published)
+            }
+        }
+    }
+
+    /// The keys of the realm's folder.
+    fn keys(&self) -> Done<Keys> {
         // Asked first, so that a folder without a realm is refused by name and not by its missing keys.
         self.home.settings()?;
-        Realm::open(self.home.clone(), keys, translog::system_clock())
+        Ok(Keys::new(&self.home, self.passphrase.clone()))
     }
 
     /// Acts on the realm, then publishes the log's head, also when the act was refused: the attempt is in the log.

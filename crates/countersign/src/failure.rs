@@ -75,6 +75,12 @@ impl Failure {
         self
     }
 
+    /// This failure, with the folder where it happened: what the log names is relative to that.
+    pub(crate) fn at(mut self, folder: &Path) -> Self {
+        self.message = format!("{} (in `{}`)", self.message, folder.display());
+        self
+    }
+
     /// This failure, and another that came after it.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.more.push(other);

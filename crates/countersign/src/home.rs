@@ -102,25 +102,42 @@ impl Home {
         self.settings_path().exists()
     }
 
-    /// Makes the folder, which must be empty or absent.
-    pub(crate) fn create(&self) -> Done {
-        fs::create_dir_all(&self.0).map_err(|error| Failure::file(&self.0, &error))?;
-        let mut entries = fs::read_dir(&self.0).map_err(|error| Failure::file(&self.0, &error))?;
-        if entries.next().is_some() {
+    /// Refuses a folder that is neither empty nor absent: nothing of ours may be mixed with what is there.
+    pub(crate) fn vacant(&self) -> Done {
+        let occupied = match fs::read_dir(&self.0) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => return Err(Failure::file(&self.0, &error)),
+        };
+        if occupied {
             let message = format!("`{}` is not empty", self.0.display());
             return Err(Failure::new("CS-CLI-005", message, "give a new folder with --home"));
         }
+        Ok(())
+    }
+
+    /// Makes the folder, which must be empty or absent. What is made is removed again, unless it is kept.
+    pub(crate) fn create(&self) -> Done<Unfinished> {
+        self.vacant()?;
+        let unfinished = Unfinished { home: self.clone(), was_there: self.0.is_dir(), state: Making::Begun };
         for folder in [self.keys(), self.log(), self.vault(), self.vault_keys(), self.witness()] {
             fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, &error))?;
             restrict(&folder)?;
         }
-        restrict(&self.0)
+        restrict(&self.0)?;
+        Ok(unfinished)
     }
 
     /// Reads the settings.
     pub(crate) fn settings(&self) -> Done<Settings> {
         let path = self.settings_path();
         if !path.exists() {
+            if crate::station::Station::is_in(self) {
+                let message = format!("`{}` is a station, and no realm", self.0.display());
+                let hint =
+                    "run this at the realm; at a station, `bundle in`, `examine` and `bundle out` work";
+                return Err(Failure::new("CS-CLI-062", message, hint));
+            }
             let message = format!("no realm lives in `{}`", self.0.display());
             return Err(Failure::new(
                 "CS-CLI-006",
@@ -129,8 +146,9 @@ impl Home {
             ));
         }
         let bytes = read_bounded(&path, SETTINGS_BYTES_MAX)?;
-        let value = json::parse(&bytes, json::Limits::signed(SETTINGS_BYTES_MAX))?;
-        Ok(json::from_value(&value)?)
+        let value = json::parse(&bytes, json::Limits::signed(SETTINGS_BYTES_MAX))
+            .map_err(|error| Failure::not_a("realm's settings", &path, error))?;
+        json::from_value(&value).map_err(|error| Failure::not_a("realm's settings", &path, error))
     }
 
     /// Writes the settings, replacing them atomically.
@@ -139,6 +157,52 @@ impl Home {
         let mut bytes = json::to_canonical(settings)?;
         bytes.push(b'\n');
         replace(&path, &bytes)
+    }
+}
+
+/// A home that is being made. What does not get to its end leaves nothing behind, so that it can be tried again.
+#[must_use]
+pub(crate) struct Unfinished {
+    home: Home,
+    was_there: bool,
+    state: Making,
+}
+
+#[derive(PartialEq, Eq)]
+enum Making {
+    Begun,
+    Finished,
+}
+
+impl Unfinished {
+    /// It is complete.
+    pub(crate) fn keep(mut self) {
+        self.state = Making::Finished;
+    }
+
+    fn clear(&self) -> std::io::Result<()> {
+        if !self.was_there {
+            return fs::remove_dir_all(self.home.path());
+        }
+        for entry in fs::read_dir(self.home.path())? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.state == Making::Begun
+            && let Err(error) = self.clear()
+        {
+            tracing::warn!(%error, home = %self.home.path().display(), "what was begun could not be removed");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use signer::{FileKey, FileScheme, KeyFile, Passphrase, Protection, Signer as _, Stretching};
@@ -11,7 +11,8 @@ use statement::{KeyId, Name, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::failure::{Done, Failure};
-use crate::home::{Home, read_bounded};
+use crate::home::{Home, read_bounded, replace};
+use crate::realm::{AUTOMATION_KEY, LOG_KEY, WITNESS_KEY};
 
 /// Where passphrases come from.
 #[derive(Clone)]
@@ -31,6 +32,14 @@ pub(crate) struct Keys {
     open: RefCell<BTreeMap<String, Arc<FileKey>>>,
 }
 
+/// A key that was made and not written yet.
+pub(crate) struct Generated {
+    name: String,
+    path: PathBuf,
+    file: KeyFile,
+    key: Arc<FileKey>,
+}
+
 impl Keys {
     pub(crate) fn new(home: &Home, source: PassphraseSource) -> Self {
         Self { home: home.clone(), source, open: RefCell::new(BTreeMap::new()) }
@@ -46,6 +55,11 @@ impl Keys {
 
     /// Makes a key; sealed with a passphrase for persons, unsealed for services.
     pub(crate) fn create(&self, name: &str, scheme: FileScheme, assurance: Assurance) -> Done<Arc<FileKey>> {
+        self.keep(self.generate(name, scheme, assurance)?)
+    }
+
+    /// Makes a key that is not written yet: whoever has to be asked is asked before anything is there.
+    pub(crate) fn generate(&self, name: &str, scheme: FileScheme, assurance: Assurance) -> Done<Generated> {
         let path = self.path(name)?;
         let (file, key) = match assurance {
             Assurance::Unsealed => KeyFile::generate(scheme, Protection::Unsealed)?,
@@ -56,9 +70,14 @@ impl Keys {
             }
             Assurance::Hardware => return Err(Failure::usage("a key file is no hardware")),
         };
+        Ok(Generated { name: name.to_owned(), path, file, key: Arc::new(key) })
+    }
+
+    /// Writes a key that was made.
+    pub(crate) fn keep(&self, generated: Generated) -> Done<Arc<FileKey>> {
+        let Generated { name, path, file, key } = generated;
         file.write_new(&path)?;
-        let key = Arc::new(key);
-        self.open.borrow_mut().insert(name.to_owned(), Arc::clone(&key));
+        self.open.borrow_mut().insert(name, Arc::clone(&key));
         Ok(key)
     }
 
@@ -69,7 +88,7 @@ impl Keys {
         }
         let path = self.path(name)?;
         if !path.exists() {
-            return Err(missing(name));
+            return Err(missing(name, &path));
         }
         let file = KeyFile::read(&path)?;
         let key = match file.assurance() {
@@ -85,10 +104,32 @@ impl Keys {
     pub(crate) fn public(&self, name: &str) -> Done<(PublicKey, Assurance)> {
         let path = self.path(name)?;
         if !path.exists() {
-            return Err(missing(name));
+            return Err(missing(name, &path));
         }
         let file = KeyFile::read(&path)?;
         Ok((file.public_key().clone(), file.assurance()))
+    }
+
+    /// The public half of a key that lies elsewhere and was enrolled from here under the name.
+    pub(crate) fn elsewhere(&self, name: &str) -> Done<Option<PublicKey>> {
+        let path = self.card(name)?;
+        if !path.exists() {
+            return Ok(None);
+        }
+        let public: PublicKey = serde_json::from_slice(&read_bounded(&path, 16 << 10)?)
+            .map_err(|error| Failure::not_a("public half of a key", &path, error))?;
+        public.check().map_err(|error| Failure::not_a("public half of a key", &path, error))?;
+        Ok(Some(public))
+    }
+
+    /// Remembers under which name a key that lies elsewhere was enrolled. The log knows keys by their ids alone.
+    pub(crate) fn remember(&self, name: &str, public: &PublicKey) -> Done {
+        let bytes = serde_json::to_vec(public).map_err(|error| Failure::outside(error, "report a defect"))?;
+        replace(&self.card(name)?, &bytes)
+    }
+
+    fn card(&self, name: &str) -> Done<PathBuf> {
+        Ok(self.path(name)?.with_extension("public"))
     }
 
     /// The names of all key files, sorted.
@@ -145,7 +186,13 @@ fn ask(prompt: &str) -> Done<String> {
     })
 }
 
-fn missing(name: &str) -> Failure {
+fn missing(name: &str, path: &Path) -> Failure {
+    // These are made with the realm and named in its trust root: another key of the name would be no remedy.
+    if [LOG_KEY, WITNESS_KEY, AUTOMATION_KEY].contains(&name) {
+        let message = format!("the realm's own key `{name}` is missing: there is no `{}`", path.display());
+        let hint = "restore it from its backup; a new key of this name would be another key, which the realm does not know";
+        return Failure::new("CS-CLI-061", message, hint);
+    }
     let hint = "`countersign key list` shows the keys of this machine; `countersign key new` makes one";
     Failure::new("CS-CLI-002", format!("there is no key `{name}`"), hint)
 }

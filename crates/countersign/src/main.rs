@@ -8,6 +8,7 @@ mod failure;
 mod home;
 mod http;
 mod keys;
+mod outfile;
 mod realm;
 mod serve;
 mod shelf;

@@ -1,4 +1,7 @@
 //! An open realm: its log, its vault, and what the log folds to.
+//!
+//! A realm is open for writing in one process at a time ([`Realm`]), and for reading in any number beside it
+//! ([`Published`]): those take no lock and write nothing, so that they work from a read-only copy, too.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,13 +9,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dossier::{Applied, Checked, Dossier, KeyBook, Ledger, replay};
+use merkle::{Hash, VerifiedCheckpoint};
 use policy::gate::{Bench, Rules};
 use signer::{FileKey, LogKey, sign_statement};
 use statement::kind::Attempt;
 use statement::{
     Body, ChangeId, Content, Digest, Envelope, KeyId, Name, Statement, StatementError, StatementId, Tracking,
 };
-use translog::{AdmissionRefusal, Clock, Config, Disk, Log, Publishing};
+use translog::{
+    AdmissionRefusal, Clock, Config, Disk, Log, LogError, MissingCheckpoint, Publishing, ReadLog, TileCheck,
+};
 use vault::blocking::BlockingVault;
 use vault::{FileKeyRing, MasterKey, Options, Protection, Quota, Tenant, Vault};
 use zeroize::Zeroizing;
@@ -41,13 +47,59 @@ pub(crate) enum Attached {
 }
 
 /// A realm, opened for writing: one process at a time.
-pub(crate) struct Realm {
+pub(crate) type Realm = Record<Log>;
+
+/// A realm as it was published last and cosigned by a witness, opened for reading.
+pub(crate) type Published = Record<ReadLog>;
+
+/// A log, however it was opened, as far as it has been published.
+pub(crate) trait Heads {
+    /// The entry with this index, as it is stored.
+    fn entry(&self, index: u64) -> Result<Vec<u8>, LogError>;
+
+    /// The root of the tree of the first `size` entries.
+    fn root(&self, size: u64) -> Result<Hash, LogError>;
+
+    /// The checkpoint that was published last.
+    fn checkpoint(&self) -> Vec<u8>;
+}
+
+impl Heads for Log {
+    fn entry(&self, index: u64) -> Result<Vec<u8>, LogError> {
+        self.entry(index)
+    }
+
+    fn root(&self, size: u64) -> Result<Hash, LogError> {
+        self.root(size)
+    }
+
+    fn checkpoint(&self) -> Vec<u8> {
+        self.checkpoint()
+    }
+}
+
+impl Heads for ReadLog {
+    fn entry(&self, index: u64) -> Result<Vec<u8>, LogError> {
+        self.entry(index)
+    }
+
+    fn root(&self, size: u64) -> Result<Hash, LogError> {
+        self.root(size)
+    }
+
+    fn checkpoint(&self) -> Vec<u8> {
+        self.checkpoint().to_bytes()
+    }
+}
+
+/// A realm, and what its log folds to.
+pub(crate) struct Record<L> {
     pub(crate) home: Home,
     pub(crate) settings: Settings,
     pub(crate) keys: Keys,
     pub(crate) vault: BlockingVault,
     pub(crate) tenant: Tenant,
-    log: Log,
+    log: L,
     clock: Clock,
     book: KeyBook,
     entries: Vec<Checked>,
@@ -73,29 +125,92 @@ impl Realm {
     /// Opens a realm: recovers the log, folds it.
     pub(crate) fn open(home: Home, keys: Keys, clock: Clock) -> Done<Self> {
         let settings = home.settings()?;
+        let config = log_config(&settings, &keys, Arc::clone(&clock))?;
+        Self::open_log(home, settings, keys, clock, config)
+    }
+
+    /// Opens a realm whose served files were lost or damaged, and writes them anew from the write-ahead log; the
+    /// checkpoint, too, where neither the log's own witnessed one nor the witness on this machine speaks against it.
+    /// Answers what was written.
+    pub(crate) fn rebuild(home: Home, keys: Keys, clock: Clock) -> Done<(Self, Vec<String>)> {
+        let settings = home.settings()?;
+        let mut config = log_config(&settings, &keys, Arc::clone(&clock))?;
+        config.tile_check = TileCheck::Contents;
+        config.missing_checkpoint = MissingCheckpoint::Republish;
+        let realm = Self::open_log(home, settings, keys, clock, config)?;
+        let repaired = realm.log.recovery().repaired.clone();
+        Ok((realm, repaired))
+    }
+
+    fn open_log(home: Home, settings: Settings, keys: Keys, clock: Clock, config: Config) -> Done<Self> {
+        let seen = crate::witness::last_cosigned(&home, &settings)?;
+        let at = |failure: Failure| failure.at(&home.log());
+        let log = Log::open(Arc::new(disk(&home.log())?), config).map_err(|error| at(error.into()))?;
+        let size = log.size();
+        let opened = Opened { home, settings, keys, clock, log, size };
+        opened.fold(seen.as_ref())
+    }
+}
+
+impl Published {
+    /// Reads a realm up to its last witnessed checkpoint and folds that. Takes no lock and writes nothing.
+    pub(crate) fn open(home: Home, keys: Keys, clock: Clock) -> Done<Self> {
+        let settings = home.settings()?;
+        // The witness first: it cosigns only what is published, so that what is published now holds that, too.
+        let seen = crate::witness::last_cosigned(&home, &settings)?;
+        let path = home.log();
+        let disk = Disk::open_existing(&path).map_err(|error| Failure::file(&path, &error))?;
+        let log = ReadLog::open_cosigned(Arc::new(disk), &settings.origin, &[settings.log_key.parse()?])?;
+        let size = log.size();
+        Opened { home, settings, keys, clock, log, size }.fold(seen.as_ref())
+    }
+}
+
+impl Published {
+    /// Whether the log holds more than was published and cosigned: somebody is writing, or was ended while doing so.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.log.unpublished() > 0
+    }
+}
+
+/// A realm whose log was opened and not yet folded.
+struct Opened<L> {
+    home: Home,
+    settings: Settings,
+    keys: Keys,
+    clock: Clock,
+    log: L,
+    size: u64,
+}
+
+impl<L: Heads> Opened<L> {
+    /// Compares the log with what the witness on this machine has cosigned, and folds it.
+    fn fold(self, seen: Option<&VerifiedCheckpoint>) -> Done<Record<L>> {
+        let Self { home, settings, keys, clock, log, size } = self;
+        crate::witness::compare(&home, seen, size, |size| log.root(size), &log.checkpoint())?;
         let vault = open_vault(&home)?;
-        let log = Log::open(Arc::new(disk(&home.log())?), log_config(&settings, &keys, Arc::clone(&clock))?)?;
-        crate::witness::compare(&home, &settings, log.size(), |size| log.root(size), &log.checkpoint())?;
         let mut book = KeyBook::new();
         let mut entries = Vec::new();
-        for index in 0..log.size() {
+        for index in 0..size {
             entries.push(Checked::read(index, &log.entry(index)?, &mut book));
         }
         let bench = Bench::new();
         let ledger = replay(&entries, &bench)?;
-        if log.size() > 0 && ledger.world().roots().first() != Some(&settings.root) {
+        if size > 0 && ledger.world().roots().first() != Some(&settings.root) {
             let message = format!("the log does not begin with trust root `{}`", settings.root);
             return Err(Failure::new("CS-CLI-020", message, "this is another log, or it was tampered with"));
         }
         let tenant: Tenant = "realm".parse()?;
-        Ok(Self { home, settings, keys, vault, tenant, log, clock, book, entries, ledger, bench })
+        Ok(Record { home, settings, keys, vault, tenant, log, clock, book, entries, ledger, bench })
     }
+}
 
+impl<L> Record<L> {
     pub(crate) fn now_ms(&self) -> u64 {
         (self.clock)()
     }
 
-    pub(crate) const fn log(&self) -> &Log {
+    pub(crate) const fn log(&self) -> &L {
         &self.log
     }
 
@@ -126,6 +241,31 @@ impl Realm {
         ask(&rules)
     }
 
+    /// Stores a text as a salted attachment; its digest goes into statements.
+    pub(crate) fn attach(&self, text: &str) -> Done<Digest> {
+        shelf::attach(self, text.as_bytes().to_vec())
+    }
+
+    /// Reads an attachment of at most so many bytes, which must be there.
+    pub(crate) fn attachment(&self, digest: &Digest, limit: u64) -> Done<vault::Attachment> {
+        Ok(self.vault.block_on(self.vault.vault().attachment(&self.tenant, digest, limit))?)
+    }
+
+    /// Reads the text of an attachment, or why there is none to read.
+    pub(crate) fn attached(&self, digest: &Digest) -> Attached {
+        if self.ledger.world().purged_at(digest).is_some() {
+            return Attached::Purged;
+        }
+        let read = self.vault.vault().attachment(&self.tenant, digest, 1 << 20);
+        match self.vault.block_on(read) {
+            Ok(attachment) => Attached::Text(String::from_utf8_lossy(attachment.content()).into_owned()),
+            Err(vault::Error::Purged { .. }) => Attached::Purged,
+            Err(error) => Attached::Unreadable(error.into()),
+        }
+    }
+}
+
+impl Realm {
     /// A statement of this realm, made now, as these keys are to sign it.
     pub(crate) fn statement(&self, change: Tracking, body: impl Into<Body>, by: &[KeyId]) -> Statement {
         Statement::new(self.settings.realm.clone(), change, self.now_ms(), body).signed_by(by)
@@ -235,29 +375,6 @@ impl Realm {
         crate::witness::take(&self.home, &self.log, &response, &self.settings.local_witness)
     }
 
-    /// Stores a text as a salted attachment; its digest goes into statements.
-    pub(crate) fn attach(&self, text: &str) -> Done<Digest> {
-        shelf::attach(self, text.as_bytes().to_vec())
-    }
-
-    /// Reads an attachment of at most so many bytes, which must be there.
-    pub(crate) fn attachment(&self, digest: &Digest, limit: u64) -> Done<vault::Attachment> {
-        Ok(self.vault.block_on(self.vault.vault().attachment(&self.tenant, digest, limit))?)
-    }
-
-    /// Reads the text of an attachment, or why there is none to read.
-    pub(crate) fn attached(&self, digest: &Digest) -> Attached {
-        if self.ledger.world().purged_at(digest).is_some() {
-            return Attached::Purged;
-        }
-        let read = self.vault.vault().attachment(&self.tenant, digest, 1 << 20);
-        match self.vault.block_on(read) {
-            Ok(attachment) => Attached::Text(String::from_utf8_lossy(attachment.content()).into_owned()),
-            Err(vault::Error::Purged { .. }) => Attached::Purged,
-            Err(error) => Attached::Unreadable(error.into()),
-        }
-    }
-
     /// A fresh tracking id.
     pub(crate) fn new_change() -> Done<ChangeId> {
         let mut bytes = [0; 16];
@@ -271,7 +388,7 @@ impl Realm {
     }
 }
 
-impl Shelf for Realm {
+impl<L> Shelf for Record<L> {
     fn ledger(&self) -> &Ledger {
         &self.ledger
     }

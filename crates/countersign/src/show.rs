@@ -11,12 +11,12 @@ use statement::{Body, ChangeId, Digest, KeyId, SlotId};
 
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
-use crate::realm::{Attached, Realm};
+use crate::realm::{Attached, Record};
 use crate::text::{date, line, word};
 
 /// `countersign list`.
 pub(crate) fn list(setting: &Setting) -> Done {
-    let realm = setting.open()?;
+    let realm = setting.read()?;
     let world = realm.ledger().world();
     let changes: Vec<Value> = realm.ledger().dossiers().map(summary).collect();
     let slots: Vec<Value> = world
@@ -177,7 +177,7 @@ pub(crate) fn root(root: &Current<TrustRoot>, now_ms: u64) -> String {
 
 /// `countersign show`.
 pub(crate) fn show(setting: &Setting, what: &str) -> Done {
-    let realm = setting.open()?;
+    let realm = setting.read()?;
     if let Ok(dossier) = realm.dossier(what) {
         let value = full(&realm, dossier);
         setting.print(&value, &change(&realm, dossier));
@@ -216,7 +216,7 @@ pub(crate) fn show(setting: &Setting, what: &str) -> Done {
 }
 
 /// Where the slot's state comes from, back to the first.
-fn lineage(realm: &Realm, slot: &SlotId) -> String {
+fn lineage(realm: &Record<impl Sized>, slot: &SlotId) -> String {
     let world = realm.ledger().world();
     let mut text = String::from("lineage\n");
     let mut next = world.slot(slot).map(|record| record.state);
@@ -230,7 +230,7 @@ fn lineage(realm: &Realm, slot: &SlotId) -> String {
     text
 }
 
-fn full(realm: &Realm, dossier: &Dossier) -> Value {
+fn full(realm: &Record<impl Sized>, dossier: &Dossier) -> Value {
     let signers = |signers: &[dossier::Actor]| -> Vec<String> {
         signers.iter().map(|signer| signer.person.to_string()).collect()
     };
@@ -280,7 +280,7 @@ fn full(realm: &Realm, dossier: &Dossier) -> Value {
 }
 
 /// A change, for people.
-pub(crate) fn change(realm: &Realm, dossier: &Dossier) -> String {
+pub(crate) fn change(realm: &Record<impl Sized>, dossier: &Dossier) -> String {
     let proposal = &dossier.proposal.body;
     let world = realm.ledger().world();
     let mut text = String::new();
@@ -384,7 +384,7 @@ pub(crate) fn score(score: &Score) -> String {
 }
 
 /// Exactly what an approver signs.
-pub(crate) fn approval(realm: &Realm, id: &ChangeId, reviewed: &Reviewed) -> Done<String> {
+pub(crate) fn approval(realm: &Record<impl Sized>, id: &ChangeId, reviewed: &Reviewed) -> Done<String> {
     let Body::Approval(approval) = &reviewed.statement().body else {
         return Err(Failure::usage("this is no approval"));
     };

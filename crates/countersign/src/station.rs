@@ -87,12 +87,14 @@ impl Station {
         key_name: &str,
         assurance: Assurance,
     ) -> Done<Self> {
-        home.create()?;
+        home.vacant()?;
+        let keys = Keys::new(home, source);
+        let generated = keys.generate(key_name, FileScheme::Ed25519, assurance)?;
+        let unfinished = home.create()?;
         for folder in [taken(home), findings(home)] {
             fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, &error))?;
         }
-        let keys = Keys::new(home, source);
-        let key = keys.create(key_name, FileScheme::Ed25519, assurance)?;
+        let key = keys.keep(generated)?;
         write_master_key(home)?;
         let vault = open_vault(home)?;
         let tenant: Tenant = "realm".parse()?;
@@ -101,14 +103,22 @@ impl Station {
         let mut bytes = json::to_canonical(&setup)?;
         bytes.push(b'\n');
         replace(&setup_path(home), &bytes)?;
+        unfinished.keep();
         Ok(Self { home: home.clone(), setup, keys, vault, tenant, context: None, nothing: Ledger::new() })
     }
 
     /// Opens the machine and checks its record again, from the pinned trust root.
     pub(crate) fn open(home: &Home, source: PassphraseSource) -> Done<Self> {
-        let bytes = read_bounded(&setup_path(home), 16 << 10)?;
-        let value = json::parse(&bytes, json::Limits::signed(16 << 10))?;
-        let setup: Setup = json::from_value(&value)?;
+        let path = setup_path(home);
+        if !path.exists() {
+            let message = format!("no station lives in `{}`", home.path().display());
+            let hint = "`countersign bundle station` makes one; --home names its folder";
+            return Err(Failure::new("CS-CLI-063", message, hint));
+        }
+        let bytes = read_bounded(&path, 16 << 10)?;
+        let not_a = |error: &dyn std::fmt::Display| Failure::not_a("station's settings", &path, error);
+        let value = json::parse(&bytes, json::Limits::signed(16 << 10)).map_err(|error| not_a(&error))?;
+        let setup: Setup = json::from_value(&value).map_err(|error| not_a(&error))?;
         let vault = open_vault(home)?;
         let tenant: Tenant = "realm".parse()?;
         let mut station = Self {

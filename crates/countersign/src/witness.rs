@@ -66,12 +66,12 @@ pub(crate) fn open_local(home: &Home, settings: &Settings, keys: &Keys, clock: &
 /// the log was rolled back or replaced.
 pub(crate) fn compare(
     home: &Home,
-    settings: &Settings,
+    seen: Option<&VerifiedCheckpoint>,
     size: u64,
     root: impl Fn(u64) -> Result<Hash, LogError>,
     head: &[u8],
 ) -> Done {
-    let Some(seen) = last_cosigned(home, settings)? else { return Ok(()) };
+    let Some(seen) = seen else { return Ok(()) };
     let head = String::from_utf8_lossy(head);
     let evidence =
         format!("the witness has cosigned:\n{}\nthe log says:\n{head}", seen.signed().note().text());
@@ -88,8 +88,9 @@ pub(crate) fn compare(
     Ok(())
 }
 
-/// The checkpoint of this log that the witness on this machine keeps.
-fn last_cosigned(home: &Home, settings: &Settings) -> Done<Option<VerifiedCheckpoint>> {
+/// The checkpoint of this log that the witness on this machine keeps. Where the log is read beside its writer, this is
+/// asked before: what a witness cosigns afterwards is no contradiction.
+pub(crate) fn last_cosigned(home: &Home, settings: &Settings) -> Done<Option<VerifiedCheckpoint>> {
     let folder = home.witness().join("logs");
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,

@@ -313,7 +313,9 @@ impl Error {
             Self::NeedsBase { .. } => "give the base weights as well",
             Self::Unmeasurable { .. } => "merge the adapter and propose the result as whole weights",
             Self::Pattern { .. } => "write patterns like `model.layers.*.self_attn.q_proj` or `**.q_proj`",
-            Self::Scope { .. } => "compare the file with the scope's JSON schema",
+            Self::Scope { .. } => {
+                "docs/scope.md says what a scope holds, and docs/scope.schema.json is its schema"
+            }
             Self::SpectrumWork { .. } => "raise the work limit, or leave the spectrum out",
             Self::SpectrumUnsettled { .. } => "look at the norms alone, and find out how the tensor was made",
         }

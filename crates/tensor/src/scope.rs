@@ -93,7 +93,8 @@ pub struct LayerRange {
 }
 
 /// What may change in a prompt. Its sections begin at lines that start with `## `; the name of a section is the
-/// rest of that line, and the text before the first is the section with the empty name.
+/// rest of that line, and the text before the first is the section with the empty name. The end of a section's last line
+/// and one blank line after it do not count as its text, so that a section can be added after any other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromptScope {

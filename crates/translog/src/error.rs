@@ -89,10 +89,12 @@ pub enum LogError {
         cause: Arc<LogError>,
     },
     /// Another process has the log open for writing.
-    #[error("the log is locked by another writer (`{path}`)")]
+    #[error("the log is locked by another writer (`{path}`: {holder})")]
     Locked {
         /// The lock file, relative to the log's directory.
         path: String,
+        /// What is known of who holds it.
+        holder: String,
     },
     /// A later sequencer has taken over.
     #[error("sequencer `{epoch}` has been replaced by a later one")]
@@ -232,7 +234,9 @@ impl LogError {
             Self::Sync { .. } | Self::Poisoned { .. } => {
                 "end this process, check the disk, and open the log again: it recovers by itself"
             }
-            Self::Locked { .. } => "end the other writer, or open the log for reading",
+            Self::Locked { .. } => {
+                "wait until the other command or server has ended; commands that only read need no lock"
+            }
             Self::Fenced { .. } => "end this process: another sequencer writes the log now",
             Self::Damaged { .. } => {
                 "stop writing, keep the directory as evidence, run `countersign log fsck`, and restore the write-ahead log from a copy"
@@ -247,7 +251,7 @@ impl LogError {
             Self::NotALog { .. } => "check the path, or create the log first",
             Self::OtherLog { .. } => "check the origin in the configuration against the log's checkpoint",
             Self::NoCheckpoint { .. } => {
-                "restore it; if it was deleted on purpose, open with `MissingCheckpoint::Republish`"
+                "`countersign log rebuild` publishes it anew from the write-ahead log, if no witness has seen another"
             }
             Self::BadCheckpoint { .. } => "restore the checkpoint, and check the log's key and origin",
             Self::BadCosignature { .. } => "check the witness's name and key, and ask it again",

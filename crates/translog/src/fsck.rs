@@ -90,9 +90,11 @@ impl FindingKind {
                 "the sequencer must not do this: keep the directory as evidence and report the fault"
             }
             Self::TileMissing | Self::TileWrong | Self::BundleMissing | Self::BundleWrong => {
-                "open the log for writing with `TileCheck::Contents`: it is written anew from the write-ahead log"
+                "`countersign log rebuild` writes it anew from the write-ahead log"
             }
-            Self::CheckpointMissing => "restore it, or open with `MissingCheckpoint::Republish`",
+            Self::CheckpointMissing => {
+                "`countersign log rebuild` publishes it anew from the write-ahead log, if no witness has seen another"
+            }
             Self::CheckpointInvalid => "restore it, and check the log's key and origin",
             Self::RolledBack | Self::Forked => {
                 "keep both heads as evidence and restore the write-ahead log that belongs to the published head"

@@ -44,7 +44,7 @@ pub(crate) struct Parts {
 fn take_lock(storage: &dyn Storage) -> Result<Box<dyn LockGuard>, LogError> {
     storage.lock(LOCK).map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {
-            LogError::Locked { path: LOCK.to_owned() }
+            LogError::Locked { path: LOCK.to_owned(), holder: error.to_string() }
         } else {
             LogError::io("lock", LOCK)(error)
         }
@@ -242,5 +242,20 @@ fn take_over(
     // is only space.
     let before = storage.open(&last.path, Access::Write).map_err(LogError::io("open", &last.path))?;
     before.set_len(last.end).map_err(LogError::io("cut", &last.path))?;
+    remove_superseded(storage, recovered, segment.header.first_index)?;
     Ok(segment)
+}
+
+/// Removes the segments of which nothing counts, because the next one starts where they do: those of runs that wrote
+/// nothing, and those whose only group has been copied. `first_index` is where the new segment starts, which is durable
+/// by now; if a removal is lost in a crash, it is only space, and the next one to take over removes the segment.
+fn remove_superseded(storage: &dyn Storage, recovered: &Recovered, first_index: u64) -> Result<(), LogError> {
+    let starts = recovered.segments.iter().map(|segment| segment.header.first_index);
+    let next_starts = starts.skip(1).chain([first_index]);
+    for (segment, next) in recovered.segments.iter().zip(next_starts) {
+        if segment.header.first_index == next {
+            storage.remove(&segment.path).map_err(LogError::io("remove", &segment.path))?;
+        }
+    }
+    Ok(())
 }

@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use merkle::note::NoteSignature;
 use merkle::{Hash, HashReader, SignedCheckpoint, VerifierKey};
 
 use crate::error::LogError;
-use crate::heads::{CHECKPOINT, Found, compare_head, read_head};
+use crate::heads::{CHECKPOINT, COSIGNED, Found, compare_head, read_head};
 use crate::open::Memory;
 use crate::state::Shared;
 use crate::storage::Storage;
@@ -16,6 +17,8 @@ use crate::storage::Storage;
 pub struct ReadLog {
     shared: Shared,
     head: SignedCheckpoint,
+    /// How many entries the write-ahead log was found to hold.
+    found: u64,
 }
 
 impl ReadLog {
@@ -23,8 +26,33 @@ impl ReadLog {
     /// it.
     pub fn open(storage: Arc<dyn Storage>, origin: &str, log_keys: &[VerifierKey]) -> Result<Self, LogError> {
         // The checkpoint first: a writer only adds to the log after it.
-        let head = read_head(&*storage, CHECKPOINT, origin, log_keys)?
-            .ok_or_else(|| LogError::NoCheckpoint { path: CHECKPOINT.to_owned() })?;
+        let head = published(&*storage, origin, log_keys)?;
+        Self::up_to(storage, origin, CHECKPOINT, head)
+    }
+
+    /// As [`ReadLog::open`], but up to the last checkpoint that a witness has cosigned: between its publication and its
+    /// cosignatures a checkpoint convinces nobody. Where no witness cosigned yet, up to the published one.
+    pub fn open_cosigned(
+        storage: Arc<dyn Storage>,
+        origin: &str,
+        log_keys: &[VerifierKey],
+    ) -> Result<Self, LogError> {
+        let head = published(&*storage, origin, log_keys)?;
+        let own = |line: &NoteSignature| log_keys.iter().any(|key| key.matches(line));
+        if head.note().signatures().iter().all(own)
+            && let Some(cosigned) = read_head(&*storage, COSIGNED, origin, log_keys)?
+        {
+            return Self::up_to(storage, origin, COSIGNED, cosigned);
+        }
+        Self::up_to(storage, origin, CHECKPOINT, head)
+    }
+
+    fn up_to(
+        storage: Arc<dyn Storage>,
+        origin: &str,
+        path: &str,
+        head: SignedCheckpoint,
+    ) -> Result<Self, LogError> {
         let mut memory = Memory::default();
         let recovered = memory.recover(&*storage, origin)?;
         let mut index = memory.index;
@@ -38,14 +66,21 @@ impl ReadLog {
             },
             torn: recovered.torn.as_ref(),
         };
-        compare_head(CHECKPOINT, &head, &found)?;
+        compare_head(path, &head, &found)?;
+        let found = index.size();
         index.truncate(head.claims().size());
-        Ok(Self { shared: Shared::new(storage, index, 0), head })
+        Ok(Self { shared: Shared::new(storage, index, 0), head, found })
     }
 
     /// How many entries the published checkpoint covers.
     pub fn size(&self) -> u64 {
         self.head.claims().size()
+    }
+
+    /// How many entries the write-ahead log was found to hold beyond the checkpoint: a writer is about to publish them, or
+    /// was ended before it did.
+    pub fn unpublished(&self) -> u64 {
+        self.found.saturating_sub(self.size())
     }
 
     /// The published checkpoint with its cosignatures.
@@ -88,6 +123,15 @@ impl ReadLog {
     pub fn consistency_proof(&self, old: u64, new: u64) -> Result<Vec<Hash>, LogError> {
         self.shared.consistency_proof(old, new)
     }
+}
+
+fn published(
+    storage: &dyn Storage,
+    origin: &str,
+    log_keys: &[VerifierKey],
+) -> Result<SignedCheckpoint, LogError> {
+    let head = read_head(storage, CHECKPOINT, origin, log_keys)?;
+    head.ok_or_else(|| LogError::NoCheckpoint { path: CHECKPOINT.to_owned() })
 }
 
 impl HashReader for ReadLog {

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::LogError;
 use crate::index::{Index, read_entries};
 use crate::storage::Storage;
-use crate::wal::segment_path;
+use crate::wal::segment_numbers;
 
 /// A log's state in memory.
 #[derive(Debug)]
@@ -57,8 +57,10 @@ impl Shared {
     /// [`LogError::Fenced`] where another sequencer has taken over.
     pub(crate) fn check_fence(&self) -> Result<(), LogError> {
         let epoch = lock(&self.epoch);
-        let next = segment_path(*epoch + 1);
-        if self.storage.exists(&next).map_err(LogError::io("look for", &next))? {
+        // Any later number, and not the next one alone: of those that took over since, one that wrote nothing may
+        // have been removed again. The last one never is.
+        let last = segment_numbers(&*self.storage)?.last().copied();
+        if last.is_some_and(|last| last > *epoch) {
             return Err(LogError::Fenced { epoch: *epoch });
         }
         Ok(())

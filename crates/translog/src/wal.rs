@@ -11,7 +11,9 @@
 //! - An unreadable group with nothing valid after it was never acknowledged, unless a published checkpoint says
 //!   otherwise: it is the unfinished tail and is left behind when the next segment starts.
 //! - Groups of a segment from the next segment's first index on are copies or a fenced writer's, and do not
-//!   count.
+//!   count. A segment that starts where the next one starts holds nothing that counts: whoever takes over
+//!   removes it, once its own segment is durable. So numbers may be missing from the row, and whoever has the
+//!   greatest number writes.
 
 mod format;
 mod scan;
@@ -21,7 +23,7 @@ mod tests;
 
 pub(crate) use format::{GroupBuilder, MAX_GROUP_RECORDS, Record, SegmentHeader, group_bytes};
 pub(crate) use scan::{Bodies, Flow, Group, Recovered, STAMP_DECREASES, recover};
-pub(crate) use segment::{ActiveSegment, NextSegment, WAL_DIR, segment_path};
+pub(crate) use segment::{ActiveSegment, NextSegment, WAL_DIR, segment_numbers};
 
 /// The unit that the write-ahead log is written in, in bytes.
 pub(crate) const BLOCK: u64 = 4096;

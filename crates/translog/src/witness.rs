@@ -79,7 +79,7 @@ impl WitnessStore {
         }
         let guard = storage.lock(LOCK).map_err(|error| {
             if error.kind() == std::io::ErrorKind::WouldBlock {
-                LogError::Locked { path: LOCK.to_owned() }
+                LogError::Locked { path: LOCK.to_owned(), holder: error.to_string() }
             } else {
                 LogError::io("lock", LOCK)(error)
             }

@@ -390,6 +390,29 @@ fn about(leaf: u64, found: &AttestationReport) -> String {
     format!("leaf {leaf}: {code} {text}")
 }
 
+/// What an export carries and this one does not: scopes that slots name, and steps that findings sign. What was destroyed
+/// is told elsewhere.
+fn not_carried(record: &Record<'_>) -> Option<String> {
+    let carried: BTreeSet<&Digest> = record.attachments.iter().map(|(digest, _)| digest).collect();
+    let is_absent =
+        |digest: &Digest| !carried.contains(digest) && record.ledger.world().purged_at(digest).is_none();
+    let findings = record.ledger.dossiers().flat_map(|dossier| dossier.findings.values());
+    let traces = findings.filter_map(|finding| finding.body.trace.as_ref().map(|trace| trace.attachment));
+    let traces = traces.filter(is_absent).count();
+    let mut scopes = BTreeSet::new();
+    for leaf in record.leaves.iter().filter_map(|entry| entry.leaf().ok()) {
+        if let Content::Known(statement) = &leaf.content
+            && let Body::Slot(slot) = &statement.body
+        {
+            scopes.extend(slot.scopes.values().copied().filter(is_absent));
+        }
+    }
+    let counted = [(scopes.len(), "scopes that slots name"), (traces, "traces that findings sign")];
+    let absent = counted.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = absent.map(|(count, what)| format!("{count} {what}")).collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
 /// What an auditor should know.
 fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     let mut warnings = Vec::new();
@@ -416,6 +439,9 @@ fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
         if attachment.named_by.is_none() {
             warn(RemarkCode::AttachmentUnnamed, format!("`{}`", attachment.digest));
         }
+    }
+    if let Some(text) = not_carried(record) {
+        warn(RemarkCode::NotCarried, text);
     }
     for act in &report.emergencies {
         let due = text::utc(act.review_by_ms);

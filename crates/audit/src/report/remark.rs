@@ -88,6 +88,9 @@ remarks! {
     AttestationNotAccepted "CS-AUD-061"
         "an attestation under a finding does not count under the auditor's policy"
         "give `--attestation-policy` with the keys, roots and statuses that you accept; see docs/attest.md",
+    NotCarried "CS-AUD-062"
+        "content that belongs into an export is not carried"
+        "what workers did cannot be compared with what they signed: ask for the export again, whole",
 }
 
 /// A remark with what it is about.

@@ -167,7 +167,7 @@ impl Report {
         page.left_out(self.changes.len());
         page.text(
             "`evidence` is passed / all findings; `approvals` is counted by the order / all. `countersign-audit FILE \
-             --change ID` shows one change whole.",
+             --change ID` shows one change whole; the beginning of its id suffices.",
         );
     }
 

@@ -5,8 +5,9 @@ use expect_test::expect_file;
 use super::text::utc;
 use super::{Control, RemarkCode, Report};
 use crate::check::tests::busy;
+use crate::export::assemble;
 use crate::fixture::Plan;
-use crate::{Expectations, audit};
+use crate::{Expectations, Export, Section, audit};
 
 fn report() -> Report {
     let realm = busy();
@@ -21,6 +22,22 @@ fn the_page_reads_as_it_should() {
     let change = Plan::tuning("second").change();
     expect_file!["../../testdata/change.txt"].assert_eq(&unpinned.render_change(&change, 100).unwrap());
     assert_eq!(unpinned.render_change(&Plan::tuning("no such").change(), 100), None);
+}
+
+#[test]
+fn an_export_without_what_belongs_into_it_says_so() {
+    let realm = busy();
+    let warned = |file: &[u8]| {
+        let report = audit(file, &realm.expectations()).unwrap();
+        report.warnings.into_iter().find(|warning| warning.code == RemarkCode::NotCarried)
+    };
+    let whole = realm.export();
+    assert_eq!(warned(&whole), None);
+    let export = Export::parse(&whole).unwrap();
+    let kept = export.sections().filter(|(name, _)| *name != Section::Attachments);
+    let kept = kept.map(|(name, bytes)| (name, bytes.to_vec())).collect();
+    let cut = assemble(realm.id(), kept).unwrap().to_bytes();
+    assert!(warned(&cut).unwrap().text.contains("1 scopes that slots name"), "{:?}", warned(&cut));
 }
 
 #[test]

@@ -77,8 +77,43 @@ fn one_change_is_shown_whole() {
     let change = Plan::tuning("first").change().to_string();
     let page = status(&run(&file, &["--change", &change]), 0);
     assert!(page.starts_with(&format!("CHANGE {change}")) && page.contains("p-gil, ethics"), "{page}");
+    // The page shows eight digits: they suffice, and so does a script's wish for JSON.
+    let short = Plan::tuning("first").change().short().to_owned();
+    assert_eq!(status(&run(&file, &["--change", &short]), 0), page);
+    assert_eq!(status(&run(&file, &["--change", short.strip_prefix("chg-").unwrap()]), 0), page);
+    let json = status(&run(&file, &["--json", "--change", &short]), 0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["change"], change.as_str());
     let other = Plan::tuning("no such").change().to_string();
-    status(&run(&file, &["--change", &other]), 1);
+    refused(&run(&file, &["--change", &other]), "CS-ACL-003");
+    let mut realm = Realm::new();
+    realm.release(Plan::tuning("first"));
+    realm.release(Plan::tuning("second"));
+    let two = bench.write("two.export", &realm.export());
+    refused(&run(&two, &["--change", "chg-"]), "CS-ACL-004");
+}
+
+/// What could not be audited or answered has a code and a hint, in words and as JSON.
+#[track_caller]
+fn refused(output: &Output, code: &str) {
+    status(output, 1);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains(code) && err.contains("\n  -> "), "{err}");
+}
+
+#[test]
+fn what_keeps_it_from_auditing_has_a_code_too() {
+    let bench = Bench::new();
+    let absent = bench.folder.path().join("absent");
+    refused(&run(&absent, &[]), "CS-ACL-001");
+    let json: serde_json::Value = serde_json::from_str(&status(&run(&absent, &["--json"]), 1)).unwrap();
+    assert_eq!((&json["outcome"], &json["code"]), (&"refused".into(), &"CS-ACL-001".into()));
+    assert!(!json["causes"][0].as_str().unwrap().is_empty());
+    let file = bench.write("clean.export", &bench.realm.export());
+    let taken = bench.folder.path().to_str().unwrap().to_owned();
+    refused(&run(&file, &["--extract", &taken]), "CS-ACL-002");
+    let no_policy = bench.write("policy.json", b"nothing");
+    refused(&run(&file, &["--attestation-policy", no_policy.to_str().unwrap()]), "CS-ACL-008");
 }
 
 #[test]

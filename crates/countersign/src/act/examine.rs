@@ -7,6 +7,7 @@ use attest::Sources;
 use evidence::{Claims, Hex, inputs_digest};
 use policy::gate::{self, DECIDER, Decision};
 use sandbox::Boundaries;
+use signer::FileKey;
 use statement::kind::{EvidenceKind, Finding, Isolation, ModificationKind, Outcome, Verdict, Violation};
 use statement::{ChangeId, Digest, Name, StatementId, Tracking};
 use trace::{Step, Trace};
@@ -33,7 +34,22 @@ pub(crate) fn examine(
 ) -> Done<StatementId> {
     let key = realm.keys.open(by)?;
     let finding = measured(realm, worker, change, host)?;
-    realm.say(&key, Tracking::Change(change.clone()), finding)
+    found_out(realm, &key, change, finding)
+}
+
+/// Signs and submits what was measured, perhaps before the log was opened: the change must still stand as it was.
+pub(crate) fn found_out(
+    realm: &mut Realm,
+    key: &FileKey,
+    change: &ChangeId,
+    finding: Finding,
+) -> Done<StatementId> {
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    if dossier.proposal.id != finding.proposal {
+        let message = format!("`{change}` was proposed anew while it was examined; nothing was signed");
+        return Err(Failure::new("CS-CLI-060", message, "examine it as it stands now"));
+    }
+    realm.say(key, Tracking::Change(change.clone()), finding)
 }
 
 /// What the worker finds out, with its steps and what the host says in the vault.
@@ -87,17 +103,20 @@ fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &ChangeId) -> Done
     let folder = crate::home::private_folder()?;
     let artefact = proposal.artefacts.first().ok_or_else(|| Failure::missing("artefact", change))?;
     let candidate = folder.path().join("candidate");
-    let files = rebuild_artefact(shelf, &artefact.digest, &candidate)?;
     let scope = folder.path().join("scope.json");
-    rebuild_artefact(shelf, &proposal.scope, &scope)?;
     let base = folder.path().join("base");
-    let base_digest = match base_component(shelf, dossier) {
-        // Weights may be held elsewhere, or be no file that can be measured; then relative limits stay undecided.
-        Some(digest) if rebuild_artefact(shelf, &digest, &base).is_ok() && base.is_file() => {
-            is_measurable(&base, subject).then_some(digest)
-        }
-        _ => None,
-    };
+    let (files, base_digest) = while_busy("reading what is examined", || {
+        let files = rebuild_artefact(shelf, &artefact.digest, &candidate)?;
+        rebuild_artefact(shelf, &proposal.scope, &scope)?;
+        let base_digest = match base_component(shelf, dossier) {
+            // Weights may be held elsewhere, or be no file that can be measured; then relative limits stay undecided.
+            Some(digest) if rebuild_artefact(shelf, &digest, &base).is_ok() && base.is_file() => {
+                is_measurable(&base, subject).then_some(digest)
+            }
+            _ => None,
+        };
+        Ok((files, base_digest))
+    })?;
     let measuring = Measuring {
         subject,
         candidate: &candidate,

@@ -45,25 +45,32 @@ pub(crate) fn found(
         return Err(Failure::usage("a realm needs at least two officers, who are different persons"));
     }
     let realm: RealmId = founding.name.parse()?;
-    home.create()?;
+    home.vacant()?;
     let keys = Keys::new(home, source);
+    // Asked for before anything is made.
+    let mut sealed = Vec::new();
+    for officer in officers {
+        let name = format!("root-{officer}");
+        let generated = keys.generate(&name, FileScheme::Ed25519, Assurance::Sealed)?;
+        sealed.push((officer, name, generated));
+    }
+    let unfinished = home.create()?;
     let origin = format!("countersign/{realm}");
     let log_key = keys.create(LOG_KEY, FileScheme::Ed25519, Assurance::Unsealed)?;
     keys.create(WITNESS_KEY, FileScheme::Ed25519, Assurance::Unsealed)?;
     keys.create(AUTOMATION_KEY, FileScheme::Ed25519, Assurance::Unsealed)?;
     let mut root_keys = BTreeMap::new();
     let mut names = Vec::new();
-    for officer in &officers {
-        let name = format!("root-{officer}");
-        let key = keys.create(&name, FileScheme::Ed25519, Assurance::Sealed)?;
-        let entry =
-            RootKey { assurance: Assurance::Sealed, key: key.public_key().clone(), person: officer.clone() };
+    let first = sealed.first().map(|(officer, ..)| officer.clone());
+    let first = first.ok_or_else(|| Failure::usage("no officer"))?;
+    for (officer, name, generated) in sealed {
+        let key = keys.keep(generated)?;
+        let entry = RootKey { assurance: Assurance::Sealed, key: key.public_key().clone(), person: officer };
         root_keys.insert(id(&key), entry);
         names.push(name);
     }
     let log_verifier = signer::LogKey::new(&origin, log_key)?.verifier().to_string();
     let witness = crate::witness::local_verifier(realm.as_str(), &keys)?.to_string();
-    let first = officers.first().cloned().ok_or_else(|| Failure::usage("no officer"))?;
     let root = TrustRoot {
         epoch: 1,
         expires_ms: clock().saturating_add(founding.days.saturating_mul(DAY_MS)),
@@ -92,6 +99,7 @@ pub(crate) fn found(
     say_together(&mut opened, &names, Tracking::Realm, policy)?;
     enrol_automation(&mut opened, &names, first, founding.days)?;
     opened.publish()?;
+    unfinished.keep();
     Ok(opened)
 }
 

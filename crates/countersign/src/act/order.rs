@@ -8,7 +8,7 @@ use statement::{ChangeId, Envelope, Name, StatementId, Tracking};
 
 use super::{DAY_MS, say_together, sign_together};
 use crate::failure::{Done, Failure};
-use crate::realm::Realm;
+use crate::realm::{Heads, Realm, Record};
 
 /// Makes the order that follows from the approvals in force, signs and submits it.
 pub(crate) fn order(
@@ -84,7 +84,7 @@ pub(crate) fn retire(realm: &mut Realm, change: &ChangeId, reason: Name, by: &[S
 }
 
 /// What a gateway would answer about a change now, by the published and witnessed checkpoint.
-pub(crate) fn admit(realm: &Realm, change: &ChangeId) -> Done<Admitted> {
+pub(crate) fn admit(realm: &Record<impl Heads>, change: &ChangeId) -> Done<Admitted> {
     let world = realm.ledger().world();
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let Some(order) = &dossier.order else {
@@ -95,7 +95,7 @@ pub(crate) fn admit(realm: &Realm, change: &ChangeId) -> Done<Admitted> {
 }
 
 /// The published checkpoint as its witnesses have it.
-fn checkpoint_view(realm: &Realm) -> Done<CheckpointView> {
+fn checkpoint_view(realm: &Record<impl Heads>) -> Done<CheckpointView> {
     let root = realm.ledger().world().root().ok_or_else(|| Failure::missing("trust root", "in force"))?;
     let log_key: VerifierKey = root.body.log.key.parse()?;
     let verified = VerifiedCheckpoint::open(&realm.log().checkpoint(), &root.body.log.origin, &[log_key])?;

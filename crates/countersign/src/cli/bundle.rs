@@ -56,7 +56,7 @@ pub(crate) struct BundleOutArgs {
     /// The file to write.
     #[arg(long)]
     pub(crate) out: PathBuf,
-    /// The station's key: its id, or the name of a key file here. At the realm only; findings go to who asked.
+    /// The station's key: its id, or the name that it was enrolled under here. At the realm only; findings go to who asked.
     #[arg(long)]
     pub(crate) to: Option<String>,
     /// The sender's key: automation, an operator's or a compliance officer's. At the realm only; a station has one key.

@@ -14,7 +14,7 @@ pub(crate) struct InitArgs {
     #[arg(long = "officer", required = true)]
     pub(crate) officers: Vec<String>,
     /// How long the first trust root lasts, in days.
-    #[arg(long, default_value_t = 365)]
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) days: u64,
     /// How many monitors, of different persons, must sign a rollback together.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]

@@ -72,6 +72,9 @@ pub(crate) enum LogCommand {
     /// Re-read everything and say what is wrong.
     #[command(after_help = "Example: countersign log fsck")]
     Fsck,
+    /// Write the served files, tiles and checkpoint, anew from the write-ahead log, where they are lost or wrong.
+    #[command(after_help = "Example: countersign log rebuild")]
+    Rebuild,
     /// Serve the log's tiles over HTTP (C2SP tlog-tiles).
     #[command(after_help = "Example: countersign log serve --listen 127.0.0.1:7390")]
     Serve {

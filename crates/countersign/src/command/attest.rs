@@ -13,6 +13,7 @@ use statement::{Bytes, Digest};
 use super::Setting;
 use crate::cli::{AttestCommand, AttestKeyArgs, AttestQuoteArgs, AttestVerifyArgs, RawKind};
 use crate::failure::{Done, Failure};
+use crate::outfile::{OutFile, Readers};
 use crate::text::line;
 
 /// Largest file that is read here, in bytes.
@@ -75,7 +76,7 @@ fn quote(setting: &Setting, args: &AttestQuoteArgs) -> Done {
         crate::text::print(&format!("{}\n", String::from_utf8_lossy(&bytes)));
         return Ok(());
     };
-    std::fs::write(out, &bytes).map_err(|error| Failure::file(out, &error))?;
+    OutFile::put(out, Readers::Everybody, &bytes)?;
     let kinds: Vec<&str> = attestation.hosts.iter().map(|host| host.kind().title()).collect();
     let simulated = attestation.hosts.iter().any(|host| matches!(host, Host::Tpm2(tpm) if tpm.simulated));
     let mut text = String::new();

@@ -50,7 +50,7 @@ fn station(setting: &Setting, args: &StationArgs) -> Done {
     crate::home::replace(&path, format!("{card}\n").as_bytes())?;
     let text = format!(
         "station for realm {}, trust root {}\n  key {}: {}\n  next, at the realm: countersign key enrol {} --public {} \
-         --person PERSON --role examiner --by OFFICER --by OFFICER\n",
+         --person PERSON --role examiner --by OFFICER --by OFFICER\n  an intake's key needs no right, and is enrolled nowhere\n",
         station.setup.realm,
         station.setup.root,
         args.key,

@@ -66,10 +66,15 @@ pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     if Station::is_in(&setting.home) {
         return super::bundle::examine(setting, &worker, args, sources.as_ref());
     }
-    let (change, decision) = setting.act(|realm| {
-        let change = realm.dossier(&args.change)?.change.clone();
-        act::examine(realm, &worker, &change, by, sources.as_ref())?;
-        Ok((change.clone(), conclude(realm, &change)?))
+    // Measured beside whoever writes: that may take long, and a freeze must not wait for it.
+    let published = setting.read()?;
+    let change = published.dossier(&args.change)?.change.clone();
+    let key = published.keys.open(by)?;
+    let finding = act::measured(&published, &worker, &change, sources.as_ref())?;
+    drop(published);
+    let decision = setting.act(|realm| {
+        act::found_out(realm, &key, &change, finding)?;
+        conclude(realm, &change)
     })?;
     report(setting, &change, &decision);
     Ok(())
@@ -239,7 +244,7 @@ pub(super) fn retire(setting: &Setting, args: &RetireArgs) -> Done {
 
 /// `countersign admit`.
 pub(super) fn admit(setting: &Setting, args: &ChangeArg) -> Done {
-    let realm = setting.open()?;
+    let realm = setting.read()?;
     let change = realm.dossier(&args.change)?.change.clone();
     let admitted = act::admit(&realm, &change)?;
     let order = realm.dossier(&args.change)?.order.as_ref();

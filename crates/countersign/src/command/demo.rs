@@ -126,6 +126,7 @@ pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
         .keep
         .as_ref()
         .map_or_else(|| scratch.path().join("demo.export"), |keep| keep.join("demo.export"));
+    realm.publish()?;
     let (leaves, bytes) = super::export::write(&realm, &out, None)?;
     stage.fact("export", &format!("{leaves} leaves, {bytes} bytes: {}", out.display()));
     audit_export(&mut stage, &realm, &out)?;

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use audit::export::{Attachment, Writer};
 use evidence::Attestation;
+use merkle::note::VerifierKey;
+use merkle::{SignedCheckpoint, VerifiedCheckpoint};
 use serde_json::json;
 use statement::{Body, Content, Digest};
 use trace::Trace;
@@ -15,7 +17,8 @@ use crate::busy::while_busy;
 use crate::cli::ExportArgs;
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
-use crate::realm::Realm;
+use crate::outfile::{OutFile, Readers};
+use crate::realm::{Heads, Published, Record};
 
 /// The largest checkpoint file.
 const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
@@ -24,9 +27,8 @@ const ATTACHMENT_BYTES_MAX: u64 = 1 << 20;
 
 /// `countersign export`.
 pub(super) fn run(setting: &Setting, args: &ExportArgs) -> Done {
-    let realm = setting.open()?;
-    let from =
-        args.from_checkpoint.as_deref().map(|path| read_bounded(path, CHECKPOINT_BYTES_MAX)).transpose()?;
+    let realm = setting.read()?;
+    let from = args.from_checkpoint.as_deref().map(|path| earlier(&realm, path)).transpose()?;
     let (leaves, bytes) = write(&realm, &args.out, from.as_deref())?;
     let value = json!({ "file": args.out, "leaves": leaves, "bytes": bytes, "root": realm.settings.root });
     let text = format!(
@@ -39,11 +41,26 @@ pub(super) fn run(setting: &Setting, args: &ExportArgs) -> Done {
     Ok(())
 }
 
+/// An earlier checkpoint of this log, by its signature and its root: what the auditor would refuse is not written.
+fn earlier(realm: &Published, path: &Path) -> Done<Vec<u8>> {
+    let bytes = read_bounded(path, CHECKPOINT_BYTES_MAX)?;
+    let key: VerifierKey = realm.settings.log_key.parse()?;
+    let earlier = VerifiedCheckpoint::open(&bytes, &realm.settings.origin, &[key])
+        .map_err(|error| Failure::not_a("checkpoint of this log", path, error))?;
+    if realm.log().root(earlier.size())? != *earlier.root() {
+        let message = format!("`{}` is signed by this log's key and is no head of it", path.display());
+        let (theirs, ours) = (earlier.to_bytes(), realm.log().checkpoint().to_bytes());
+        let evidence = format!("{}\n{}", String::from_utf8_lossy(&theirs), String::from_utf8_lossy(&ours));
+        return Err(Failure::contradicted(message, &evidence));
+    }
+    Ok(bytes)
+}
+
 /// Writes the export of the published log. Answers how many leaves and bytes.
-pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u64, u64)> {
-    realm.publish()?;
+pub(super) fn write(realm: &Record<impl Heads>, path: &Path, from: Option<&[u8]>) -> Done<(u64, u64)> {
     let log = realm.log();
-    let size = log.size();
+    let checkpoint = log.checkpoint();
+    let size = SignedCheckpoint::parse(&checkpoint)?.claims().size();
     let mut writer = Writer::new(realm.settings.realm.clone());
     let bar = crate::busy::bar("reading the log", size);
     for index in 0..size {
@@ -59,24 +76,22 @@ pub(super) fn write(realm: &Realm, path: &Path, from: Option<&[u8]>) -> Done<(u6
     for attachment in evidence_of(realm) {
         writer.attach(Attachment { salt: Some(*attachment.salt()), content: attachment.content() })?;
     }
-    let finished = while_busy("proving each entry", || Ok(writer.finish(&log.checkpoint(), from)?))?;
+    let finished = while_busy("proving each entry", || Ok(writer.finish(&checkpoint, from)?))?;
     let failed = |error: std::io::Error| Failure::file(path, &error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut file = OutFile::begin(path, Readers::Owner)?;
     let mut bytes = 0_u64;
     for part in finished.parts() {
         file.write_all(part).map_err(failed)?;
         bytes = bytes.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
     }
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    file.finish()?;
     Ok((size, bytes))
 }
 
 /// What a record shows beside statements: the steps that findings sign, and what hosts say about the runs. Only what is
 /// one or the other goes out, whatever a finding names: reports of persons stay in the vault. What is not there, or is
 /// something else, is not carried, and the audit says so.
-fn evidence_of(realm: &Realm) -> Vec<vault::Attachment> {
+fn evidence_of(realm: &Record<impl Sized>) -> Vec<vault::Attachment> {
     let world = realm.ledger().world();
     let findings = realm.ledger().dossiers().flat_map(|dossier| dossier.findings.values());
     let mut carried = BTreeMap::new();
@@ -98,7 +113,7 @@ fn evidence_of(realm: &Realm) -> Vec<vault::Attachment> {
 }
 
 /// The scope files that slots name: what an auditor needs to read findings by. Words of persons stay in the vault.
-fn scopes(realm: &Realm) -> BTreeSet<Digest> {
+fn scopes(realm: &Record<impl Sized>) -> BTreeSet<Digest> {
     let leaves = realm.entries().iter().filter_map(|entry| entry.leaf().ok());
     let slots = leaves.filter_map(|leaf| match &leaf.content {
         Content::Known(statement) => match &statement.body {

@@ -17,7 +17,7 @@ use crate::failure::{Done, Failure};
 use crate::home::{RemoteWitness, Settings};
 use crate::http;
 use crate::text::line;
-use crate::witness::{Unwitnessed, ask, compare};
+use crate::witness::{Unwitnessed, ask, compare, last_cosigned};
 
 /// `countersign log`.
 pub(super) fn run(setting: &Setting, command: LogCommand) -> Done {
@@ -43,6 +43,7 @@ pub(super) fn run(setting: &Setting, command: LogCommand) -> Done {
             Ok(())
         }
         LogCommand::Fsck => check(setting, &settings),
+        LogCommand::Rebuild => rebuild(setting),
         LogCommand::Serve { listen } => {
             // Opened once, so that a folder that cannot be served is refused by name and not by silence.
             read(setting, &settings)?;
@@ -93,6 +94,7 @@ fn prove(setting: &Setting, settings: &Settings, index: u64) -> Done {
 }
 
 fn check(setting: &Setting, settings: &Settings) -> Done {
+    let seen = last_cosigned(&setting.home, settings)?;
     let key: VerifierKey = settings.log_key.parse()?;
     let report = fsck(&disk(setting)?, &settings.origin, &[key]);
     let findings: Vec<_> = report
@@ -122,7 +124,21 @@ fn check(setting: &Setting, settings: &Settings) -> Done {
         return Err(faults.fold(first, Failure::and));
     }
     let log = read(setting, settings)?;
-    compare(&setting.home, settings, log.size(), |size| log.root(size), &log.checkpoint().to_bytes())
+    compare(&setting.home, seen.as_ref(), log.size(), |size| log.root(size), &log.checkpoint().to_bytes())
+}
+
+/// Writes what is served anew from the write-ahead log.
+fn rebuild(setting: &Setting) -> Done {
+    let (realm, repaired) = setting.rebuild()?;
+    realm.publish()?;
+    let mut text =
+        format!("{} of the served files were missing or wrong and are written anew\n", repaired.len());
+    for path in &repaired {
+        line(&mut text, &format!("  {path}"));
+    }
+    line(&mut text, &format!("the checkpoint speaks of {} leaves and is cosigned", realm.log().size()));
+    setting.print(&json!({ "rebuilt": repaired, "leaves": realm.log().size() }), &text);
+    Ok(())
 }
 
 /// Whom this machine asks to cosign. The trust root decides whose cosignature counts.

@@ -54,7 +54,7 @@ pub(super) fn init(setting: &Setting, args: &InitArgs) -> Done {
 pub(super) fn root(setting: &Setting, command: &RootCommand) -> Done {
     match command {
         RootCommand::Show => {
-            let realm = setting.open()?;
+            let realm = setting.read()?;
             let root = realm.ledger().world().root();
             let root = root.ok_or_else(|| Failure::missing("trust root", "in force"))?;
             let value = json!({ "id": root.id, "first": realm.settings.root, "body": root.body });
@@ -119,10 +119,11 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
             Ok(())
         }
         KeyCommand::Enrol(args) => {
+            let public = args.public.as_deref().map(public_half).transpose()?;
             let request = act::Enrolment {
-                key: match &args.public {
+                key: match public.clone() {
                     None => EnrolledKey::Here(args.name.clone()),
-                    Some(path) => EnrolledKey::Elsewhere(public_half(path)?),
+                    Some(public) => EnrolledKey::Elsewhere(public),
                 },
                 person: args.person.parse()?,
                 roles: words("role", &args.roles)?,
@@ -131,7 +132,13 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
                 days: args.days,
                 by: args.by,
             };
-            let id = setting.act(|realm| act::enrol(realm, request))?;
+            let id = setting.act(|realm| {
+                let id = act::enrol(realm, request)?;
+                if let Some(public) = &public {
+                    realm.keys.remember(&args.name, public)?;
+                }
+                Ok(id)
+            })?;
             setting.said(&format!("{} is enrolled as {}", args.name, args.person), id);
             Ok(())
         }
@@ -247,7 +254,7 @@ pub(super) fn slot(setting: &Setting, command: SlotCommand) -> Done {
 pub(super) fn policy(setting: &Setting, command: PolicyCommand) -> Done {
     match command {
         PolicyCommand::Show => {
-            let realm = setting.open()?;
+            let realm = setting.read()?;
             let Some(policy) = realm.ledger().world().policy() else {
                 return Err(dossier::Refusal::new(dossier::Code::NoPolicy, "policy").into());
             };

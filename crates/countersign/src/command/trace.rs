@@ -12,7 +12,8 @@ use super::Setting;
 use crate::cli::TraceCommand;
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
-use crate::realm::Realm;
+use crate::outfile::{OutFile, Readers};
+use crate::realm::Record;
 use crate::text::{line, word};
 
 /// `countersign trace`.
@@ -22,7 +23,7 @@ pub(super) fn run(setting: &Setting, command: &TraceCommand) -> Done {
         TraceCommand::Verify { proof, finding, root, leaves } => {
             let (root, leaves) = match (finding, root, leaves) {
                 (Some(finding), ..) => {
-                    let realm = setting.open()?;
+                    let realm = setting.read()?;
                     let signed = signed(&find(&realm, finding)?.body)?;
                     (signed.root, signed.leaves)
                 }
@@ -35,7 +36,7 @@ pub(super) fn run(setting: &Setting, command: &TraceCommand) -> Done {
 }
 
 fn show(setting: &Setting, finding: &str, leaf: Option<u64>, out: Option<&Path>) -> Done {
-    let realm = setting.open()?;
+    let realm = setting.read()?;
     let finding = find(&realm, finding)?;
     let signed = signed(&finding.body)?;
     let attachment = realm.attachment(&signed.attachment, TRACE_BYTES_MAX as u64)?;
@@ -51,7 +52,7 @@ fn show(setting: &Setting, finding: &str, leaf: Option<u64>, out: Option<&Path>)
         if let Some(out) = out {
             let mut bytes = proof.to_bytes()?;
             bytes.push(b'\n');
-            std::fs::write(out, bytes).map_err(|error| Failure::file(out, &error))?;
+            OutFile::put(out, Readers::Everybody, &bytes)?;
             line(&mut text, &format!("proof written to {}", out.display()));
         }
         setting.print(&json!({ "finding": finding.id, "trace": signed, "proof": proof }), &text);
@@ -75,7 +76,7 @@ fn verify(setting: &Setting, path: &Path, root: &Digest, leaves: u64) -> Done {
 }
 
 /// The one finding with a trace that is meant: a statement, or the change it is about.
-fn find<'a>(realm: &'a Realm, what: &str) -> Done<&'a Recorded<Finding>> {
+fn find<'a>(realm: &'a Record<impl Sized>, what: &str) -> Done<&'a Recorded<Finding>> {
     let all = || realm.ledger().dossiers().flat_map(|dossier| dossier.findings.values());
     let by_id: Vec<_> =
         all().filter(|finding| what.len() >= 8 && finding.id.to_string().starts_with(what)).collect();

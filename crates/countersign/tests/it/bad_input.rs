@@ -157,13 +157,13 @@ fn a_log_that_was_tampered_with_is_named_and_not_opened() {
     fs::write(segment, &whole).unwrap();
     house.ok("list");
 
-    // A tile that is missing is named, and made again from the write-ahead log when the realm is opened.
+    // A tile that is missing is named, and made again from the write-ahead log.
     let bundle = house.path("realm/log/tiles/tile/entries/000.p/4");
     let bytes = fs::read(&bundle).unwrap();
     fs::remove_file(&bundle).unwrap();
     let told = house.refused("log fsck", "CS-CLI-013");
     assert!(told.contains("[CS-LOG-107]") && told.contains("tile/entries/000.p/4"), "{told}");
-    house.ok("list");
+    house.ok("log rebuild");
     assert_eq!(fs::read(&bundle).unwrap(), bytes);
 
     // A tile with another byte is named too.

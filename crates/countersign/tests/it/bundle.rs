@@ -210,7 +210,7 @@ fn a_bundle_for_another_machine_or_from_an_older_record_is_refused() {
 
     // Who may not send is refused where it is made; a key that examines nothing gets nothing.
     let change = house.proposed("--prompt new.md");
-    house.refused(&format!("bundle out {change} --to vault-room --out x.bundle"), "CS-CLI-002");
+    house.refused(&format!("bundle out {change} --to nobody --out x.bundle"), "CS-CLI-002");
     house.refused(
         &format!("bundle out {change} --to {} --by tina --out x.bundle", crossing.key),
         "CS-BUN-017",

@@ -21,10 +21,13 @@ fn ended_at(house: &House, mark: &str, nth: usize) -> String {
             seen += 1;
         }
     }
-    // While it lives, nobody else gets in, and is told why.
-    let line = "--home kept list";
+    // While it lives, nobody else writes, and is told why and who does; reading goes on.
+    let line = "--home kept freeze begin --reason drill --by root-ada --by root-ben";
     let other = run(house.command(line).env("COUNTERSIGN_PASSPHRASE", "only for the demo"));
     crate::house::check_refusal(line, &other, "CS-LOG-004");
+    assert!(other.err.contains(&format!("process `{}`", child.id())), "{}", other.err);
+    assert!(other.err.contains("kept/log"), "{}", other.err);
+    house.ok("--home kept list");
     child.kill().unwrap();
     output.read_to_string(&mut said).unwrap();
     child.wait().unwrap();
@@ -58,6 +61,8 @@ fn check_nothing_is_lost(mark: &str, nth: usize) {
         house.ok(&format!("--home kept show {id}"));
     }
     assert!(!told.is_empty());
+    // The unfinished tail, if there was one, stays until somebody writes.
+    house.ok("--home kept log rebuild");
     assert_eq!(house.json("--home kept log fsck")["findings"], serde_json::json!([]));
     let root = house.json("--home kept export --out kept.export")["root"].as_str().unwrap().parse().unwrap();
     let expected = audit::Expectations { root: Some(root), ..audit::Expectations::none() };

@@ -39,6 +39,8 @@ mod quantize;
 #[cfg(test)]
 mod range;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod realm;
 mod root;
 #[cfg(test)]

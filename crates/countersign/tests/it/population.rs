@@ -35,16 +35,14 @@ fn an_export_begins_where_an_earlier_checkpoint_ends() {
         .collect();
     house.write("altered.checkpoint", (lines.join("\n") + "\n").as_bytes());
     house.write("nonsense.checkpoint", b"nonsense\n");
-    for name in ["foreign", "altered", "nonsense"] {
-        let run = house.run(&format!("export --out other.export --from-checkpoint {name}.checkpoint"));
-        if run.code == 0 {
-            // The writer need not judge it; then the auditor does.
-            let bytes = std::fs::read(house.path("other.export")).unwrap();
-            let error = audit::audit(&bytes, &audit::Expectations::none()).unwrap_err();
-            assert!(error.code().starts_with("CS-AUD-"), "{name}: {error}");
-        } else {
-            assert!(run.err.contains("[CS-") && run.err.contains("hint: "), "{name}: {}", run.err);
-        }
+    // One whose size was edited, so that nobody signed it.
+    let resized = head.replacen(&format!("\n{size}\n"), &format!("\n{}\n", size - 1), 1);
+    assert_ne!(resized, head);
+    house.write("resized.checkpoint", resized.as_bytes());
+    for name in ["foreign", "altered", "nonsense", "resized"] {
+        let line = format!("export --out other.export --from-checkpoint {name}.checkpoint");
+        assert!(house.refused(&line, "CS-CLI-015").contains("checkpoint of this log"), "{name}");
+        assert!(!house.path("other.export").exists(), "{name}");
     }
     house.refused("export --out other.export --from-checkpoint missing.checkpoint", "CS-CLI-003");
 }

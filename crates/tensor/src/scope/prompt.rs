@@ -56,7 +56,7 @@ pub fn check_prompt(scope: &Scope, old: &str, new: &str) -> ScopeReport {
     gathered.report()
 }
 
-/// A section: its name, and all its bytes, heading included.
+/// A section: its name, and its text, heading included, without what parts it from the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Section<'a> {
     name: &'a str,
@@ -69,7 +69,7 @@ fn sections(prompt: &str) -> Vec<Section<'_>> {
     for line in prompt.split_inclusive('\n') {
         if let Some(heading) = line.strip_prefix("## ") {
             if at > begin {
-                sections.push(Section { name, text: prompt.get(begin..at).unwrap_or_default() });
+                sections.push(Section { name, text: settled(prompt.get(begin..at).unwrap_or_default()) });
             }
             begin = at;
             name = heading.trim_matches([' ', '\t', '\r', '\n']);
@@ -77,9 +77,23 @@ fn sections(prompt: &str) -> Vec<Section<'_>> {
         at += line.len();
     }
     if at > begin {
-        sections.push(Section { name, text: prompt.get(begin..at).unwrap_or_default() });
+        sections.push(Section { name, text: settled(prompt.get(begin..at).unwrap_or_default()) });
     }
     sections
+}
+
+/// A section's text without the end of its last line and one blank line after it: these part it from the next heading,
+/// and come and go with that. Further blank lines are the section's own.
+fn settled(text: &str) -> &str {
+    let less_one = |text: &str| -> Option<usize> {
+        let rest = text.strip_suffix('\n')?;
+        Some(rest.strip_suffix('\r').unwrap_or(rest).len())
+    };
+    let mut settled = text;
+    for _ in 0..2 {
+        settled = less_one(settled).and_then(|end| settled.get(..end)).unwrap_or(settled);
+    }
+    settled
 }
 
 fn by_name<'a>(sections: &[Section<'a>], gathered: &mut Gathered) -> BTreeMap<&'a str, &'a str> {

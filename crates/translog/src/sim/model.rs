@@ -13,8 +13,10 @@ use crate::error::LogError;
 use crate::fsck::fsck;
 use crate::heads::CHECKPOINT;
 use crate::open::{Parts, create_log, open_log};
+use crate::reader::ReadLog;
 use crate::sequencer::{Appended, Submission};
 use crate::storage::Storage;
+use crate::wal::{BLOCK, SegmentHeader, WAL_DIR};
 
 pub(super) const ORIGIN: &str = "sim.example/log";
 
@@ -253,8 +255,10 @@ impl Model {
     pub(super) fn check(&mut self) -> Result<(), String> {
         if self.is_made {
             self.check_fsck()?;
+            self.check_reader()?;
         }
         let mut parts = self.open().map_err(|error| format!("cannot open: {}", show(&error)))?;
+        self.check_segments()?;
         self.check_heads(&parts)?;
         let again: Vec<Vec<u8>> = self.promises.keys().step_by(3).chain(&self.attempted).cloned().collect();
         self.commit(&mut parts, again)?.map_err(|error| show(&error))?;
@@ -281,6 +285,65 @@ impl Model {
         self.commit(&mut second, vec![b"by the second".to_vec()])?.map_err(|error| show(&error))?;
         drop((first, second));
         self.check()
+    }
+
+    /// Three sequencers: the second writes nothing, so that the third removes its segment. The first finds out all the
+    /// same.
+    #[cfg(test)]
+    pub(super) fn check_fencing_twice(&mut self) -> Result<(), String> {
+        let mut earlier = self.open().map_err(|error| show(&error))?;
+        self.commit(&mut earlier, vec![b"by one before".to_vec()])?.map_err(|error| show(&error))?;
+        drop(earlier);
+        // Its segment holds a copy of that, and so stays.
+        let mut first = self.open().map_err(|error| show(&error))?;
+        drop(self.open().map_err(|error| show(&error))?);
+        let before = self.segments();
+        let mut third = self.open().map_err(|error| show(&error))?;
+        let gone: Vec<&String> = before.iter().filter(|path| !self.segments().contains(path)).collect();
+        if gone != before.last().into_iter().collect::<Vec<_>>() {
+            return Err(format!("{before:?} became {:?}", self.segments()));
+        }
+        let refused = first.sequencer.commit(&[Submission::new(b"too late".to_vec())]);
+        if !matches!(refused, Err(LogError::Fenced { .. })) {
+            return Err(format!("the first was not fenced: {refused:?}"));
+        }
+        self.commit(&mut third, vec![b"by the third".to_vec()])?.map_err(|error| show(&error))?;
+        drop((first, third));
+        self.check()
+    }
+
+    fn segments(&self) -> Vec<String> {
+        self.disk.paths().into_iter().filter(|path| path.starts_with(WAL_DIR)).collect()
+    }
+
+    /// Whoever opens the log for reading sees the last checkpoint and all that it speaks of, and changes nothing.
+    fn check_reader(&self) -> Result<(), String> {
+        let before = self.disk.operations();
+        let keys = std::slice::from_ref(&self.keys.log);
+        let reader = ReadLog::open(Arc::clone(&self.disk) as Arc<dyn Storage>, ORIGIN, keys)
+            .map_err(|error| format!("cannot read: {}", show(&error)))?;
+        for entry in reader.entries(0..reader.size()) {
+            entry.map_err(|error| format!("cannot read: {}", show(&error)))?;
+        }
+        if self.disk.operations() != before {
+            return Err("a reader has changed the disk".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Of all segments but the last, something counts: runs that wrote nothing leave nothing.
+    fn check_segments(&self) -> Result<(), String> {
+        let starts = self.segments().into_iter().map(|path| {
+            let bytes = self.disk.peek(&path).unwrap_or_default();
+            let block = bytes.get(..usize::try_from(BLOCK).unwrap_or(0)).unwrap_or_default();
+            SegmentHeader::decode(block).map(|header| header.first_index)
+        });
+        let starts = starts.collect::<Result<Vec<u64>, _>>()?;
+        if starts.is_sorted_by(|a, b| a < b) {
+            Ok(())
+        } else {
+            Err(format!("segments of which nothing counts are left: they start at {starts:?}"))
+        }
     }
 
     fn check_entries(&self, parts: &Parts) -> Result<(), String> {

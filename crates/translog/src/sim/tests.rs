@@ -91,3 +91,11 @@ fn the_second_sequencer_fences_the_first_even_without_locks() {
     let mut model = Model::new(Arc::clone(&disk), 2).unwrap();
     model.check_fencing().unwrap();
 }
+
+#[test]
+fn a_writer_is_fenced_though_the_one_that_replaced_it_wrote_nothing_and_its_segment_is_gone() {
+    let disk = SimDisk::new(1);
+    disk.set_locks(Locks::Broken);
+    let mut model = Model::new(Arc::clone(&disk), 2).unwrap();
+    model.check_fencing_twice().unwrap();
+}

@@ -124,7 +124,16 @@ impl Storage for Disk {
     fn lock(&self, path: &str) -> io::Result<Box<dyn LockGuard>> {
         let file =
             fs::File::options().read(true).write(true).create(true).truncate(false).open(self.path(path))?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(held(&file)),
+            Err(error) => return Err(error.into()),
+        }
+        // Who holds it, for who does not get it. The lock holds without these words, so a full disk does not matter.
+        let holder = format!("process `{}`\n", std::process::id());
+        if let Err(error) = file.set_len(0).and_then(|()| file.write_all_at(holder.as_bytes(), 0)) {
+            tracing::debug!(%error, "the lock does not name its holder");
+        }
         Ok(Box::new(DiskLock(file)))
     }
 
@@ -133,6 +142,18 @@ impl Storage for Disk {
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         Ok(bytes)
     }
+}
+
+/// That the lock is held, and by whom where the file says so.
+fn held(file: &fs::File) -> io::Error {
+    let mut words = [0; 32];
+    let read = file.read_at(&mut words, 0).unwrap_or(0);
+    let words = String::from_utf8_lossy(words.get(..read).unwrap_or_default());
+    let known = words.strip_prefix("process `").and_then(|rest| rest.trim_end().strip_suffix('`'));
+    let holder = known.and_then(|id| id.parse::<u32>().ok());
+    let told =
+        holder.map_or_else(|| "it does not say who".to_owned(), |id| format!("held by process `{id}`"));
+    io::Error::new(io::ErrorKind::WouldBlock, told)
 }
 
 /// The lock lasts as long as the open file.

@@ -1,11 +1,13 @@
 //! Reading the write-ahead log from its beginning: what is valid, what is an unfinished tail, what is damage.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use merkle::{Frontier, Hash, leaf_hash};
 
 use super::format::{GroupHeader, Record, SegmentHeader, usize_of};
-use super::segment::{WAL_DIR, segment_number, segment_path};
+use super::segment::{WAL_DIR, segment_numbers, segment_path};
 use super::{BLOCK, GroupBuilder};
 use crate::error::{Location, LogError};
 use crate::storage::{Access, Storage, StoredFile};
@@ -135,12 +137,47 @@ pub(crate) fn recover(
     scan(segments, bodies, visit)
 }
 
+/// How often the segments are listed again where a writer takes over at the same time.
+const LISTINGS_MAX: u32 = 64;
+
+/// Opens the segments that are there, all at one time.
+///
+/// A reader has no lock, and a writer that takes over makes a segment and then removes those of which nothing counts.
+/// Of a row that changed while it was opened, one that is gone and one that is new could both be missed.
 fn open_segments(storage: &dyn Storage, origin: &str) -> Result<Vec<Segment>, LogError> {
-    let names = storage.list(WAL_DIR).map_err(LogError::io("list", WAL_DIR))?;
+    let mut numbers = segment_numbers(storage)?;
+    for _ in 0..LISTINGS_MAX {
+        let opened = open_listed(storage, origin, &numbers)?;
+        let now = segment_numbers(storage)?;
+        if let Some(segments) = opened
+            && now == numbers
+        {
+            return if segments.is_empty() {
+                Err(LogError::NotALog { path: WAL_DIR.to_owned() })
+            } else {
+                Ok(segments)
+            };
+        }
+        numbers = now;
+    }
+    let restless = io::Error::other("its segments change faster than they can be opened");
+    Err(LogError::io("read", WAL_DIR)(restless))
+}
+
+/// Opens these segments; `None` where one of them is gone.
+fn open_listed(
+    storage: &dyn Storage,
+    origin: &str,
+    numbers: &BTreeSet<u64>,
+) -> Result<Option<Vec<Segment>>, LogError> {
     let mut segments = Vec::new();
-    for number in names.iter().filter_map(|name| segment_number(name)) {
+    for number in numbers.iter().copied() {
         let path = segment_path(number);
-        let file = storage.open(&path, Access::Read).map_err(LogError::io("open", &path))?;
+        let file = match storage.open(&path, Access::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LogError::io("open", &path)(error)),
+        };
         let mut block = vec![0; usize_of(BLOCK)];
         let read = file.read_at(0, &mut block).map_err(LogError::io("read", &path))?;
         block.truncate(read);
@@ -155,11 +192,7 @@ fn open_segments(storage: &dyn Storage, origin: &str) -> Result<Vec<Segment>, Lo
         }
         segments.push(Segment { path, header, file, end: BLOCK });
     }
-    segments.sort_by_key(|segment| segment.header.number);
-    if segments.is_empty() {
-        return Err(LogError::NotALog { path: WAL_DIR.to_owned() });
-    }
-    Ok(segments)
+    Ok(Some(segments))
 }
 
 /// Reads the entries of these segments, in order.

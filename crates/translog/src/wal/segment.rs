@@ -1,5 +1,6 @@
 //! Making segments and writing groups into the last one.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -16,6 +17,12 @@ const ENDING: &str = ".wal";
 /// The path of the segment with this number.
 pub(crate) fn segment_path(number: u64) -> String {
     format!("{WAL_DIR}/{number:012}{ENDING}")
+}
+
+/// The numbers of the segments that are there.
+pub(crate) fn segment_numbers(storage: &dyn Storage) -> Result<BTreeSet<u64>, LogError> {
+    let names = storage.list(WAL_DIR).map_err(LogError::io("list", WAL_DIR))?;
+    Ok(names.iter().filter_map(|name| segment_number(name)).collect())
 }
 
 /// The number in a segment's file name; `None` for any other name.

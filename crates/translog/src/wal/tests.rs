@@ -3,6 +3,7 @@
 use merkle::{Frontier, Hash, leaf_hash};
 
 use super::format::{GroupHeader, Record};
+use super::segment::{segment_number, segment_path};
 use super::*;
 use crate::sim::disk::SimDisk;
 use crate::storage::{STAGING, Storage as _};
@@ -63,7 +64,6 @@ fn group_headers_are_bound_to_their_segment() {
 
 #[test]
 fn names_have_one_spelling() {
-    use super::segment::segment_number;
     assert_eq!(segment_path(7), "wal/000000000007.wal");
     assert_eq!(segment_number("000000000007.wal"), Some(7));
     for name in ["7.wal", "000000000007", "+00000000007.wal", "000000000007.wal.tmp", "00000000000x.wal"] {

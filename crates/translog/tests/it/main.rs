@@ -11,6 +11,7 @@
 mod faults;
 mod witness;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,8 @@ use merkle::{
     Ed25519NoteSigner, SignedCheckpoint, TilePath, VerifierKey, verify_consistency, verify_inclusion,
 };
 use translog::{
-    AdmissionRefusal, Config, Disk, Log, LogError, MAX_ENTRY, Publishing, ReadLog, Report, TileCheck, fsck,
+    Access, AdmissionRefusal, Config, Disk, LockGuard, Log, LogError, MAX_ENTRY, Publishing, ReadLog, Report,
+    Storage, StoredFile, TileCheck, fsck,
 };
 
 const ORIGIN: &str = "log.example/it";
@@ -184,13 +186,110 @@ fn a_reader_sees_what_was_published_and_no_more() {
     log.publish().unwrap();
     log.submit(content(300)).unwrap().wait().unwrap();
     let reader = ReadLog::open(disk(dir.path()), ORIGIN, &[log_key()]).unwrap();
-    assert_eq!((reader.size(), log.size()), (300, 301));
+    assert_eq!((reader.size(), reader.unpublished(), log.size()), (300, 1, 301));
     assert_eq!(reader.entry(299).unwrap(), content(299));
     assert_eq!(reader.entry(300).unwrap_err().code(), "CS-LOG-011");
     assert_eq!(reader.inclusion_proof(7, 301).unwrap_err().code(), "CS-LOG-011");
     let proof = reader.inclusion_proof(7, 300).unwrap();
     let root = *reader.checkpoint().claims().root();
     verify_inclusion(7, 300, &reader.leaf_hash(7).unwrap(), &proof, &root).unwrap();
+}
+
+/// A disk on which a writer takes over just before the second file of the write-ahead log is opened.
+#[derive(Debug)]
+struct Interrupted {
+    disk: Arc<Disk>,
+    opened: AtomicU64,
+}
+
+impl Storage for Interrupted {
+    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn StoredFile>> {
+        if path.starts_with("wal/") && self.opened.fetch_add(1, Ordering::Relaxed) == 1 {
+            Log::open(Arc::clone(&self.disk) as _, config()).unwrap().close().unwrap();
+        }
+        self.disk.open(path, access)
+    }
+    fn create(&self, path: &str) -> io::Result<Arc<dyn StoredFile>> {
+        self.disk.create(path)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename_new(from, to)
+    }
+    fn exists(&self, path: &str) -> io::Result<bool> {
+        self.disk.exists(path)
+    }
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        self.disk.list(dir)
+    }
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+    fn remove_dir(&self, path: &str) -> io::Result<()> {
+        self.disk.remove_dir(path)
+    }
+    fn create_dir(&self, path: &str) -> io::Result<()> {
+        self.disk.create_dir(path)
+    }
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+    fn sync_everything(&self) -> io::Result<()> {
+        self.disk.sync_everything()
+    }
+    fn lock(&self, path: &str) -> io::Result<Box<dyn LockGuard>> {
+        self.disk.lock(path)
+    }
+    fn nonce(&self) -> io::Result<[u8; 16]> {
+        self.disk.nonce()
+    }
+}
+
+#[test]
+fn a_reader_that_meets_a_writer_taking_over_reads_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 20);
+    for _ in 0..2 {
+        Log::open(disk(dir.path()), config()).unwrap().close().unwrap();
+    }
+    // The last segment is empty now: the writer removes it while the reader is about to open it.
+    let before = faults::segments(dir.path());
+    let disk = Interrupted { disk: disk(dir.path()), opened: AtomicU64::new(0) };
+    let reader = ReadLog::open(Arc::new(disk), ORIGIN, &[log_key()]).unwrap();
+    assert_ne!(faults::segments(dir.path()), before);
+    assert_eq!(reader.size(), 20);
+    assert_eq!(reader.entry(19).unwrap(), content(19));
+}
+
+#[test]
+fn runs_that_write_nothing_leave_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 20);
+    let before = faults::segments(dir.path()).len();
+    for _ in 0..40 {
+        Log::open(disk(dir.path()), config()).unwrap().close().unwrap();
+    }
+    // One more: that of the last run, which is there as long as nobody took over from it.
+    assert!(faults::segments(dir.path()).len() <= before + 1, "{:?}", faults::segments(dir.path()));
+    let log = Log::open(disk(dir.path()), config()).unwrap();
+    assert!(log.submit(content(3)).unwrap().wait().unwrap().duplicate);
+    assert_eq!(log.submit(content(20)).unwrap().wait().unwrap().index, 20);
+    log.close().unwrap();
+    assert_clean(dir.path());
+}
+
+#[test]
+fn who_does_not_get_the_lock_is_told_who_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 1);
+    let log = Log::open(disk(dir.path()), config()).unwrap();
+    let refused = Log::open(disk(dir.path()), config()).unwrap_err();
+    assert_eq!(refused.code(), "CS-LOG-004");
+    assert!(refused.to_string().contains(&format!("process `{}`", std::process::id())), "{refused}");
+    drop(log);
+    Log::open(disk(dir.path()), config()).unwrap();
 }
 
 #[test]

@@ -180,7 +180,8 @@ fn purged_evidence_is_purged_and_never_passed() {
     let purge = Purge { basis: "erasure-request-again".parse().unwrap(), ..purge };
     realm.establish(&Tracking::Realm, purge, &[Who::Eve]);
     let audited = audit(&realm.export(), &realm.expectations()).unwrap();
-    remarks(&audited, &[], &[RemarkCode::Purged, RemarkCode::PurgedCarried]);
+    // The scope that the slots name now is in nobody's hands.
+    remarks(&audited, &[], &[RemarkCode::Purged, RemarkCode::PurgedCarried, RemarkCode::NotCarried]);
 }
 
 #[test]

@@ -17,7 +17,8 @@ use crate::cli::BundleOutArgs;
 use crate::command::{Setting, export};
 use crate::failure::{Done, Failure};
 use crate::keys::id;
-use crate::realm::Realm;
+use crate::outfile::{OutFile, Readers};
+use crate::realm::{Heads, Record};
 use crate::shelf::{self, Shelf};
 use crate::station::Station;
 
@@ -59,8 +60,7 @@ impl Parts {
     /// Writes the bundle whole or not at all.
     fn write(self, shelf: &impl Shelf, signed: &SignedHeader, path: &Path) -> Done<u64> {
         let failed = |error: std::io::Error| Failure::file(path, &error);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let mut file = OutFile::begin(path, Readers::Owner)?;
         let opening = signed.opening();
         file.write_all(&opening).map_err(failed)?;
         let mut bytes = u64::try_from(opening.len()).unwrap_or(u64::MAX);
@@ -76,15 +76,14 @@ impl Parts {
             }
             bytes = bytes.saturating_add(length);
         }
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(path).map_err(|error| failed(error.error))?;
+        file.finish()?;
         Ok(bytes)
     }
 }
 
 /// `countersign bundle out` at the realm: a change, its artefacts and the record it stands in.
 pub(super) fn request(setting: &Setting, args: &BundleOutArgs) -> Done {
-    let realm = setting.open()?;
+    let realm = setting.read()?;
     let to = args.to.as_deref().ok_or_else(|| Failure::usage("give --to: the key of the station"))?;
     let to = act::key_id(&realm, to)?;
     let key = realm.keys.open(&args.by)?;
@@ -98,7 +97,7 @@ pub(super) fn request(setting: &Setting, args: &BundleOutArgs) -> Done {
 
 /// Writes a request about a change to whom, for how many days.
 pub(crate) fn write_request(
-    realm: &Realm,
+    realm: &Record<impl Heads>,
     key: &FileKey,
     change: &ChangeId,
     (to, days): (KeyId, u64),
@@ -148,7 +147,7 @@ pub(crate) fn write_request(
 }
 
 /// The realm's export as a section; answers the head that it ends at.
-fn add_record(realm: &Realm, parts: &mut Parts) -> Done<Head> {
+fn add_record(realm: &Record<impl Heads>, parts: &mut Parts) -> Done<Head> {
     let folder = crate::home::private_folder()?;
     let path = folder.path().join("record");
     let (size, bytes) = export::write(realm, &path, None)?;

@@ -17,6 +17,7 @@ use super::tree::{self, Found};
 use crate::cli::DiffArgs;
 use crate::command::{Output, Setting};
 use crate::failure::{Done, Failure};
+use crate::outfile::{OutFile, Readers};
 use crate::text::print;
 
 /// Compares, prints, and answers 0 (within the scope, or none was given), 1 (outside) or 2 (undecided).
@@ -31,7 +32,7 @@ pub(crate) fn diff(setting: &Setting, args: &DiffArgs) -> Done<ExitCode> {
         None => compare::alone(&base, scope.as_ref())?,
     };
     if let Some(path) = &args.html {
-        std::fs::write(path, html::page(&report)).map_err(|error| Failure::file(path, &error))?;
+        OutFile::put(path, Readers::Everybody, html::page(&report).as_bytes())?;
     }
     match setting.output {
         Output::Json => print(&format!("{}\n", report.told())),

@@ -15,9 +15,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::tree::{self, Held};
+use crate::busy::while_busy;
 use crate::cli::ExamineArgs;
 use crate::command::{Output, Setting};
 use crate::failure::{Done, Failure};
+use crate::outfile::{OutFile, Readers};
 use crate::text::print;
 
 /// Largest settings file that is read.
@@ -49,10 +51,11 @@ pub(crate) fn examine(setting: &Setting, args: &ExamineArgs, base: &Path) -> Don
         .map(|path| Ok(Suite::read(&path.to_string_lossy(), &files(path)?)?))
         .collect::<Done<Vec<_>>>()?;
     let path = PathBuf::from(&args.change);
-    let change = change(args, &path)?;
+    let (change, base_files) =
+        while_busy("reading what is examined", || Ok((change(args, &path)?, files(base)?)))?;
     let bar = bar();
     let mut heard = |progress: Progress| tell(&bar, progress);
-    let examination = examine::run(&change, &files(base)?, &suites, &table, &mut heard)?;
+    let examination = examine::run(&change, &base_files, &suites, &table, &mut heard)?;
     bar.finish_and_clear();
     let judgement = verdict::judge(&examination, calibration.as_ref(), table.alpha);
     let heading = Heading {
@@ -63,7 +66,7 @@ pub(crate) fn examine(setting: &Setting, args: &ExamineArgs, base: &Path) -> Don
     };
     if let Some(path) = &args.html {
         let page = html::page(&heading, &examination, &judgement);
-        std::fs::write(path, page).map_err(|error| Failure::file(path, &error))?;
+        OutFile::put(path, Readers::Everybody, page.as_bytes())?;
     }
     match setting.output {
         Output::Json => {

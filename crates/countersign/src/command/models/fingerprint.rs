@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tensor::gguf::Gguf;
 use tensor::safetensors::{Index, SafeTensors, Sharded};
 
-use super::folder::publish;
 use super::running;
 use super::tree::{Held, content};
 use crate::busy;
@@ -22,6 +21,7 @@ use crate::cli::FingerprintArgs;
 use crate::command::Setting;
 use crate::failure::{Done, Failure, in_file};
 use crate::home::read_bounded;
+use crate::outfile::{OutFile, Readers};
 use crate::text::line;
 
 const INDEX: &str = "model.safetensors.index.json";
@@ -62,7 +62,7 @@ fn seal_all(setting: &Setting, args: &FingerprintArgs, tensors: &[Tensor<'_>], n
     for rule in &rules {
         let seal = sealed(rule, tensors)?;
         if let Some(out) = &args.out {
-            publish(out, &seal.to_bytes()?)?;
+            OutFile::put(out, Readers::Everybody, &seal.to_bytes()?)?;
         }
         values.push(shown(&seal));
         text.push_str(&told(&seal));
@@ -103,7 +103,7 @@ fn differ(setting: &Setting, tensors: &[Tensor<'_>], base: &Seal, out: Option<&P
     let seal = sealed(base.rule(), tensors)?;
     let difference = Difference::between(base, &seal)?;
     if let Some(out) = out {
-        publish(out, &difference.to_bytes()?)?;
+        OutFile::put(out, Readers::Everybody, &difference.to_bytes()?)?;
     }
     let named: Vec<String> = difference.changes().iter().map(|(name, change)| what(name, change)).collect();
     let changes: Vec<Value> = difference

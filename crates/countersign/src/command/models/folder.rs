@@ -1,7 +1,5 @@
 //! The files of a model that is signed or verified: which there are, and their digests on all cores.
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -78,20 +76,6 @@ impl Model {
         bar.finish_and_clear();
         done
     }
-}
-
-/// Writes a file that others may read, whole or not at all.
-pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Done {
-    let failed = |error: std::io::Error| Failure::file(path, &error);
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let readable = std::fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map(drop).map_err(|error| failed(error.error))
 }
 
 /// Whether the way from the model's folder leads over a symbolic link.

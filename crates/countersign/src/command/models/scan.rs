@@ -17,6 +17,7 @@ use crate::busy;
 use crate::cli::{Isolation, ScanArgs};
 use crate::command::{Output, Setting};
 use crate::failure::{Done, Failure};
+use crate::outfile::{OutFile, Readers};
 use crate::text::print;
 use crate::worker::Worker;
 
@@ -141,5 +142,5 @@ const fn level(asked: Isolation) -> Option<Level> {
 }
 
 fn write(path: &Path, value: &Value) -> Done {
-    std::fs::write(path, format!("{value:#}\n")).map_err(|error| Failure::file(path, &error))
+    OutFile::put(path, Readers::Everybody, format!("{value:#}\n").as_bytes())
 }

@@ -17,12 +17,13 @@ use statement::Bytes;
 use statement::kind::Assurance;
 use zeroize::Zeroizing;
 
-use super::folder::{Model, publish};
+use super::folder::Model;
 use crate::cli::{SignArgs, SignHash, SignMethod};
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::keys::Keys;
+use crate::outfile::{OutFile, Readers};
 
 /// What `model_signing` leaves out as well.
 const GIT: [&str; 4] = [".git", ".gitattributes", ".github", ".gitignore"];
@@ -64,7 +65,7 @@ pub(crate) fn sign(setting: &Setting, args: &SignArgs) -> Done {
     let public = key.public()?;
     let signature = key.sign(&unsigned)?;
     let bundle = unsigned.finish(&public, &signature)?;
-    publish(&args.out, &bundle)?;
+    OutFile::put(&args.out, Readers::Everybody, &bundle)?;
     let names = manifest.names()?;
     let count = manifest.resources().len();
     setting.print(

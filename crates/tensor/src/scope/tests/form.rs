@@ -9,6 +9,39 @@ fn what_is_left_out_is_closed_and_level_one() {
 }
 
 #[test]
+fn the_schema_in_docs_is_this_version_s_and_says_what_the_reader_takes() {
+    let schema = schemars::schema_for!(Scope);
+    let schema = serde_json::to_string_pretty(schema.as_value()).unwrap() + "\n";
+    expect_test::expect_file!["../../../../../docs/scope.schema.json"].assert_eq(&schema);
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let examples = [
+        include_str!("../../../../../policies/scopes/level-1-adapter.json"),
+        include_str!("../../../../../policies/scopes/level-1-prompt.json"),
+        include_str!("../../../../../policies/scopes/level-2.json"),
+        "{}",
+        r#"{"module":[]}"#,
+        r#"{"rank_max":-1}"#,
+        r#"{"prompt":{"sections":[]}}"#,
+        r#"{"settings":{"keys":{"a":{"float":1}}}}"#,
+    ];
+    for example in examples {
+        let is_valid = validator.is_valid(&serde_json::from_str(example).unwrap());
+        assert_eq!(is_valid, Scope::read(example.as_bytes()).is_ok(), "{example}");
+    }
+}
+
+#[test]
+fn the_guide_s_examples_are_scopes() {
+    let guide = include_str!("../../../../../docs/scope.md");
+    let examples: Vec<&str> =
+        guide.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 2, "{}", examples.len());
+    for example in examples {
+        Scope::read(example.as_bytes()).unwrap_or_else(|error| panic!("{example}: {error}"));
+    }
+}
+
+#[test]
 fn a_scope_survives_the_way_through_json() {
     let scope = Scope {
         modules: patterns(&["**.q"]),

@@ -44,6 +44,23 @@ fn a_section_that_is_named_may_change_and_no_other() {
 }
 
 #[test]
+fn a_blank_line_before_the_next_heading_belongs_to_neither_section() {
+    let old = "You help.\n\n## Safety\nRefuse harm.\n";
+    for gap in ["", "\n", "\r\n"] {
+        let new = format!("{old}{gap}## Style\nBe brief.\n");
+        check(&check_prompt(&scope(), old, &new), Verdict::Within, &[]);
+        // And back: the section goes, and its gap with it.
+        check(&check_prompt(&scope(), &new, old), Verdict::Within, &[]);
+        check(&check_prompt(&scope(), &new, old.trim_end()), Verdict::Within, &[]);
+    }
+    for gap in ["\n\n", " \n", "\n\t\n"] {
+        let new = format!("{old}{gap}## Style\nBe brief.\n");
+        let changed = [(Rule::SectionChanged, "Safety")];
+        check(&check_prompt(&scope(), old, &new), Verdict::Outside, &changed);
+    }
+}
+
+#[test]
 fn a_fixed_section_is_fixed_even_if_it_may_change() {
     let mut scope = scope();
     if let Some(prompt) = &mut scope.prompt {

@@ -2,14 +2,13 @@
 
 use std::cell::RefCell;
 use std::io::{BufWriter, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use statement::Digest;
-use tempfile::NamedTempFile;
 
 use crate::failure::{Done, Failure};
+use crate::outfile::{OutFile, Readers};
 
 /// A file beside its place, until it is complete.
 pub(super) struct Output {
@@ -18,7 +17,7 @@ pub(super) struct Output {
 }
 
 struct State {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<OutFile>,
     hash: Context,
     bytes: u64,
     /// The first error; what comes after it is dropped.
@@ -33,15 +32,7 @@ pub(super) struct Written {
 
 impl Output {
     pub(super) fn begin(path: &Path) -> Done<Self> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let readable = std::fs::Permissions::from_mode(0o666);
-        let file = tempfile::Builder::new()
-            .permissions(readable)
-            .tempfile_in(folder)
-            .map_err(|error| Failure::file(path, &error))?;
+        let file = OutFile::begin(path, Readers::Everybody)?;
         let state = State { file: BufWriter::new(file), hash: Context::new(&SHA256), bytes: 0, failed: None };
         Ok(Self { path: path.to_owned(), state: RefCell::new(state) })
     }
@@ -64,8 +55,7 @@ impl Output {
             return Err(refused(error));
         }
         let file = file.into_inner().map_err(|error| refused(error.into_error()))?;
-        file.as_file().sync_all().map_err(refused)?;
-        file.persist(&self.path).map_err(|error| refused(error.error))?;
+        file.finish()?;
         let mut digest = [0; 32];
         digest.copy_from_slice(hash.finish().as_ref());
         Ok(Written { bytes, digest: Digest::from_bytes(digest) })
