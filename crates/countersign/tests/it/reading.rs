@@ -105,6 +105,8 @@ fn examining_measures_before_it_takes_the_log() {
 fn runs_that_log_nothing_leave_no_segments() {
     let house = House::founded();
     let segments = || files(&house.path("realm/log/wal")).len();
+    // The first run copies the last group, which nothing had proven to be durable; the second finds nothing to do.
+    house.ok("log rebuild");
     house.ok("log rebuild");
     let before = segments();
     for _ in 0..10 {
