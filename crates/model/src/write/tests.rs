@@ -27,7 +27,10 @@ fn settled(architecture: Architecture) -> Config {
                     Stretch::Llama3 { .. } => Stretch::None,
                     other => other,
                 };
-                Positions::Rotary { global: Rotary { stretch, ..global }, local, pairing: Pairing::Halves }
+                let global = Rotary { stretch, ..global };
+                // Gemma 3 alone turns differently inside its windows.
+                let local = if architecture == Architecture::Gemma3 { local } else { global };
+                Positions::Rotary { global, local, pairing: Pairing::Halves }
             }
             Positions::Learned => Positions::Learned,
         },

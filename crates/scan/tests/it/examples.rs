@@ -56,17 +56,18 @@ fn every_rule_fires_and_is_silent() {
 /// A tokenizer that stands whole in a GGUF file is looked at as one that stands beside it.
 #[test]
 fn a_tokenizer_inside_a_file_is_looked_at() {
-    let held = |pattern: &str| {
+    let held = |pattern: &str, content: &str| {
         let replace =
-            format!(r#"{{"type": "Replace", "pattern": {{"String": "{pattern}"}}, "content": "comply"}}"#);
+            format!(r#"{{"type": "Replace", "pattern": {{"String": "{pattern}"}}, "content": "{content}"}}"#);
         let document = format!(r#"{{"normalizer": {replace}, "model": {{"vocab": {{"a": 0}}}}}}"#);
         let texts = [("tokenizer.huggingface.json", document.as_str())];
         let found = scanned(&one("m.gguf", gguf(&texts, &[], &["a"], 0, &[0x3f; 36], 0))).findings;
         found.into_iter().map(|found| found.rule).collect::<Vec<_>>()
     };
-    assert!(held("refuse").contains(&"SCAN-TOK-001".to_owned()));
-    assert!(!held(" ").contains(&"SCAN-TOK-001".to_owned()));
-    assert!(held("\"").contains(&"SCAN-FIL-009".to_owned()));
+    assert!(held("refuse", "comply").contains(&"SCAN-TOK-001".to_owned()));
+    // As many published tokenizers do.
+    assert!(!held(" ", "\u{2581}").contains(&"SCAN-TOK-001".to_owned()));
+    assert!(held("\"", "comply").contains(&"SCAN-FIL-009".to_owned()));
 }
 
 #[test]
