@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use merkle::note::VerifierKey;
-use signer::{FileScheme, Signer as _};
+use signer::FileScheme;
 use statement::kind::{Assurance, Role, RootKey, TrustRoot, WitnessKey, Witnesses};
 use statement::{KeyId, PersonId, StatementId, Tracking};
 
 use super::{DAY_MS, say_together};
 use crate::failure::{Done, Failure};
-use crate::keys::id;
 use crate::realm::Realm;
 
 /// What the next trust root has other than the present one.
@@ -52,11 +51,12 @@ pub(crate) fn rotate(realm: &mut Realm, rotation: &Rotation<'_>) -> Done<Stateme
             return Err(Failure::usage(format!("`{officer}` is an officer already")));
         }
         let name = format!("root-{person}");
-        let key = realm.keys.create(&name, FileScheme::Ed25519, Assurance::Sealed)?;
-        keys.insert(
-            id(&key),
-            RootKey { assurance: Assurance::Sealed, key: key.public_key().clone(), person },
-        );
+        // One that is there was made before, by whoever will hold it or by a rotation that was refused.
+        if !realm.keys.names()?.contains(&name) {
+            realm.keys.create(&name, FileScheme::Ed25519, Assurance::Sealed)?;
+        }
+        let (key, assurance) = realm.keys.public(&name)?;
+        keys.insert(key.id(), RootKey { assurance, key, person });
         signers.push(name);
     }
     let officers: BTreeSet<KeyId> = keys.keys().copied().collect();
