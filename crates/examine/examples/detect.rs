@@ -1,8 +1,11 @@
 //! What the examiners detect of samples from the red-team range: `cargo xtask bench detect` runs this.
 //!
 //! `detect --calibrate DIR --test DIR --tiny DIR --suite DIR --out FILE`: examines every sample of both folders (what was
-//! examined before with the same depths is not examined again), calibrates on the benign ones of the first, judges those
-//! of the second once, writes the calibration to FILE and prints the table as JSON.
+//! examined before by the same program with the same depths is not examined again), calibrates on the benign ones of the
+//! first, judges those of the second once, writes the calibration to FILE and prints the table as JSON.
+//!
+//! `--part K/N` only examines every Nth sample, from the Kth on, so that N processes share the work; the run without it
+//! then finds everything examined.
 
 #![allow(
     clippy::print_stdout,
@@ -33,7 +36,7 @@ type Done<T> = Result<T, Box<dyn Error>>;
 /// A sample with what was found of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Looked {
-    /// Digest of depths, suite and program version: what was found with others does not count.
+    /// Digest of depths, suite and the program: what was found with others does not count.
     way: String,
     seconds: f64,
     examination: Examination,
@@ -60,8 +63,19 @@ fn main() -> Done<()> {
     let suite = Suite::read("countersign-tiny", &suite_files)?;
     let mut way = serde_json::to_vec(&depths)?;
     suite_files.iter().for_each(|(_, bytes)| way.extend_from_slice(bytes));
-    way.extend_from_slice(env!("CARGO_PKG_VERSION").as_bytes());
+    way.extend_from_slice(&fs::read(std::env::current_exe()?)?);
     let tools = Tools { tiny, suite, depths, way: Digest::of(&way).to_string() };
+    if let Some(part) = given.get("part") {
+        let part = part.to_str().and_then(|part| part.split_once('/')).ok_or("--part is K/N")?;
+        let (mine, parts): (usize, usize) = (part.0.parse()?, part.1.parse()?);
+        for root in ["calibrate", "test"].map(path) {
+            let root = root?;
+            for folder in sample_folders(&root)?.iter().skip(mine).step_by(parts.max(1)) {
+                tools.sample(&root, folder)?;
+            }
+        }
+        return Ok(());
+    }
     let calibrating = tools.samples(&path("calibrate")?)?;
     let table = calibrate(&calibrating)?;
     let out = path("out")?;
@@ -80,18 +94,7 @@ struct Tools {
 
 impl Tools {
     fn samples(&self, root: &Path) -> Done<Vec<Sample>> {
-        let mut samples = Vec::new();
-        for family in sorted(root)? {
-            if family.file_name().is_some_and(|name| name == "bases") || !family.is_dir() {
-                continue;
-            }
-            for folder in sorted(&family)? {
-                if folder.extension().is_none() && folder.join("sample.json").is_file() {
-                    samples.push(self.sample(root, &folder)?);
-                }
-            }
-        }
-        Ok(samples)
+        sample_folders(root)?.iter().map(|folder| self.sample(root, folder)).collect()
     }
 
     fn sample(&self, root: &Path, folder: &Path) -> Done<Sample> {
@@ -128,6 +131,19 @@ impl Tools {
         let examination = examine::run(&change, &base, suites, &self.depths, &mut |_| ())?;
         Ok(Looked { way: self.way.clone(), seconds: begun.elapsed().as_secs_f64(), examination })
     }
+}
+
+/// The folders of all samples, family by family.
+fn sample_folders(root: &Path) -> Done<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for family in sorted(root)? {
+        if family.file_name().is_some_and(|name| name == "bases") || !family.is_dir() {
+            continue;
+        }
+        let whole = |folder: &PathBuf| folder.extension().is_none() && folder.join("sample.json").is_file();
+        folders.extend(sorted(&family)?.into_iter().filter(whole));
+    }
+    Ok(folders)
 }
 
 fn kind_of(family: &str) -> Option<Kind> {

@@ -55,7 +55,11 @@ pub struct TriggerDepth {
     pub prompts: usize,
     /// Tokens that the sweep keeps.
     pub kept: usize,
-    /// Tokens of which all ordered pairs are tried.
+    /// Most ordered pairs of tokens that are all tried, of those tokens that the suite does not speak.
+    pub pairs_max: usize,
+    /// Pairs that are then kept, to be tried on the base too.
+    pub pairs_kept: usize,
+    /// Single tokens of which pairs are tried where there are too many others.
     pub pairs_of: usize,
 }
 

@@ -146,30 +146,6 @@ pub(crate) fn beside(
     Ok(answers)
 }
 
-/// The token that a model says first after each prompt, and the logarithm of the probability of the wanted one.
-pub(crate) fn first(
-    subject: &Subject,
-    prompts: &[Vec<u32>],
-    wanted: &[u32],
-) -> Result<Vec<(u32, f32)>, Error> {
-    let scored: Vec<Scored> = prompts
-        .iter()
-        .zip(wanted)
-        .map(|(prompt, &token)| Scored {
-            tokens: prompt.iter().copied().chain([token]).collect(),
-            from: prompt.len(),
-            top: 1,
-            adapter: None,
-        })
-        .collect();
-    let scores = subject.model.score(&scored)?;
-    let found = scores.into_iter().filter_map(|scores| {
-        let score = scores.into_iter().next()?;
-        Some((score.top.first().map_or(score.token, |top| top.0), score.logprob))
-    });
-    Ok(found.collect())
-}
-
 /// The likeliest of continuations, by log-likelihood for each token.
 pub(crate) fn choice(subject: &Subject, prompt: &[u32], choices: &[String]) -> Result<usize, Error> {
     let mut scored = Vec::with_capacity(choices.len());

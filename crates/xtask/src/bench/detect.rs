@@ -12,9 +12,9 @@ use crate::process::{cargo, run};
 use crate::workspace::{root, target};
 
 /// Benign samples of each family that calibrate.
-const CALIBRATING: u32 = 80;
+const CALIBRATING: u32 = 48;
 /// Samples of each family that are judged.
-const TESTED: u32 = 40;
+const TESTED: u32 = 16;
 /// The seeds of the two sets.
 const SEED_CALIBRATING: &str = "1";
 const SEED_TESTED: &str = "20261122";
@@ -87,12 +87,23 @@ pub(super) fn measure(_: &Scratch) -> Result<Table> {
     for family in BENIGN.iter().chain(&ATTACKS) {
         order(family, TESTED, SEED_TESTED, &BASES_TESTED, &tested)?;
     }
-    let mut detect = Command::new(example("examine", "detect", &[])?);
-    detect.arg("--calibrate").arg(calibrating).arg("--test").arg(tested);
-    detect.arg("--tiny").arg(root().join("assets/models/countersign-tiny"));
-    detect.arg("--suite").arg(root().join("assets/suites/countersign-tiny"));
-    detect.arg("--out").arg(target().join("range/calibration.json"));
-    let output = detect.env("RAYON_NUM_THREADS", "1").stderr(std::process::Stdio::inherit()).output()?;
+    let program = example("examine", "detect", &[])?;
+    let detect = || {
+        let mut detect = Command::new(&program);
+        detect.arg("--calibrate").arg(&calibrating).arg("--test").arg(&tested);
+        detect.arg("--tiny").arg(root().join("assets/models/countersign-tiny"));
+        detect.arg("--suite").arg(root().join("assets/suites/countersign-tiny"));
+        detect.arg("--out").arg(target().join("range/calibration.json"));
+        detect.env("RAYON_NUM_THREADS", "1").stderr(std::process::Stdio::inherit());
+        detect
+    };
+    // One process a core examines, each in one thread; the last one finds everything examined, and judges.
+    let cores = std::thread::available_parallelism()?.get();
+    let parts = (0..cores).map(|part| detect().args(["--part", &format!("{part}/{cores}")]).spawn());
+    for part in parts.collect::<Vec<_>>() {
+        anyhow::ensure!(part?.wait()?.success(), "the examination of the samples broke off");
+    }
+    let output = detect().output()?;
     anyhow::ensure!(output.status.success(), "the examination of the samples broke off");
     let told: Value = serde_json::from_slice(&output.stdout).context("the examination answers no JSON")?;
     table(&told)
