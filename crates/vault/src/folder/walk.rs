@@ -6,19 +6,20 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use lanes::{Source, hash_all};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
-use sha2::{Digest as _, Sha256};
 use statement::Digest;
 
 use super::RelativePath;
 use crate::error::{Error, Result};
 
-/// Bytes that are read and hashed at once: they stay in a core's own cache.
-const READ: usize = 256 * 1024;
+/// Bytes that are read and hashed at once: those of all lanes stay in a core's own cache.
+const READ: usize = 64 * 1024;
 
 /// Deepest nesting of folders.
 const DEPTH_LIMIT: usize = 64;
@@ -182,25 +183,67 @@ impl Folder {
     }
 }
 
-/// SHA-256 and length of an open file; it must not change while it is read.
-pub(super) fn hash_opened(file: &File, shown: &Path) -> Result<(Digest, u64)> {
-    let failed = |source| Error::file(shown, "read", source);
-    let before = Look::at(file).map_err(failed)?;
-    let mut reader = file;
-    let mut buffer = vec![0; READ];
-    let mut hasher = Sha256::new();
-    let mut length = 0;
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Err(source) if source.kind() == std::io::ErrorKind::Interrupted => continue,
-            outcome => outcome.map_err(failed)?,
-        };
-        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
-        hasher.update(piece);
-        length += count as u64;
+/// An open file on its way through the hash; it must not change while it is read.
+#[derive(Debug)]
+pub(super) struct Opened {
+    file: File,
+    shown: PathBuf,
+    before: Look,
+    buffer: Vec<u8>,
+    /// What of the buffer was read and not yet hashed.
+    ahead: Range<usize>,
+    length: u64,
+}
+
+impl Opened {
+    pub(super) fn new(file: File, shown: PathBuf) -> Result<Self> {
+        let before = Look::at(&file).map_err(|source| Error::file(&shown, "read", source))?;
+        // A small file needs no more than its length, and one byte to see that it has no more.
+        let room = usize::try_from(before.size.saturating_add(1)).unwrap_or(READ).min(READ);
+        Ok(Self { file, shown, before, buffer: vec![0; room], ahead: 0..0, length: 0 })
     }
-    before.confirm(file, length, shown)?;
-    Ok((Digest::from_bytes(hasher.finalize().into()), length))
+
+    /// The length, if the file is as it was when it was opened.
+    pub(super) fn confirm(&self) -> Result<u64> {
+        self.before.confirm(&self.file, self.length, &self.shown)?;
+        Ok(self.length)
+    }
+}
+
+impl Source for Opened {
+    type Error = Error;
+
+    fn fill(&mut self) -> Result<&[u8]> {
+        while self.ahead.is_empty() {
+            match self.file.read(&mut self.buffer) {
+                Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(Error::file(&self.shown, "read", source)),
+                Ok(0) => return Ok(&[]),
+                Ok(count) => self.ahead = 0..count,
+            }
+        }
+        Ok(self.buffer.get(self.ahead.clone()).unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.ahead.start += count;
+        self.length += count as u64;
+    }
+}
+
+/// SHA-256 and length of an open file; it must not change while it is read.
+pub(super) fn hash_opened(opened: Opened) -> Result<(Digest, u64)> {
+    let mut one = Some(opened);
+    let mut answer = (Digest::of(b""), 0);
+    hash_all(
+        1,
+        || Ok(one.take()),
+        |opened: Opened, digest| {
+            answer = (Digest::from_bytes(digest), opened.confirm()?);
+            Ok(())
+        },
+    )?;
+    Ok(answer)
 }
 
 fn size(stat: &Stat) -> u64 {

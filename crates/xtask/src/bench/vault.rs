@@ -17,6 +17,9 @@ const PEER: &[&str] = &["model-signing==1.1.1", "pyOpenSSL"];
 /// The directory: so many files of so many bytes.
 const FILES: u64 = 8;
 const FILE_BYTES: u64 = 128 << 20;
+/// What each core does with one stream, and with several whose rounds take turns: the rows that others stand beside.
+const PLAIN_LIMIT: &str = "SHA-256 from memory on all cores, one stream each (OpenSSL)";
+const LIMIT: &str = "SHA-256 from memory on all cores, several streams each (the limit)";
 const GIB: f64 = 1_073_741_824.0;
 
 /// Hashes a directory as `model_signing` does before it signs, and says how fast. Python's own start is not counted.
@@ -36,9 +39,12 @@ pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
     let mut rows: Vec<(String, Option<f64>)> = Vec::new();
     let mut absent = Vec::new();
     match limit() {
-        Ok(limit) => rows.push(("SHA-256 from memory on all cores (the limit)".to_owned(), limit)),
-        Err(error) => absent.push(("the hash limit".to_owned(), format!("{error:#}"))),
+        Ok(limit) => rows.push((PLAIN_LIMIT.to_owned(), limit)),
+        Err(error) => absent.push(("the limit of one stream a core".to_owned(), format!("{error:#}"))),
     }
+    let speed = example("lanes", "lanes_speed", &[])?;
+    let together = Runs::of("SHA-256, several streams a core", || Ok(Command::new(&speed)))?;
+    rows.push((LIMIT.to_owned(), together.median("all_cores_most")));
     for (way, what) in
         [("encrypted", "hashed, encrypted and stored"), ("plain", "hashed and stored in plain")]
     {
@@ -58,7 +64,7 @@ pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
     }
     let rate_of =
         |begin: &str| rows.iter().find(|(what, _)| what.starts_with(begin)).and_then(|(_, rate)| *rate);
-    let (limit, peer) = (rate_of("SHA-256"), rate_of("`model_signing`"));
+    let (limit, peer) = (rate_of(LIMIT), rate_of("`model_signing`"));
     let lines = rows.iter().map(|(what, rate)| {
         let part = |of: Option<f64>| figure(rate.zip(of).map(|(rate, of)| rate / of), 2);
         vec![what.clone(), figure(rate.map(|rate| rate / GIB), 2), part(peer), part(limit)]
