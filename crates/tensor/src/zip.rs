@@ -47,6 +47,12 @@ impl Limits {
     /// Limits that every published checkpoint known to the authors stays below.
     pub const STANDARD: Self =
         Self { entries: 1 << 18, ratio: 200, ratio_floor: 1 << 20, total: 1 << 42, anomalies: 10_000 };
+
+    /// The unpacked bytes to a packed byte that an entry announces, where they are out of all proportion.
+    pub fn ratio_above(&self, packed: u64, size: u64) -> Option<u64> {
+        let ratio = size / packed.max(1);
+        (ratio > self.ratio && size > self.ratio_floor).then_some(ratio)
+    }
 }
 
 /// How the contents of an entry are packed.
@@ -196,6 +202,20 @@ impl<'a> Archive<'a> {
         let entry = self.entries.get(index).ok_or(Error::NoEntry { index })?;
         slice_at(self.file, entry.data_at, entry.packed)
             .ok_or_else(|| Error::Outside { entry: shown(&entry.name) })
+    }
+
+    /// The first bytes of an entry, at most `bytes` of them: enough to see what it is. What cannot be unpacked ends them.
+    ///
+    /// # Errors
+    /// [`Error::NoEntry`], [`Error::Outside`], [`Error::Method`].
+    pub fn head(&self, index: usize, bytes: usize) -> Result<Cow<'a, [u8]>, Error> {
+        let packed = self.packed(index)?;
+        let entry = self.entries.get(index).ok_or(Error::NoEntry { index })?;
+        match entry.method {
+            Method::Stored => Ok(Cow::Borrowed(packed.get(..bytes).unwrap_or(packed))),
+            Method::Deflated => Ok(Cow::Owned(inflate::unpack(packed, entry.size, wide(bytes)).0)),
+            Method::Other(method) => Err(Error::Method { entry: shown(&entry.name), method }),
+        }
     }
 
     /// Unpacks an entry, tolerantly: what is unlike what is announced comes back beside the bytes. Stored

@@ -18,6 +18,8 @@ use crate::report::Examined;
 pub(super) const UNPACKED_BYTES_MAX: u64 = 1 << 31;
 /// Archives inside archives, at most.
 pub(super) const DEPTH_MAX: u32 = 3;
+/// Bytes from which it is told what a member is that unpacks out of all proportion.
+const HEAD_BYTES: usize = 4096;
 /// Bytes that a tensor may take when its elements do not lie together and must be copied.
 const COPIED_BYTES_MAX: u64 = 1 << 28;
 
@@ -80,6 +82,9 @@ fn one(
     allowance: &mut Allowance,
     notes: &mut Notes<'_>,
 ) -> Examined {
+    if let Some(examined) = passed_over(archive, index, member, notes) {
+        return examined;
+    }
     let contents = match archive.contents(index, &mut allowance.budget) {
         Ok(contents) => contents,
         Err(error) => {
@@ -114,6 +119,31 @@ fn one(
         notes.seen(found, bytes.len() as u64, examined);
     });
     examined
+}
+
+/// A member that unpacks out of all proportion, which is a finding by itself, and that nothing here would read: its head says
+/// so, and the rest stays packed.
+fn passed_over(
+    archive: &Archive<'_>,
+    index: usize,
+    member: &Member,
+    notes: &mut Notes<'_>,
+) -> Option<Examined> {
+    Limits::STANDARD.ratio_above(member.packed, member.size)?;
+    let head = archive.head(index, HEAD_BYTES).ok()?;
+    let name = crate::artefact::file_name(&member.name);
+    if files::may_be_read(name, &head) {
+        return None;
+    }
+    notes.member(&shown(&member.name), |notes| {
+        let kind = files::kind_of(name, &head, notes);
+        files::not_examined(kind, notes);
+        notes.unexamined(
+            "it was not unpacked: it is out of all proportion, and nothing here reads such contents",
+        );
+        notes.seen(kind, member.size, Examined::No);
+    });
+    Some(Examined::Part)
 }
 
 /// What an archive is, by its members.

@@ -46,6 +46,16 @@ pub(super) fn kind_of(name: &str, bytes: &[u8], notes: &mut Notes<'_>) -> Kind {
     kind
 }
 
+/// Whether something of this name that begins with these bytes may be of a kind that is read. What has a megabyte or more is
+/// no bare pickle ([`BARE_PICKLE_BYTES_MAX`]).
+pub(super) fn may_be_read(name: &str, head: &[u8]) -> bool {
+    kind::by_name(name).is_some()
+        || kind::by_content(head).is_some()
+        || text_kind(head).is_some()
+        // The header of a safetensors file, which is longer than the head.
+        || head.get(8) == Some(&b'{')
+}
+
 /// Any text may be JSON, a template or source; its name tells which.
 const fn text_may_be(content: Kind, named: Kind) -> bool {
     match content {

@@ -4,7 +4,8 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    reason = "chunks have a constant length, and masks bound what is narrowed"
+    clippy::inline_always,
+    reason = "loops are compiled for the instructions of their caller; chunks have a constant length, and masks bound what is narrowed"
 )]
 
 use tensor::safetensors::{Dtype, View};
@@ -35,6 +36,12 @@ pub(super) struct Facts {
 impl Facts {
     /// Looks at a tensor; nothing for types that are not floating-point, or of eight bits.
     pub(super) fn of(view: &View<'_>) -> Option<Self> {
+        pulp::Arch::new().dispatch(Count(view))
+    }
+
+    /// As [`Facts::of`], compiled for whatever instructions it is called with.
+    #[inline(always)]
+    fn count(view: &View<'_>) -> Option<Self> {
         match view.dtype {
             Dtype::F32 => Some(of_f32(view.data)),
             Dtype::F16 => Some(of_u16(view.data, 0x7c00, 0x0200)),
@@ -50,8 +57,21 @@ impl Facts {
     }
 }
 
+/// The pass over one tensor, with the vector instructions that the processor has.
+struct Count<'v, 'd>(&'v View<'d>);
+
+impl pulp::NullaryFnOnce for Count<'_, '_> {
+    type Output = Option<Facts>;
+
+    #[inline(always)]
+    fn call(self) -> Option<Facts> {
+        Facts::count(self.0)
+    }
+}
+
 macro_rules! counter {
     ($name:ident, $word:ty, $bytes:literal, $low_half:expr, $low_13:expr) => {
+        #[inline(always)]
         fn $name(data: &[u8], infinity: $word, quiet: $word) -> Facts {
             let (words, _) = data.as_chunks::<$bytes>();
             let Some(first) = words.first().map(|word| <$word>::from_le_bytes(*word)) else {
@@ -107,14 +127,17 @@ counter!(count_u16, u16, 2, 0xff, 0x1fff);
 counter!(count_u32, u32, 4, 0xffff, 0x1fff);
 counter!(count_u64, u64, 8, 0xffff_ffff, 0x1fff);
 
+#[inline(always)]
 fn of_u16(data: &[u8], infinity: u16, quiet: u16) -> Facts {
     count_u16(data, infinity, quiet)
 }
 
+#[inline(always)]
 fn of_f32(data: &[u8]) -> Facts {
     count_u32(data, 0x7f80_0000, 0x0040_0000)
 }
 
+#[inline(always)]
 fn of_f64(data: &[u8]) -> Facts {
     count_u64(data, 0x7ff0 << 48, 1 << 51)
 }

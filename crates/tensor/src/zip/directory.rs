@@ -190,8 +190,7 @@ impl<'a> Builder<'a, '_> {
         if let Method::Other(method) = method {
             odd(Oddity::Method { method });
         }
-        let ratio = central.size / central.packed.max(1);
-        if ratio > limits.ratio && central.size > limits.ratio_floor {
+        if let Some(ratio) = limits.ratio_above(central.packed, central.size) {
             odd(Oddity::Ratio { ratio });
         }
         let header_at = central.header_at.saturating_add(shift);

@@ -1,9 +1,9 @@
 //! Scanning model files, beside four scanners of PyPI: what each speaks against, and how long each takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -109,9 +109,10 @@ pub(super) fn finders(scratch: &Scratch) -> Result<Table> {
     })
 }
 
-/// How long each takes.
+/// How long each takes: in one process whose start is not counted, and as a command from its start to its end.
 pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
     let speed = example("scan", "scan_speed", &[])?;
+    let program = program()?;
     let models = crate::models::folder();
     let mut absent = Vec::new();
     let mut places: Vec<(&str, PathBuf, &[&str])> = vec![("the corpus above", corpus(scratch)?, &NAMES)];
@@ -130,39 +131,92 @@ pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
         let number = |member: &str| ours.get(member).and_then(Value::as_f64);
         let rate = number("bytes").zip(number("s")).map(|(bytes, seconds)| bytes / seconds / 1e9);
         let limit = number("bytes").zip(number("read_s")).map(|(bytes, seconds)| bytes / seconds / 1e9);
-        rows.push(vec![
-            (*what).to_owned(),
-            "Countersign".to_owned(),
-            figure(number("s").map(|seconds| seconds * 1e3), 1),
-            "1.0".to_owned(),
-            format!("{} of {} GB/s", figure(rate, 2), figure(limit, 2)),
-        ]);
+        let mut boxed = Command::new(&program);
+        let boxed = whole(boxed.args(["scan", "--json"]).arg(path))?;
+        let mut row = |scanner: String, s: Option<f64>, whole: Option<f64>, rate: String| {
+            let times = |one: Option<f64>, other: Option<f64>| {
+                figure(one.zip(other).map(|(one, other)| one / other), 1)
+            };
+            let ms = |seconds: Option<f64>| figure(seconds.map(|seconds| seconds * 1e3), 1);
+            rows.push(vec![
+                (*what).to_owned(),
+                scanner,
+                ms(s),
+                times(s, number("s")),
+                ms(whole),
+                times(whole, boxed),
+                rate,
+            ]);
+        };
+        let rate = format!("{} of {} GB/s", figure(rate, 2), figure(limit, 2));
+        row("Countersign".to_owned(), number("s"), boxed, rate);
+        let mut unboxed = Command::new(&program);
+        let unboxed = whole(unboxed.args(["scan", "--json", "--isolation", "none"]).arg(path))?;
+        row("Countersign, `--isolation none`".to_owned(), None, unboxed, "–".to_owned());
         let Ok(venv) = &venv else { continue };
         for peer in *peers {
             let mut command = venv.python();
             command.args(["-c", RUN_PEERS, "time"]).arg(path).args(["3", peer]);
             let theirs = run(&format!("{peer} on {what}"), &mut command)?.get("s").and_then(Value::as_f64);
-            let times = theirs.zip(number("s")).map(|(theirs, ours)| theirs / ours);
-            rows.push(vec![
-                (*what).to_owned(),
-                format!("`{peer}`"),
-                figure(theirs.map(|seconds| seconds * 1e3), 1),
-                figure(times, 1),
-                "–".to_owned(),
-            ]);
+            let command =
+                peer_command(venv, peer, path).map(|mut command| whole(&mut command)).transpose()?;
+            row(format!("`{peer}`"), theirs, command.flatten(), "–".to_owned());
         }
     }
     if let Err(error) = venv {
         absent.push(("the peers".to_owned(), format!("{error:#}")));
     }
     Ok(Table {
-        text: "Reading the files and scanning them, in one process each whose start is not counted, from the page cache. \
-               Median of five runs, of three for the peers. The last column is set beside reading the same files alone."
+        text: "Reading the files and scanning them, from the page cache. First in one process each whose start is not \
+               counted, median of five runs, of three for the peers; then as a command, from its start to its end, median \
+               of three, ours with its box unless it says otherwise. The last column is set beside reading the same files \
+               alone."
             .to_owned(),
-        head: vec!["files", "scanner", "ms", "× Countersign's time", "rate"],
+        head: vec!["files", "scanner", "ms", "×", "ms, the command", "×, the command", "rate"],
         rows,
         absent,
     })
+}
+
+/// The program and its worker, with optimisation.
+fn program() -> Result<PathBuf> {
+    let mut build = crate::process::cargo();
+    build.args([
+        "build",
+        "--release",
+        "--package",
+        "countersign",
+        "--package",
+        "countersign-worker",
+        "--bins",
+    ]);
+    crate::process::run(&mut build)?;
+    Ok(crate::workspace::target().join("release/countersign"))
+}
+
+/// A peer as people start it; none where it takes no such path.
+fn peer_command(venv: &Venv, name: &str, path: &Path) -> Option<Command> {
+    let mut command = Command::new(venv.program(name));
+    match name {
+        "picklescan" | "modelscan" => command.arg("-p").arg(path),
+        "modelaudit" => command.arg("scan").arg(path),
+        // It takes one file.
+        _ => command
+            .arg("scan")
+            .arg(Some(path.join("adapter_model.safetensors")).filter(|file| file.is_file())?),
+    };
+    Some(command)
+}
+
+/// Seconds from a command's start to its end, median of three. What it finds is its exit status, which does not matter here.
+fn whole(command: &mut Command) -> Result<Option<f64>> {
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let begin = Instant::now();
+        command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
+        times.push(begin.elapsed().as_secs_f64());
+    }
+    Ok(super::median(times))
 }
 
 /// The files made to do harm, each time anew.
