@@ -1,12 +1,16 @@
 //! The files of a model that is signed or verified: which there are, and their digests on all cores.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use indicatif::ProgressBar;
+use lanes::Source;
 use rayon::prelude::*;
 use seal::oms::plan::Hasher;
 use seal::oms::{Found, HashType, Job, Symlinks};
 
-use super::tree;
+use super::tree::{self, Held};
 use crate::busy;
 use crate::failure::{Done, Failure};
 
@@ -16,6 +20,8 @@ const FILES_MAX: usize = 200_000;
 const DEPTH_MAX: usize = 64;
 /// Bytes that are handed to the hash at a time, so that the bar moves.
 const STRIDE: usize = 64 << 20;
+/// Bytes of one file that are hashed before the next file's turn on the same core.
+const WINDOW: usize = 1 << 20;
 
 /// A model on disk.
 pub(crate) struct Model {
@@ -52,29 +58,86 @@ impl Model {
     /// The digests of the jobs, the largest begun first.
     pub(crate) fn hash(&self, hash: HashType, jobs: Vec<Job>) -> Done<Vec<(Job, Vec<u8>)>> {
         let bar = busy::bytes("hashing", jobs.iter().map(|job| job.bytes).sum());
-        let digest = |job: Job| -> Done<(Job, Vec<u8>)> {
-            let held = tree::content(&self.place(&job.path))?;
-            let bytes = held.bytes();
-            let part = match job.span {
-                None => Some(bytes),
-                Some((begin, end)) => usize::try_from(begin)
-                    .ok()
-                    .zip(usize::try_from(end).ok())
-                    .and_then(|(a, b)| bytes.get(a..b)),
-            };
-            let part = part
-                .ok_or_else(|| Failure::not_a("file of that length", &self.place(&job.path), "it changed"))?;
-            let mut hasher = Hasher::new(hash);
-            for piece in part.chunks(STRIDE) {
-                hasher.update(piece);
-                busy::advance(&bar, piece.len() as u64);
-            }
-            Ok((job, hasher.finish()))
+        let done = match hash {
+            HashType::Sha256 => self.hash_in_lanes(jobs, &bar),
+            // Each file on a core; BLAKE3 is parallel inside a file as well.
+            HashType::Blake2b | HashType::Blake3 => jobs
+                .into_par_iter()
+                .with_max_len(1)
+                .map(|job| {
+                    let running = Running::open(self, job, &bar)?;
+                    let mut hasher = Hasher::new(hash);
+                    for piece in running.part().chunks(STRIDE) {
+                        hasher.update(piece);
+                        busy::advance(&bar, piece.len() as u64);
+                    }
+                    Ok((running.job, hasher.finish()))
+                })
+                .collect(),
         };
-        // Each file on a core; BLAKE3 is parallel inside a file as well.
-        let done = jobs.into_par_iter().with_max_len(1).map(digest).collect();
         bar.finish_and_clear();
         done
+    }
+
+    /// SHA-256 on all cores, several jobs at once on each.
+    fn hash_in_lanes(&self, jobs: Vec<Job>, bar: &ProgressBar) -> Done<Vec<(Job, Vec<u8>)>> {
+        let at_once = lanes::share(jobs.len(), rayon::current_num_threads());
+        let queue = Mutex::new(jobs.into_iter());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let hashed = rayon::broadcast(|_| {
+            let mut hashed = Vec::new();
+            lanes::hash_all(
+                at_once,
+                || next().map(|job| Running::open(self, job, bar)).transpose(),
+                |running: Running<'_>, digest| {
+                    hashed.push((running.job, digest.to_vec()));
+                    Ok(())
+                },
+            )?;
+            Ok(hashed)
+        });
+        Ok(hashed.into_iter().collect::<Done<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+}
+
+/// A job that is being hashed.
+struct Running<'r> {
+    job: Job,
+    held: Held,
+    /// What of the file is left to hash.
+    rest: Range<usize>,
+    bar: &'r ProgressBar,
+}
+
+impl<'r> Running<'r> {
+    fn open(model: &Model, job: Job, bar: &'r ProgressBar) -> Done<Self> {
+        let place = model.place(&job.path);
+        let held = tree::content(&place)?;
+        let length = held.bytes().len();
+        let (begin, end) = job.span.unwrap_or((0, length as u64));
+        let rest = usize::try_from(begin).ok().zip(usize::try_from(end).ok()).map(|(begin, end)| begin..end);
+        let rest = rest.filter(|rest| rest.start <= rest.end && rest.end <= length);
+        let rest = rest.ok_or_else(|| Failure::not_a("file of that length", &place, "it changed"))?;
+        Ok(Self { job, held, rest, bar })
+    }
+
+    /// What is left.
+    fn part(&self) -> &[u8] {
+        self.held.bytes().get(self.rest.clone()).unwrap_or_default()
+    }
+}
+
+impl Source for Running<'_> {
+    type Error = Failure;
+
+    fn fill(&mut self) -> Done<&[u8]> {
+        let part = self.part();
+        Ok(part.get(..part.len().min(WINDOW)).unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.rest.start += count;
+        busy::advance(self.bar, count as u64);
     }
 }
 
