@@ -6,7 +6,7 @@
 //!
 //! What this module does not do: chat templates, see [`crate::template`].
 
-mod gguf;
+pub(crate) mod gguf;
 
 use std::sync::{Arc, OnceLock};
 
@@ -37,6 +37,8 @@ pub struct Tokenizer {
     plain: Arc<OnceLock<Inner>>,
     /// Tokens that end a generation.
     ends: Vec<u32>,
+    /// Which of them is named as the end of a text.
+    end: Option<u32>,
     begin: Option<u32>,
     adds_begin: bool,
     template: Option<String>,
@@ -73,17 +75,18 @@ impl Tokenizer {
         ends.sort_unstable();
         ends.dedup();
         // The post-processor adds the beginning where the model wants one.
-        Ok(Self::new(inner, ends, begin, false, template))
+        Ok(Self::new(inner, ends, end, begin, false, template))
     }
 
     fn new(
         inner: Inner,
         ends: Vec<u32>,
+        end: Option<u32>,
         begin: Option<u32>,
         adds_begin: bool,
         template: Option<String>,
     ) -> Self {
-        Self { inner: Arc::new(inner), plain: Arc::default(), ends, begin, adds_begin, template }
+        Self { inner: Arc::new(inner), plain: Arc::default(), ends, end, begin, adds_begin, template }
     }
 
     /// Tokens of a text, with what the model wants at the beginning.
@@ -156,11 +159,9 @@ impl Tokenizer {
         &self.ends
     }
 
-    /// The token that ends a text: of several the one that is not known for ending turns.
+    /// The token that ends a text: the one that is named so, or else the first that ends a generation.
     pub(crate) fn end(&self) -> Option<u32> {
-        let ends_turns =
-            |token: &&u32| self.name(**token).is_some_and(|name| TURN_ENDS.contains(&name.as_str()));
-        self.ends.iter().find(|token| !ends_turns(token)).or(self.ends.first()).copied()
+        self.end.or(self.ends.first().copied())
     }
 
     /// The token at the beginning of a text, if the model has one.

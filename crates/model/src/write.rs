@@ -5,12 +5,15 @@
 //! queries, keys and values stand in one tensor. What the format has no place for is refused: a file that is read
 //! back with other settings would be another model.
 //!
-//! A tokenizer goes in whole, under the key that the format has for it (`tokenizer.huggingface.json`). llama.cpp reads
-//! a form of its own instead; to it the file is one without a vocabulary, whose weights it runs.
+//! A tokenizer goes in in llama.cpp's form where that form says the same ([`vocabulary`]), and otherwise whole, under the
+//! key that the format has for it (`tokenizer.huggingface.json`): to llama.cpp such a file is one without a vocabulary,
+//! whose weights it runs. Never both, so that two programs cannot read two tokenizers from one file.
 //!
 //! Sources: ggml's `docs/gguf.md`; ggml-org/llama.cpp, `convert_hf_to_gguf.py`.
 //!
 //! What this module does not do: quantise, or write adapters.
+
+mod vocabulary;
 
 use std::borrow::Cow;
 
@@ -48,7 +51,7 @@ impl Model {
     ) -> Result<(), Error> {
         let mut metadata = settings(&self.config)?;
         check(&self.config, &metadata)?;
-        metadata.extend(vocabulary.map(texts).unwrap_or_default());
+        metadata.extend(vocabulary.map(|it| texts(it, self.config.vocabulary)).unwrap_or_default());
         let pairs: Vec<(&str, Value<'_>)> =
             metadata.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
         let pieces = pieces(&self.config, &self.decoder)?;
@@ -172,16 +175,18 @@ fn as_read_back(config: &Config, found: &Config) -> Config {
     }
 }
 
-/// What the file says about texts.
-fn texts(vocabulary: Vocabulary<'_>) -> Pairs<'_> {
+/// What the file says about texts, for a table of `rows` tokens.
+fn texts(vocabulary: Vocabulary<'_>, rows: usize) -> Pairs<'_> {
     let Vocabulary { json, tokenizer, template } = vocabulary;
     let text = |value| Value::Text(Cow::Borrowed(value));
-    let mut pairs = vec![
-        ("tokenizer.ggml.model".to_owned(), text("no_vocab")),
-        ("tokenizer.huggingface.json".to_owned(), text(json)),
-        // The tokenizer adds the beginning itself where it wants one.
-        ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(false)),
-    ];
+    let mut pairs = vocabulary::pairs(json, tokenizer, rows).unwrap_or_else(|| {
+        vec![
+            ("tokenizer.ggml.model".to_owned(), text("no_vocab")),
+            ("tokenizer.huggingface.json".to_owned(), text(json)),
+            // The tokenizer adds the beginning itself where it wants one.
+            ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(false)),
+        ]
+    });
     if let Some(begin) = tokenizer.begin() {
         pairs.push(("tokenizer.ggml.bos_token_id".to_owned(), Value::U32(begin)));
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`safetensors`] | which tensors a file holds, if every rule of the format is kept |
 //! | [`gguf`] | the same of GGUF files, with their metadata; and writes them |
+//! | [`imatrix`] | how much each column of a weight counts, as `llama-imatrix` measured it |
 //! | [`onnx`] | the graph and weights of an ONNX model |
 //! | [`weights`] | any of these as one list of tensors, and one name for the same tensor |
 //! | [`numpy`] | the array in an `.npy` file |
@@ -25,6 +26,7 @@
 pub mod delta;
 pub mod error;
 pub mod gguf;
+pub mod imatrix;
 pub mod jinja;
 pub mod json;
 pub mod measure;

@@ -1,8 +1,8 @@
 //! `countersign quantize`, run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tensor::safetensors::Dtype;
 
 use crate::house::House;
@@ -95,6 +95,63 @@ fn an_importance_matrix_must_fit() {
     let with = house.json("quantize plain.safetensors --to Q4_0 --imatrix fits --out with.gguf");
     assert_ne!(plain["sha256"], with["sha256"]);
     house.refused("quantize plain.safetensors --to Q4_0 --imatrix other --out out", "CS-QNT-004");
+}
+
+/// Our own small model with a tokenizer of the kind that llama.cpp has a form for: the file has that form, and not the document
+/// beside it. With one that it has no form for, it is the other way round.
+#[test]
+fn a_folder_becomes_a_file_with_llama_cpps_vocabulary() {
+    let house = House::empty();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/models/countersign-tiny");
+    for file in ["config.json", "model.safetensors", "tokenizer_config.json", "tokenizer.json"] {
+        house.write(&format!("folder/{file}"), &std::fs::read(own.join(file)).unwrap());
+    }
+    let vocabulary = |name: &str| {
+        let line = format!("quantize folder --to Q8_0 --out {name}");
+        house.ok(&line);
+        let bytes = std::fs::read(house.path(name)).unwrap();
+        let file = tensor::gguf::Gguf::read(&bytes).unwrap();
+        let text = |key: &str| file.value(key).and_then(|value| value.as_text()).map(str::to_owned);
+        let tokens = file.value("tokenizer.ggml.tokens").and_then(|value| value.as_array());
+        let tokens: Vec<String> =
+            tokens.map_or(Vec::new(), |array| array.texts().map(str::to_owned).collect());
+        (text("tokenizer.ggml.model"), text("tokenizer.ggml.pre"), text("tokenizer.huggingface.json"), tokens)
+    };
+    let (model, pre, document, tokens) = vocabulary("words.gguf");
+    assert_eq!((model.as_deref(), pre, tokens.len()), (Some("no_vocab"), None, 0));
+    assert!(document.unwrap().contains("WordLevel"));
+
+    let names = ["<unk>", "<|begin|>", "<|end|>"];
+    let letters = ('!'..='~').map(String::from).chain(["Ġ", "th", "the", "Ġthe"].map(str::to_owned));
+    let all: Vec<String> = names.map(str::to_owned).into_iter().chain(letters).collect();
+    let ids: serde_json::Map<String, Value> =
+        all.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
+    let added: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(id, name)| {
+            json!({
+                "id": id, "content": name, "special": true, "lstrip": false, "rstrip": false,
+                "single_word": false, "normalized": false,
+            })
+        })
+        .collect();
+    let bytes =
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let written = json!({
+        "version": "1.0", "added_tokens": added, "normalizer": null, "post_processor": null, "decoder": bytes,
+        "pre_tokenizer": {
+            "type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, bytes],
+        },
+        "model": {
+            "type": "BPE", "unk_token": null, "vocab": ids, "merges": ["t h", "th e", "Ġ the"],
+        },
+    });
+    house.write("folder/tokenizer.json", written.to_string().as_bytes());
+    let (model, pre, document, tokens) = vocabulary("bytes.gguf");
+    assert_eq!((model.as_deref(), pre.as_deref(), document), (Some("gpt2"), Some("smollm"), None));
+    assert_eq!(tokens.get(..all.len()), Some(all.as_slice()));
+    assert_eq!(tokens.last().map(String::as_str), Some("[PAD191]"));
 }
 
 /// Digests of files that llama.cpp 0.5.0 wrote from the same file: `quantize_golden.py` made them.

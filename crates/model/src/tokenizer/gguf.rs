@@ -17,8 +17,8 @@ use crate::error::shown;
 const TOKENS_MAX: u64 = 1 << 22;
 
 /// How Llama 3 splits a text; Qwen2 does the same with single digits.
-const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+pub(crate) const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+pub(crate) const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 impl Tokenizer {
     /// The tokenizer that a GGUF file holds.
@@ -54,7 +54,8 @@ impl Tokenizer {
             _ => kind == "llama",
         };
         let template = text(file, "tokenizer.chat_template").map(str::to_owned);
-        Ok(Self::new(inner, ends, number("tokenizer.ggml.bos_token_id"), adds_begin, template))
+        let (begin, end) = (number("tokenizer.ggml.bos_token_id"), number("tokenizer.ggml.eos_token_id"));
+        Ok(Self::new(inner, ends, end, begin, adds_begin, template))
     }
 }
 

@@ -7,15 +7,16 @@
 //! 95 % are llama.cpp's; the others are nearly as likely (0.4).
 
 use std::ops::ControlFlow;
+use std::process::Command;
 
 use model::executor::{Executor, Local, Prompt, Request};
 use model::tap::NoTap;
 use model::template::{Context, Ending, Limits, Message, Template};
-use model::{Controls, Finish, Model, Sampling, Scored, Tokenizer};
-use serde_json::Value;
+use model::{Controls, Finish, Model, Sampling, Scored, Tokenizer, Vocabulary};
+use serde_json::{Value, json};
 use tensor::gguf::Gguf;
 
-use crate::published::{SMOLLM2, file};
+use crate::published::{SMOLLM2, file, node_llama_cpp};
 
 const GREEDY_TOLERANCE: f64 = 0.4;
 
@@ -188,4 +189,75 @@ fn a_chat_is_answered_streamed_and_stopped() {
     let likely = local.score(&[("The capital of France is".into(), " Paris".into())], None).unwrap();
     let unlikely = local.score(&[("The capital of France is".into(), " cheese".into())], None).unwrap();
     assert!(likely[0][0].logprob > unlikely[0][0].logprob);
+}
+
+/// The pipeline of SmolLM2's `tokenizer.json`, with the vocabulary that the published GGUF file has.
+fn published_tokenizer(file: &Gguf<'_>) -> String {
+    let array = |key: &str| file.value(key).and_then(|value| value.as_array()).unwrap();
+    let tokens: Vec<&str> = array("tokenizer.ggml.tokens").texts().collect();
+    let vocabulary: serde_json::Map<String, Value> =
+        tokens.iter().enumerate().map(|(id, token)| ((*token).to_owned(), json!(id))).collect();
+    let controls = array("tokenizer.ggml.token_type").values().enumerate();
+    let controls = controls.filter(|(_, kind)| kind.as_unsigned() == Some(3));
+    let added: Vec<Value> = controls
+        .map(|(id, _)| {
+            json!({
+                "id": id, "content": tokens[id], "special": true, "lstrip": false, "rstrip": false,
+                "single_word": false, "normalized": false,
+            })
+        })
+        .collect();
+    let merges: Vec<&str> = array("tokenizer.ggml.merges").texts().collect();
+    let bytes =
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let digits = json!({"type": "Digits", "individual_digits": true});
+    let document = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "added_tokens": added,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [digits, bytes]},
+        "post_processor": null, "decoder": bytes,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": vocabulary,
+            "merges": merges,
+        },
+    });
+    document.to_string()
+}
+
+/// A file that we write from SmolLM2's weights and its `tokenizer.json`: the same tokens and the same greedy continuations in
+/// llama.cpp as it makes from the published file.
+#[test]
+fn llama_cpp_reads_the_vocabulary_that_we_write() {
+    const NAME: &str = "llama_cpp_reads_the_vocabulary_that_we_write";
+    let (Some(bytes), Some(peer)) = (file(NAME, SMOLLM2), node_llama_cpp(NAME)) else { return };
+    let published = Gguf::read(&bytes).unwrap();
+    let json = published_tokenizer(&published);
+    let config = json!({"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"}).to_string();
+    let tokenizer = Tokenizer::from_json(json.as_bytes(), Some(config.as_bytes())).unwrap();
+    let template = Tokenizer::from_gguf(&published).unwrap().template().map(str::to_owned);
+    let vocabulary = Vocabulary { json: &json, tokenizer: &tokenizer, template: template.as_deref() };
+    let mut written = Vec::new();
+    let model = Model::from_gguf(&bytes).unwrap();
+    model.write_gguf(Some(vocabulary), |piece| written.extend_from_slice(piece)).unwrap();
+    let again = Gguf::read(&written).unwrap();
+    for key in ["model", "pre", "tokens", "token_type", "merges", "bos_token_id", "eos_token_id"] {
+        let key = format!("tokenizer.ggml.{key}");
+        assert_eq!(again.value(&key), published.value(&key), "{key}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("written.gguf");
+    std::fs::write(&path, &written).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/llama_cpp.mjs");
+    let mut command = Command::new("node");
+    let output = command.arg(script).arg("golden").arg(&path).env("NODE_LLAMA_CPP", peer).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../golden/smollm2.json")).unwrap();
+    let rows = said.as_array().unwrap().iter().zip(golden.as_array().unwrap());
+    assert_eq!(rows.len(), 10);
+    for (said, golden) in rows {
+        for member in ["text", "tokens", "next"] {
+            assert_eq!(said[member], golden[member], "{}", golden["text"]);
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! `countersign quantize`: a model's weights in fewer bits, the same bytes from the same weights wherever it is run.
 
 mod folder;
-mod importance;
 mod output;
 mod plan;
 mod source;
+
+use std::path::Path;
 
 use quant::Kind;
 use quant::bitsandbytes::{self, Backend};
@@ -12,10 +13,10 @@ use quant::mixture::Importance;
 use serde_json::{Value as Json, json};
 use statement::Digest;
 use tensor::gguf::{GgmlType, TensorInfo};
+use tensor::imatrix::{self, Matrix};
 use tensor::safetensors::Dtype;
 
 use self::folder::Whole;
-use self::importance::Matrix;
 use self::output::{Output, Written};
 use self::plan::{Plan, Target, Treatment};
 use self::source::{Opened, Source, Weights, plain_dtype};
@@ -32,7 +33,7 @@ pub(crate) fn quantize(setting: &Setting, args: &QuantizeArgs) -> Done {
     let input = Input::read(args, target)?;
     let opened = Opened::read(input.bytes()).map_err(|failure| failure.of_file(&args.path))?;
     let source = Source::of(&args.path, &opened)?;
-    let matrix = args.imatrix.as_deref().map(Matrix::read).transpose()?;
+    let matrix = args.imatrix.as_deref().map(importance_matrix).transpose()?;
     let importance = if matrix.is_some() { Importance::Given } else { Importance::Absent };
     let plan = Plan::make(target, args.choice(), &source, importance)?;
     if plan.requantises(&source) && !args.requantize {
@@ -46,6 +47,15 @@ pub(crate) fn quantize(setting: &Setting, args: &QuantizeArgs) -> Done {
     };
     tell(setting, args, &plan, &source, &reports, &written);
     Ok(())
+}
+
+/// Reads an importance matrix.
+fn importance_matrix(path: &Path) -> Done<Matrix> {
+    let held = content(path)?;
+    Matrix::read(held.bytes()).map_err(|error| match error {
+        imatrix::Error::Gguf(error) => Failure::from(error).of_file(path),
+        other => Failure::not_a("importance matrix", path, &other.to_string()),
+    })
 }
 
 /// What is read: the file that was named, or the one that was made of the folder.
