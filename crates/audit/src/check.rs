@@ -30,6 +30,12 @@ pub struct Expectations {
     pub now_ms: Option<u64>,
     /// Which attestations of hosts the auditor accepts; the default is [`evidence::Policy::none_required`].
     pub attestation: Option<evidence::Policy>,
+    /// The oldest that the checkpoint may be by the newest time a witness cosigned it, milliseconds before
+    /// [`Expectations::now_ms`]; older is against the record.
+    pub age_max_ms: Option<u64>,
+    /// Checkpoints of the log that the auditor has from elsewhere or from an earlier audit, as signed notes: the export
+    /// must hold what they held, and no less.
+    pub known: Vec<Vec<u8>>,
     /// Over how many threads work is shared out. The report does not depend on it.
     pub threads: NonZeroUsize,
 }
@@ -42,6 +48,8 @@ impl Expectations {
             log_key: None,
             now_ms: None,
             attestation: None,
+            age_max_ms: None,
+            known: Vec::new(),
             threads: NonZeroUsize::MIN.saturating_add(1),
         }
     }
@@ -96,6 +104,7 @@ pub(crate) fn record<'a>(
 
     let realm = check_identity(&export, &ledger, expectations)?;
     let heads = heads::open(&export, head, &ledger, &leaves, &nodes)?;
+    heads::check_known(&expectations.known, &heads.checkpoint, &ledger, &leaves, &nodes)?;
     proofs::check(export.required(Section::Proofs)?, &leaves, &nodes, &heads.checkpoint)?;
     let attachments = export::attachments(export.section(Section::Attachments).unwrap_or_default())?;
     traces(&ledger, &attachments)?;

@@ -131,6 +131,29 @@ pub enum AuditError {
         /// The checkpoint, as evidence.
         checkpoint: String,
     },
+    /// A checkpoint that the auditor gave cannot be read, or is not of this log.
+    #[error("known checkpoint `{number}` is none of this log")]
+    KnownCheckpoint {
+        /// Which of those given, from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        source: Box<MerkleError>,
+    },
+    /// The export ends before a checkpoint that the auditor knows.
+    #[error(
+        "the export ends at leaf `{size}`, but the log had `{known_size}` leaves at the checkpoint that you know"
+    )]
+    CutBack {
+        /// The size of the known checkpoint.
+        known_size: u64,
+        /// The size of the export's.
+        size: u64,
+        /// The known checkpoint, as evidence.
+        known: String,
+        /// The export's, as evidence.
+        ours: String,
+    },
     /// The trust root names another log key than the one asked for.
     #[error("the trust root's log key is `{found}`, not `{expected}`")]
     OtherLogKey {
@@ -307,6 +330,8 @@ impl AuditError {
             Self::Unwritable { .. } => "CS-AUD-030",
             Self::Worker => "CS-AUD-031",
             Self::Trace { .. } => "CS-AUD-032",
+            Self::KnownCheckpoint { .. } => "CS-AUD-033",
+            Self::CutBack { .. } => "CS-AUD-034",
         }
     }
 
@@ -353,6 +378,12 @@ impl AuditError {
             Self::Trace { .. } => {
                 "do not rely on the finding: keep the file as evidence, and ask its examiner what was done"
             }
+            Self::KnownCheckpoint { .. } => {
+                "give a checkpoint of this log: from `countersign log head`, a witness, or an earlier export"
+            }
+            Self::CutBack { .. } => {
+                "the export is an old one or was cut back: ask for one that goes on to the checkpoint you know"
+            }
             Self::Unwritable { .. } => "export fewer or smaller attachments",
             Self::Worker => "run the audit again on a machine with more memory",
         }
@@ -370,6 +401,9 @@ impl AuditError {
             ],
             Self::ProofCheckpoint { theirs, ours, .. } => {
                 vec![("checkpoint of the proof", theirs.clone()), ("checkpoint of the export", ours.clone())]
+            }
+            Self::CutBack { known, ours, .. } => {
+                vec![("checkpoint that you know", known.clone()), ("checkpoint of the export", ours.clone())]
             }
             Self::BadProof { proof, .. } => vec![("proof", proof.clone())],
             _ => Vec::new(),

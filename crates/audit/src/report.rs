@@ -118,6 +118,13 @@ pub struct CheckpointReport {
     pub root: Digest,
     /// The stamp of the last leaf.
     pub last_stamp_ms: u64,
+    /// The newest time at which a witness of the trust root says that it cosigned, seconds since the Unix epoch: what
+    /// happened since is not in the record. Absent where none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_witnessed_s: Option<u64>,
+    /// How long before the auditor's clock that is, in milliseconds; absent without clock or witness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
     /// The trust root's witnesses that have cosigned.
     pub witnesses: Vec<WitnessReport>,
     /// How many, run by different persons, the trust root asks for.

@@ -18,6 +18,22 @@ pub(crate) enum Fault {
         #[source]
         source: io::Error,
     },
+    /// What is named is no file.
+    #[error("`{}` is {what}, not a file", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A file is longer than anything of its kind.
+    #[error("`{}` has more than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// How long it may be.
+        limit: u64,
+    },
     /// The parts cannot be written out.
     #[error("cannot extract into `{}`", path.display())]
     Extract {
@@ -69,6 +85,8 @@ impl Fault {
             Self::Json(_) => "CS-ACL-006",
             Self::Clock => "CS-ACL-007",
             Self::Policy { .. } => "CS-ACL-008",
+            Self::NotAFile { .. } => "CS-ACL-009",
+            Self::TooLarge { .. } => "CS-ACL-010",
             Self::Refused(error) => error.code(),
         }
     }
@@ -84,6 +102,8 @@ impl Fault {
             Self::Json(_) => "report this as a defect",
             Self::Clock => "set this machine's clock: expiry is judged by it",
             Self::Policy { .. } => "see docs/attest.md for what a policy holds",
+            Self::NotAFile { .. } => "copy it to a file first, and name that",
+            Self::TooLarge { .. } => "this is not the file that was meant",
             Self::Refused(error) => error.hint(),
         }
     }

@@ -5,11 +5,13 @@
 
 mod extract;
 mod fault;
+mod file;
 mod refusal;
+mod span;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -48,6 +50,19 @@ struct Arguments {
     #[arg(long, value_name = "VKEY")]
     log_key: Option<String>,
 
+    /// A signed checkpoint of the log that you have from elsewhere (a witness, `countersign log head`, an earlier export):
+    /// the export must hold all that it held. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    known_checkpoint: Vec<PathBuf>,
+
+    /// How old the checkpoint may be by the newest time a witness saw it: `90s`, `30min`, `24h`, `7d`. Older is not clean.
+    #[arg(long, value_name = "TIME", value_parser = span::parse)]
+    max_age: Option<u64>,
+
+    /// The moment that ages and ends are judged by, in seconds since 1970, in place of this machine's clock.
+    #[arg(long, value_name = "SECONDS")]
+    at: Option<u64>,
+
     /// Which attestations of hosts count: keys, roots, statuses, measurements. None is required without it.
     #[arg(long, value_name = "FILE")]
     attestation_policy: Option<PathBuf>,
@@ -65,6 +80,7 @@ struct Arguments {
 const EXAMPLE: &str = "\
 Example:
   countersign-audit quarter.export --root 0cec4ea48b985b907c2c12ee594dc468f6b16678aeb19fad9cb9ab5b6c3b9073
+  countersign-audit quarter.export --known-checkpoint last-quarter.checkpoint --max-age 7d
 
 Exit status:
   0  the record is clean
@@ -88,7 +104,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Fault> {
-    let file = read(&arguments.file)?;
+    let file = file::read(&arguments.file, file::EXPORT_BYTES_MAX)?;
     let report = patiently(&file, &expectations(arguments)?).map_err(Fault::Refused)?;
     if let Some(folder) = &arguments.extract {
         extract::into(&file, folder)?;
@@ -116,14 +132,16 @@ fn the_change<'a>(report: &'a Report, text: &str) -> Result<&'a ChangeReport, Fa
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    std::fs::read(path).map_err(|source| Fault::Read { path: path.to_owned(), source })
-}
-
 fn expectations(arguments: &Arguments) -> Result<Expectations, Fault> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Fault::Clock)?;
+    let now_ms = match arguments.at {
+        Some(seconds) => seconds.checked_mul(1000).ok_or(Fault::Clock)?,
+        None => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Fault::Clock)?;
+            u64::try_from(now.as_millis()).map_err(|_| Fault::Clock)?
+        }
+    };
     let policy = |path: &PathBuf| {
-        let parsed = audit::AttestationPolicy::parse(&read(path)?);
+        let parsed = audit::AttestationPolicy::parse(&file::read(path, file::SMALL_BYTES_MAX)?);
         parsed.map_err(|error| Fault::Policy {
             path: path.clone(),
             code: error.code(),
@@ -134,7 +152,13 @@ fn expectations(arguments: &Arguments) -> Result<Expectations, Fault> {
         attestation: arguments.attestation_policy.as_ref().map(policy).transpose()?,
         root: arguments.root,
         log_key: arguments.log_key.clone(),
-        now_ms: Some(u64::try_from(now.as_millis()).map_err(|_| Fault::Clock)?),
+        now_ms: Some(now_ms),
+        age_max_ms: arguments.max_age,
+        known: arguments
+            .known_checkpoint
+            .iter()
+            .map(|path| file::read(path, file::SMALL_BYTES_MAX))
+            .collect::<Result<_, _>>()?,
         threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
 }

@@ -3,6 +3,7 @@
 mod approve;
 mod destroy;
 mod examine;
+mod foresee;
 mod init;
 mod order;
 mod propose;
@@ -17,9 +18,12 @@ use statement::{Body, Envelope, KeyId, StatementId, Tracking};
 pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
 pub(crate) use destroy::{hold, purge};
 pub(crate) use examine::{ReviewRequest, decide, examine, found_out, measured, review as sign_review};
+pub(crate) use foresee::Warning;
 pub(crate) use init::{Founding, found};
 pub(crate) use order::{admit, order, retire, rollback};
-pub(crate) use propose::{ArtefactSource, AsModel, ProposalRequest, base_component, propose};
+pub(crate) use propose::{
+    ArtefactSource, AsModel, ProposalRequest, base_component, propose, rebuild_artefact,
+};
 pub(crate) use realm_acts::{
     EnrolledKey, Enrolment, GrantRequest, SlotRequest, define_slot, enrol, freeze, grant, replace_policy,
     revoke, revoke_key, set_level,

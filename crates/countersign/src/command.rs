@@ -14,6 +14,8 @@ mod realm;
 mod record;
 mod trace;
 
+pub(crate) use models::diff_page;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -163,7 +165,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Attest(command) => attest::attest(&setting, &command),
         Command::Doctor => doctor::doctor(&setting),
         Command::List => show::list(&setting),
-        Command::Show(args) => show::show(&setting, &args.what),
+        Command::Show(args) => show::show(&setting, &args),
         Command::Log(command) => log::run(&setting, command),
         Command::Witness(args) => crate::witness::run(&args),
         Command::Trace(command) => trace::run(&setting, &command),

@@ -206,9 +206,22 @@ impl Drop for Unfinished {
     }
 }
 
-/// Reads a file, or a pipe that the caller names, of at most `limit` bytes.
+/// Reads a file, or a pipe that the caller names, of at most `limit` bytes. A pipe that nobody has open for writing is
+/// refused: nothing would ever come.
 pub(crate) fn read_bounded(path: &Path, limit: usize) -> Done<Vec<u8>> {
-    read_open(fs::File::open(path).map_err(|error| Failure::file(path, &error))?, path, limit)
+    use std::os::unix::fs::FileTypeExt as _;
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let file = open_at_once(path).map_err(failed)?;
+    let is_pipe = file.metadata().map_err(failed)?.file_type().is_fifo();
+    // Only opening must not wait.
+    let flags = rustix::fs::fcntl_getfl(&file).map_err(|error| failed(error.into()))?;
+    rustix::fs::fcntl_setfl(&file, flags - rustix::fs::OFlags::NONBLOCK)
+        .map_err(|error| failed(error.into()))?;
+    let bytes = read_open(file, path, limit)?;
+    if is_pipe && bytes.is_empty() {
+        return Err(failed(std::io::Error::other("it is a pipe, and nobody writes into it")));
+    }
+    Ok(bytes)
 }
 
 /// As [`read_bounded`], of what must be a file: what somebody else put into a folder.
@@ -268,4 +281,20 @@ fn restrict(folder: &Path) -> Done {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         .map_err(|error| Failure::file(folder, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// Models and prompts of others are unpacked into it.
+    #[test]
+    fn a_private_folder_is_its_owners_alone() {
+        let folder = super::private_folder().unwrap();
+        let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
+        let path = folder.path().to_owned();
+        drop(folder);
+        assert!(!path.exists());
+    }
 }

@@ -283,6 +283,30 @@ impl Realm {
         self.submit(&envelope)
     }
 
+    /// As [`Realm::statement`], of one key of this machine.
+    pub(crate) fn statement_of(&self, key: &FileKey, about: &Tracking, body: impl Into<Body>) -> Statement {
+        self.statement(about.clone(), body, &[id(key)])
+    }
+
+    /// The record as it would be with these statements by the key, which are not submitted; none if one has no effect.
+    pub(crate) fn trial(&self, key: &FileKey, statements: &[Statement]) -> Done<Option<Ledger>> {
+        let (mut ledger, mut book) = (self.ledger.clone(), self.book.clone());
+        for (index, statement) in (self.log.size()..).zip(statements) {
+            let bytes = sign_statement(key, statement)?.to_bytes()?;
+            let stamp_ms = self.now_ms().max(ledger.world().stamp_ms());
+            let checked = Checked::read(index, &statement::stamp(&bytes, stamp_ms), &mut book);
+            if let Applied::NoOp(_) = ledger.apply(&checked, &self.bench)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(ledger))
+    }
+
+    /// The duties of the policy in force in a world of this realm.
+    pub(crate) fn duties(&self, world: &dossier::World) -> Done<std::rc::Rc<policy::duties::Duties>> {
+        Ok(self.bench.duties(world)?)
+    }
+
     /// Submits a signed statement. What would change nothing is refused, and the attempt is logged in its place.
     pub(crate) fn submit(&mut self, envelope: &Envelope) -> Done<StatementId> {
         let bytes = envelope.to_bytes()?;

@@ -1,5 +1,8 @@
 //! What people read: lists, dossiers, what is about to be signed.
 
+mod reading;
+mod standing;
+
 use std::collections::BTreeSet;
 
 use dossier::{Current, Dossier, Recorded, World};
@@ -9,6 +12,7 @@ use signer::Reviewed;
 use statement::kind::{Finding, Score, TrustRoot};
 use statement::{Body, ChangeId, Digest, KeyId, SlotId};
 
+use crate::cli::ShowArgs;
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::realm::{Attached, Record};
@@ -18,7 +22,17 @@ use crate::text::{date, line, word};
 pub(crate) fn list(setting: &Setting) -> Done {
     let realm = setting.read()?;
     let world = realm.ledger().world();
-    let changes: Vec<Value> = realm.ledger().dossiers().map(summary).collect();
+    let changes: Vec<Value> = realm
+        .ledger()
+        .dossiers()
+        .map(|dossier| {
+            let mut value = summary(dossier);
+            if let Some(members) = value.as_object_mut() {
+                members.insert("on_revoked_keys".to_owned(), standing::told(&realm, dossier));
+            }
+            value
+        })
+        .collect();
     let slots: Vec<Value> = world
         .slots()
         .map(|slot| {
@@ -77,6 +91,9 @@ pub(crate) fn list(setting: &Setting) -> Done {
                 dossier.state.name()
             ),
         );
+        if let Some(warning) = standing::line_of(&realm, dossier) {
+            line(&mut text, &format!("      {warning}"));
+        }
     }
     if world.grants().next().is_some() {
         text.push_str("\ngrants\n");
@@ -176,8 +193,16 @@ pub(crate) fn root(root: &Current<TrustRoot>, now_ms: u64) -> String {
 }
 
 /// `countersign show`.
-pub(crate) fn show(setting: &Setting, what: &str) -> Done {
+pub(crate) fn show(setting: &Setting, args: &ShowArgs) -> Done {
     let realm = setting.read()?;
+    let what = args.what.as_str();
+    if args.diff || args.report.is_some() {
+        let dossier = realm.dossier(what)?;
+        return match &args.report {
+            Some(wanted) => reading::reports(setting, &realm, dossier, wanted),
+            None => reading::diff(setting, &realm, dossier),
+        };
+    }
     if let Ok(dossier) = realm.dossier(what) {
         let value = full(&realm, dossier);
         setting.print(&value, &change(&realm, dossier));
@@ -309,6 +334,9 @@ pub(crate) fn change(realm: &Record<impl Sized>, dossier: &Dossier) -> String {
     for finding in dossier.findings.values() {
         put("finding", &finding_line(world, finding));
     }
+    if let Some(warning) = standing::line_of(realm, dossier) {
+        put("", &warning);
+    }
     if let Some(verdict) = &dossier.verdict {
         put("verdict", &format!("{}, {}", word(&verdict.body.outcome), verdict.body.score.vector));
     }
@@ -354,6 +382,9 @@ fn finding_line(world: &World, finding: &Recorded<Finding>) -> String {
         let told =
             format!("\n                {} at `{}`{figures}", violation.code, printable(&violation.place));
         text.push_str(&told);
+    }
+    if body.worker.is_none() && !body.attachments.is_empty() {
+        text.push_str(&format!("\n                its report: --report {}", word(&body.evidence)));
     }
     text
 }
@@ -409,6 +440,13 @@ pub(crate) fn approval(realm: &Record<impl Sized>, id: &ChangeId, reviewed: &Rev
     put("risk", &approval.risk.to_string());
     put("capacity", &word(&approval.capacity));
     put("expires", &date(approval.expires_ms));
+    let short = id.short();
+    put("read first", &format!("countersign show {short} --diff"));
+    let kinds: BTreeSet<String> =
+        dossier.findings.values().map(|finding| word(&finding.body.evidence)).collect();
+    for kind in kinds {
+        put("", &format!("countersign show {short} --report {kind}"));
+    }
     if let Some(verdict) = &dossier.verdict {
         text.push_str(&score(&verdict.body.score));
     }

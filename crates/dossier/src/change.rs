@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use statement::kind::{
-    Approval, EngineBinding, EvidenceKind, Finding, Incident, Isolation, ModificationKind, Outcome, Proposal,
-    Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
+    Approval, EngineBinding, EvidenceKind, Finding, Incident, Isolation, ModificationKind, Outcome,
+    PolicyRules, Proposal, Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
 };
 use statement::{ChangeId, Digest, StatementId};
 
@@ -83,20 +83,21 @@ const fn brings_weights(modification: ModificationKind) -> bool {
 }
 
 impl Dossier {
-    /// The scope findings on the present proposal that come from listed workers: only their measures count.
+    /// The scope findings on the present proposal that come from workers listed for that: only their measures count.
     pub fn scope_findings<'a>(
         &'a self,
-        workers: &'a BTreeSet<Digest>,
+        rules: &'a PolicyRules,
     ) -> impl Iterator<Item = &'a Recorded<Finding>> + 'a {
         self.findings.values().filter(|finding| {
-            let listed = finding.body.worker.is_some_and(|worker| workers.contains(&worker));
-            finding.body.evidence == EvidenceKind::Scope && listed
+            let scope = EvidenceKind::Scope;
+            finding.body.evidence == scope
+                && finding.body.worker.is_some_and(|worker| rules.lists(&worker, scope))
         })
     }
 
     /// The largest value of a measure among the scope findings that count.
-    pub fn scope_measure(&self, name: &str, workers: &BTreeSet<Digest>) -> Option<u64> {
-        let scope = self.scope_findings(workers);
+    pub fn scope_measure(&self, name: &str, rules: &PolicyRules) -> Option<u64> {
+        let scope = self.scope_findings(rules);
         let named =
             scope.flat_map(|finding| finding.body.measures.iter()).filter(|(key, _)| key.as_str() == name);
         named.filter_map(|(_, value)| u64::try_from(*value).ok()).max()
@@ -104,14 +105,14 @@ impl Dossier {
 
     /// How far the change moves the weights, in parts per million, what was not measured as everything; none for kinds of
     /// modification that bring no weights.
-    pub fn weights_moved_ppm(&self, workers: &BTreeSet<Digest>) -> Option<u64> {
+    pub fn weights_moved_ppm(&self, rules: &PolicyRules) -> Option<u64> {
         let brings = brings_weights(self.proposal.body.modification);
-        brings.then(|| self.scope_measure(DRIFT_MEASURE, workers).unwrap_or(1_000_000))
+        brings.then(|| self.scope_measure(DRIFT_MEASURE, rules).unwrap_or(1_000_000))
     }
 
     /// What an automatic release of the change takes from the slot's drift budget, in parts per million.
-    pub fn drift_ppm(&self, workers: &BTreeSet<Digest>) -> u64 {
-        self.weights_moved_ppm(workers).unwrap_or(0)
+    pub fn drift_ppm(&self, rules: &PolicyRules) -> u64 {
+        self.weights_moved_ppm(rules).unwrap_or(0)
     }
 
     /// Whether it went wrong: an incident under its order, or a rollback. A change counts as one failure at most.

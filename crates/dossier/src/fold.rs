@@ -1,5 +1,6 @@
 //! The fold: leaves in, world and dossiers out.
 
+mod again;
 mod authority;
 mod change;
 mod realm;
@@ -9,13 +10,15 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use statement::kind::{Approval, FreezeTarget, Grant, Policy, Purge, ReleaseOrder, Verdict};
-use statement::{Body, ChangeId, Content, KeyId, RealmId, Statement, StatementError, StatementId};
+use statement::{Body, ChangeId, Content, KeyId, Leaf, RealmId, Statement, StatementError, StatementId};
 
 use crate::actor::Actor;
 use crate::change::{Dossier, Recorded};
 use crate::keybook::Checked;
 use crate::refusal::{Code, Refusal};
 use crate::world::World;
+
+pub use again::replay;
 
 /// A point of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +32,8 @@ pub struct Moment {
 /// An act on the realm that duties speak about.
 #[derive(Debug, Clone, Copy)]
 pub enum RealmAct<'a> {
-    /// Putting a policy in force: one that cannot be used, or would lock the realm, must not be.
+    /// Putting a policy in force: one that cannot be used, or would lock the realm, must not be. The answer follows from
+    /// the trust root, the directory and the policies alone, since [`replay`] looks ahead through these.
     Policy(&'a Policy),
     /// Giving an authorisation.
     Grant(&'a Grant),
@@ -134,8 +138,10 @@ pub struct Ledger {
     pub(crate) compromised: BTreeMap<KeyId, u64>,
     /// The leaf that first revoked each of them.
     pub(crate) revoked: BTreeMap<KeyId, u64>,
-    /// The last leaf at which each key's signature had effect.
-    spoke: BTreeMap<KeyId, u64>,
+    /// The last leaf that bears a good signature of each key.
+    signed: BTreeMap<KeyId, u64>,
+    /// Whether the leaf that is being taken in revokes a key from before one of the leaves it signed.
+    reaches_back: bool,
     applied: BTreeSet<StatementId>,
     noops: BTreeMap<u64, Refusal>,
     effective: u64,
@@ -193,44 +199,49 @@ impl Ledger {
         if index != self.world.size {
             return Err(Stop::OutOfOrder { index, expected: self.world.size });
         }
-        let leaf = match entry.leaf() {
+        let leaf = match self.open(entry)? {
             Ok(leaf) => leaf,
-            Err(StatementError::UnknownCritical(header)) => {
-                if let Err(refusal) = self.check_introduced(entry, header) {
-                    self.world.size = index + 1;
-                    return Ok(self.note(index, refusal));
-                }
-                return Err(Stop::UnknownCritical { index, kind: header.predicate_type() });
-            }
-            Err(error) => {
+            Err(refusal) => {
                 self.world.size = index + 1;
-                return Ok(self.note(index, Refusal::new(Code::Malformed, error.code())));
+                return Ok(self.note(index, refusal));
             }
         };
-        if leaf.stamp_ms < self.world.stamp_ms {
-            return Err(Stop::StampDecreases { index });
-        }
-        let before = self.compromised.clone();
         let outcome = match &leaf.content {
             Content::Opaque(opaque) => Err(Refusal::new(Code::OpaqueKind, opaque.header.predicate_type())),
             Content::Known(statement) => self.take(entry, leaf.stamp_ms, leaf.id, statement),
         };
         let outcome = outcome.and_then(|act| self.perform(&act, judge));
-        self.world.size = index + 1;
-        self.world.stamp_ms = leaf.stamp_ms;
+        let reaches_back = self.close(entry, leaf);
         if let Err(refusal) = outcome {
             return Ok(self.note(index, refusal));
         }
         self.applied.insert(leaf.id);
         self.effective += 1;
-        let reaches_back = self.compromised.iter().any(|(key, since)| {
-            before.get(key).is_none_or(|old| since < old)
-                && self.spoke.get(key).is_some_and(|spoke| spoke >= since)
-        });
-        for key in entry.good() {
-            self.spoke.insert(*key, index);
-        }
         Ok(if reaches_back { Applied::Refold } else { Applied::Effective })
+    }
+
+    /// The leaf of an entry, or why it is none, or why the reader must stop at it.
+    fn open<'a>(&self, entry: &'a Checked) -> Result<Result<&'a Leaf, Refusal>, Stop> {
+        let index = entry.index();
+        match entry.leaf() {
+            Ok(leaf) if leaf.stamp_ms < self.world.stamp_ms => Err(Stop::StampDecreases { index }),
+            Ok(leaf) => Ok(Ok(leaf)),
+            Err(StatementError::UnknownCritical(header)) => match self.check_introduced(entry, header) {
+                Err(refusal) => Ok(Err(refusal)),
+                Ok(()) => Err(Stop::UnknownCritical { index, kind: header.predicate_type() }),
+            },
+            Err(error) => Ok(Err(Refusal::new(Code::Malformed, error.code()))),
+        }
+    }
+
+    /// Moves past a leaf. Whether it revoked a key from before one of the leaves that the key signed.
+    fn close(&mut self, entry: &Checked, leaf: &Leaf) -> bool {
+        self.world.size = entry.index() + 1;
+        self.world.stamp_ms = leaf.stamp_ms;
+        for key in entry.good() {
+            self.signed.insert(*key, entry.index());
+        }
+        std::mem::take(&mut self.reaches_back)
     }
 
     fn note(&mut self, index: u64, refusal: Refusal) -> Applied {
@@ -310,26 +321,5 @@ impl Act<'_> {
             signers: self.signers.clone(),
             body,
         }
-    }
-}
-
-/// Folds all the leaves, from the first; again from the first, at once, whenever a revocation reaches back. What the
-/// rest of the log says is then judged by what is left of the world, as by a reader who takes leaf after leaf.
-pub fn replay(entries: &[Checked], judge: &dyn Judge) -> Result<Ledger, Stop> {
-    let (mut compromised, mut revoked) = (BTreeMap::new(), BTreeMap::new());
-    loop {
-        let mut ledger = Ledger { compromised, revoked, ..Ledger::default() };
-        let mut again = false;
-        for entry in entries {
-            again = ledger.apply(entry, judge)? == Applied::Refold;
-            if again {
-                break;
-            }
-        }
-        if !again {
-            return Ok(ledger);
-        }
-        // Revocations only ever add keys or move their beginning back, so this ends.
-        (compromised, revoked) = (ledger.compromised, ledger.revoked);
     }
 }

@@ -21,4 +21,4 @@ pub use fold::{Applied, Judge, Ledger, Moment, RealmAct, Stop, replay};
 pub use keybook::{Checked, KeyBook, Parsed};
 pub use lifecycle::{Effect, Event, Reached, State, step};
 pub use refusal::{Code, Reason, Refusal};
-pub use world::{ClassHistory, Current, FrozenBy, GrantRecord, SlotRecord, World};
+pub use world::{ClassHistory, Current, Fail, FrozenBy, GrantRecord, SlotRecord, World};

@@ -158,7 +158,7 @@ codes! {
     NotAuthorised "CS-GATE-016" "the proposer has neither a level nor a grant that covers the change"
         "ask an approver for a grant: `countersign grant`",
     GrantExpired "CS-GATE-017" "the grant has expired or not begun"
-        "have it renewed: `countersign grant --renews`",
+        "have it renewed: `countersign grant --renews`; what names the old grant then stands under the renewal",
     GrantExhausted "CS-GATE-018" "the grant is used up"
         "ask for a new one",
     GrantRevoked "CS-GATE-019" "the grant was revoked"
@@ -189,6 +189,10 @@ codes! {
         "make the order with `countersign order`",
     WorkerCannotReview "CS-GATE-044" "a worker cannot give evidence that a person gives by looking"
         "reviews, audits and verifications come from persons, with a report",
+    WorkerKindUnlisted "CS-GATE-046" "the policy does not list the worker for this kind of evidence"
+        "have a person or a worker listed for it give it, or have the policy officers list it for that kind",
+    FailedElsewhere "CS-GATE-047" "a finding on another proposal is against the same artefact or state"
+        "change the artefact; or have who found against it, or two others, review it: `countersign review --overturns`",
     WorkerNotBoxed "CS-GATE-045" "the worker ran outside its box"
         "examine in the box: `countersign examine`",
     AdmissionOver "CS-GATE-043" "the time in which the order's state could begin to be served is over"

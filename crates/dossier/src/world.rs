@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use statement::kind::{
-    FreezeTarget, Grant, Level, ModificationKind, Policy, Role, ServedState, Slot, Tier, TrustRoot,
+    EvidenceKind, Finding, FreezeTarget, Grant, Isolation, Level, ModificationKind, Policy, Role,
+    ServedState, Slot, Tier, TrustRoot,
 };
 use statement::{ChangeId, Digest, KeyId, Name, PersonId, SlotId, StateId, StatementId};
 
 use crate::actor::Actor;
-use crate::change::Recorded;
+use crate::change::{Dossier, Recorded};
 
 /// The statement in force of a kind of which there is one at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,58 @@ pub struct GrantRecord {
     pub revoked_at: Option<u64>,
 }
 
+/// That an examiner or a person found against something, kept where other proposals of the same thing find it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fail {
+    /// The finding.
+    pub finding: StatementId,
+    /// The change it was about.
+    pub change: ChangeId,
+    /// The proposal it was about.
+    pub proposal: StatementId,
+    /// Its kind of evidence.
+    pub evidence: EvidenceKind,
+    /// How it was made.
+    pub isolation: Isolation,
+    /// Who signed it.
+    pub persons: BTreeSet<PersonId>,
+    /// The state that the proposal started from.
+    pub base_state: StateId,
+    /// The scope file that the proposal promised to stay in.
+    pub scope: Digest,
+}
+
+impl Fail {
+    pub(crate) fn new(dossier: &Dossier, finding: &Recorded<Finding>) -> Self {
+        let proposal = &dossier.proposal;
+        Self {
+            finding: finding.id,
+            change: dossier.change.clone(),
+            proposal: proposal.id,
+            evidence: finding.body.evidence,
+            isolation: finding.body.isolation,
+            persons: finding.signers.iter().map(|signer| signer.person.clone()).collect(),
+            base_state: proposal.body.base_state,
+            scope: proposal.body.scope,
+        }
+    }
+}
+
+impl GrantRecord {
+    /// Whether it may be used for the change: not revoked, within its time, and not used up by others.
+    pub fn is_in_force(&self, change: &ChangeId, at_ms: u64) -> bool {
+        let grant = &self.grant.body;
+        let in_time = (grant.not_before_ms..grant.expires_ms).contains(&at_ms);
+        self.revoked_at.is_none() && in_time && !self.is_used_up(change)
+    }
+
+    /// Whether other changes have used up all that it gives.
+    pub fn is_used_up(&self, change: &ChangeId) -> bool {
+        let others = self.used_by.iter().filter(|user| *user != change).count();
+        u64::try_from(others).unwrap_or(u64::MAX) >= u64::from(self.grant.body.changes_max)
+    }
+}
+
 /// How releases of one kind of modification went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClassHistory {
@@ -83,6 +136,8 @@ pub struct World {
     pub(crate) purged: BTreeMap<Digest, u64>,
     pub(crate) revoked_orders: BTreeMap<StatementId, u64>,
     pub(crate) classes: BTreeMap<ModificationKind, ClassHistory>,
+    /// Findings against something, by the digests of the artefacts and of the state they were about.
+    pub(crate) fails: BTreeMap<Digest, BTreeMap<StatementId, Fail>>,
     pub(crate) size: u64,
     pub(crate) stamp_ms: u64,
 }
@@ -121,6 +176,37 @@ impl World {
     /// A grant.
     pub fn grant(&self, grant: &StatementId) -> Option<&GrantRecord> {
         self.grants.get(grant)
+    }
+
+    /// The grant under which a change stands that names `named`: that grant, or, once its time is over or it is used up,
+    /// the first of its renewals that is in force, and of theirs. None where none is; a grant that was revoked ends its
+    /// line, for whoever revokes one means to end what rests on it.
+    pub fn grant_in_force(&self, named: &StatementId, change: &ChangeId, at_ms: u64) -> Option<&GrantRecord> {
+        let first = self.grants.get(named).filter(|record| record.revoked_at.is_none())?;
+        if first.is_in_force(change, at_ms) {
+            return Some(first);
+        }
+        let mut renewals: Vec<&GrantRecord> =
+            self.grants.values().filter(|record| record.grant.body.renews.is_some()).collect();
+        renewals.sort_by_key(|record| record.grant.index);
+        let mut line = BTreeSet::from([*named]);
+        for record in renewals {
+            let renews = record.grant.body.renews.is_some_and(|renewed| line.contains(&renewed));
+            if !renews || record.revoked_at.is_some() {
+                continue;
+            }
+            if record.is_in_force(change, at_ms) {
+                return Some(record);
+            }
+            line.insert(record.grant.id);
+        }
+        None
+    }
+
+    /// What examiners and persons found against any of these digests of artefacts and states, each finding once.
+    pub fn fails<'a>(&'a self, about: impl IntoIterator<Item = &'a Digest>) -> Vec<&'a Fail> {
+        let found = about.into_iter().filter_map(|digest| self.fails.get(digest)).flatten();
+        found.collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
     /// Every grant.

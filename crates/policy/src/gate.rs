@@ -17,6 +17,7 @@
 mod admit;
 mod approve;
 mod bench;
+mod elsewhere;
 mod evidence;
 mod facts;
 mod grant;
@@ -35,6 +36,7 @@ use statement::{ChangeId, SlotId, StateId, StatementId};
 pub use admit::{CheckpointView, admit, serve};
 pub use approve::{approved, may_approve};
 pub use bench::Bench;
+pub(crate) use evidence::is_persons_alone;
 pub use evidence::{decide, examined};
 pub use order::ordered;
 

@@ -17,6 +17,7 @@ use statement::kind::{Capacity, EvidenceKind, ModificationKind, Policy, PolicyRu
 
 use crate::duties;
 use crate::error::{PolicyError, tier_name};
+use crate::gate::is_persons_alone;
 use crate::impact;
 
 /// The default tables, as JSON of [`PolicyRules`]; `workers` is empty there.
@@ -38,12 +39,18 @@ const COUNT_MAX: u32 = 32;
 /// The longest any limit in time may be: ten years.
 const TIME_MAX_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
 
+/// Workers by the digest of their code, each with the kinds of evidence that it may give.
+pub type Workers = BTreeMap<Digest, BTreeSet<EvidenceKind>>;
+
+/// The kinds of evidence that the worker of this version gives: it measures changes against their scope.
+pub const WORKER_EVIDENCE: [EvidenceKind; 1] = [EvidenceKind::Scope];
+
 /// The default tables, for these workers.
 ///
 /// # Errors
 /// None for the tables as they are shipped, which a test holds; [`PolicyError::RulesText`],
 /// [`PolicyError::RulesShape`] for a damaged build.
-pub fn default_rules(workers: BTreeSet<Digest>) -> Result<PolicyRules, PolicyError> {
+pub fn default_rules(workers: Workers) -> Result<PolicyRules, PolicyError> {
     let limits = Limits::signed(DEFAULT_TEXT.len());
     let value = json::parse(DEFAULT_TEXT.as_bytes(), limits).map_err(PolicyError::RulesText)?;
     let mut rules: PolicyRules = json::from_value(&value).map_err(PolicyError::RulesShape)?;
@@ -56,7 +63,7 @@ pub fn default_rules(workers: BTreeSet<Digest>) -> Result<PolicyRules, PolicyErr
 ///
 /// # Errors
 /// As [`default_rules`].
-pub fn default_policy(workers: BTreeSet<Digest>) -> Result<Policy, PolicyError> {
+pub fn default_policy(workers: Workers) -> Result<Policy, PolicyError> {
     Ok(Policy {
         cedar: duties::DEFAULT_TEXT.to_owned(),
         rules: default_rules(workers)?,
@@ -86,6 +93,7 @@ pub fn validate(rules: &PolicyRules) -> Result<(), PolicyError> {
     }
     limits(rules)?;
     modification_evidence(&rules.modification_evidence)?;
+    workers(&rules.workers)?;
     impact::validate(&rules.impact)
 }
 
@@ -203,6 +211,20 @@ fn modification_evidence(
         }
         None => Ok(()),
     }
+}
+
+/// A worker that is listed may give something, and nothing that a person gives by looking.
+fn workers(listed: &Workers) -> Result<(), PolicyError> {
+    for (worker, kinds) in listed {
+        let refuse = |what: String| Err(fault(format!("workers.{worker}"), what));
+        if kinds.is_empty() {
+            return refuse("may give no evidence at all".to_owned());
+        }
+        if let Some(kind) = kinds.iter().find(|kind| is_persons_alone(**kind)) {
+            return refuse(format!("may give `{}`, which no code can", duties::evidence_name(*kind)));
+        }
+    }
+    Ok(())
 }
 
 const fn fault(member: String, fault: String) -> PolicyError {

@@ -29,8 +29,13 @@ impl Program {
     /// not change any more.
     pub fn seal(path: &Path) -> Result<Self, SandboxError> {
         let failed = |source| SandboxError::Program { name: path.display().to_string(), source };
+        // Before it is opened: opening a pipe would wait for a writer.
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+        }
         let file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
+        let length = metadata.len();
         if length > PROGRAM_BYTES_MAX {
             return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than a gigabyte")));
         }

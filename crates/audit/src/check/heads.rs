@@ -19,6 +19,8 @@ pub(crate) struct Heads {
     pub(crate) seen: Vec<WitnessSeen>,
     /// Where the population begins, if not with the first leaf.
     pub(crate) from: Option<VerifiedCheckpoint>,
+    /// The present trust root's witnesses who have cosigned that.
+    pub(crate) from_seen: Vec<WitnessSeen>,
 }
 
 /// Reads a checkpoint whose signatures nobody has checked yet.
@@ -44,7 +46,7 @@ pub(super) fn open(
     let seen = witnesses
         .seen(&checkpoint)
         .map_err(|source| AuditError::Cosignature { source: Box::new(source), checkpoint: text })?;
-    let mut from = None;
+    let (mut from, mut from_seen) = (None, Vec::new());
     if export.section(Section::FromCheckpoint).is_some() {
         // The log's key may have been another one then.
         let keys = every_log_key(ledger, leaves)?;
@@ -52,9 +54,41 @@ pub(super) fn open(
         let earlier = open_one(Section::FromCheckpoint, signed, origin, &keys)?;
         let proof = consistency(export.required(Section::Consistency)?)?;
         connect(&checkpoint, &earlier, proof, nodes)?;
+        from_seen = witnesses.seen(&earlier).map_err(|source| AuditError::Cosignature {
+            source: Box::new(source),
+            checkpoint: String::from_utf8_lossy(&earlier.to_bytes()).into_owned(),
+        })?;
         from = Some(earlier);
     }
-    Ok(Heads { checkpoint, seen, from })
+    Ok(Heads { checkpoint, seen, from, from_seen })
+}
+
+/// Whether the export holds what checkpoints that the auditor knows from elsewhere held, and no less: one that was cut
+/// back to an earlier head is sound by itself.
+pub(super) fn check_known(
+    known: &[Vec<u8>],
+    head: &VerifiedCheckpoint,
+    ledger: &Ledger,
+    leaves: &[Checked],
+    nodes: &Nodes,
+) -> Result<(), AuditError> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    let keys = every_log_key(ledger, leaves)?;
+    for (number, bytes) in (1..).zip(known) {
+        let refuse = |source| AuditError::KnownCheckpoint { number, source: Box::new(source) };
+        let known = VerifiedCheckpoint::open(bytes, head.origin(), &keys).map_err(refuse)?;
+        if known.size() > head.size() {
+            let text = |head: &VerifiedCheckpoint| String::from_utf8_lossy(&head.to_bytes()).into_owned();
+            let (known_size, size) = (known.size(), head.size());
+            return Err(AuditError::CutBack { known_size, size, known: text(&known), ours: text(head) });
+        }
+        // The proof that the leaves themselves give; an empty tree has none and needs none.
+        let proof = merkle::consistency_proof(nodes, known.size(), head.size()).unwrap_or_default();
+        connect(head, &known, proof, nodes)?;
+    }
+    Ok(())
 }
 
 fn open_one(

@@ -97,7 +97,7 @@ fn what_the_auditor_does_not_know_is_said() {
     remarks(&report, &[], &[RemarkCode::RootNotCompared]);
     assert!(report.warnings[0].text.contains(&report.trust.roots[0].to_string()));
     let late = Expectations { now_ms: Some(u64::MAX), ..realm.expectations() };
-    remarks(&audit(&realm.export(), &late).unwrap(), &[], &[RemarkCode::RootExpired]);
+    remarks(&audit(&realm.export(), &late).unwrap(), &[], &[RemarkCode::RootExpired, RemarkCode::Old]);
 }
 
 #[test]
@@ -141,7 +141,9 @@ fn the_population_begins_where_the_earlier_checkpoint_ends() {
     let size = realm.entries().len() as u64;
     let file = realm.export_with(&realm.checkpoint(size, 1), Some(&earlier)).to_bytes();
     let report = audit(&file, &realm.expectations()).unwrap();
-    remarks(&report, &[], &[]);
+    remarks(&report, &[], &[RemarkCode::BeginsLater]);
+    assert!(report.warnings[0].text.contains(&format!("leaves 0 to {}", from - 1)));
+    assert!(report.render(100).contains(&format!("The leaves before {from} are in this file")));
     assert_eq!((report.population.from, report.population.to), (from, size));
     assert_eq!((report.population.statements, report.population.no_ops), (size - from, 0));
     assert_eq!((report.population.changes, report.changes.len()), (1, 4));
@@ -150,4 +152,78 @@ fn the_population_begins_where_the_earlier_checkpoint_ends() {
         let file = realm.export_with(&realm.checkpoint(size, 1), Some(&from)).to_bytes();
         assert_eq!(audit(&file, &realm.expectations()).unwrap().population.from, from.claims().size());
     }
+}
+
+#[test]
+fn the_age_of_the_checkpoint_is_told_and_held_against_what_the_auditor_accepts() {
+    const HOUR_MS: u64 = 3_600_000;
+    let realm = busy();
+    // The fixture's witnesses cosign ten seconds from now.
+    let at = |after_ms: u64, age_max_ms: Option<u64>| {
+        let now_ms = Some(realm.now_ms() + 10_000 + after_ms);
+        audit(&realm.export(), &Expectations { now_ms, age_max_ms, ..realm.expectations() }).unwrap()
+    };
+    let report = at(3 * HOUR_MS + 60_000, None);
+    remarks(&report, &[], &[]);
+    assert_eq!(report.checkpoint.age_ms, Some(3 * HOUR_MS + 60_000));
+    assert!(report.render(120).contains("3 h 1 min by your clock"), "{}", report.render(120));
+    remarks(&at(24 * HOUR_MS, Some(24 * HOUR_MS)), &[], &[]);
+    let report = at(25 * HOUR_MS, None);
+    remarks(&report, &[], &[RemarkCode::Old]);
+    assert_eq!(report.warnings[0].text, "1 d 1 h old");
+    let report = at(25 * HOUR_MS, Some(HOUR_MS));
+    remarks(&report, &[RemarkCode::TooOld], &[RemarkCode::Old]);
+    assert_eq!(report.reasons[0].text, "1 d 1 h old, not 1 h");
+    // A clock behind the witnesses' finds it new, none at all says nothing, and where nobody witnessed nobody knows.
+    assert_eq!(at(0, None).checkpoint.age_ms, Some(0));
+    let report = audit(&realm.export(), &Expectations { now_ms: None, ..realm.expectations() }).unwrap();
+    assert_eq!(report.checkpoint.age_ms, None);
+    let size = realm.entries().len() as u64;
+    let file = realm.export_with(&realm.checkpoint(size, 0), None).to_bytes();
+    let strict = Expectations { age_max_ms: Some(u64::MAX), ..realm.expectations() };
+    remarks(&audit(&file, &strict).unwrap(), &[RemarkCode::Unwitnessed, RemarkCode::TooOld], &[]);
+}
+
+#[test]
+fn a_beginning_that_nobody_witnessed_is_remarked() {
+    let realm = busy();
+    let size = realm.entries().len() as u64;
+    let file = realm.export_with(&realm.checkpoint(size, 1), Some(&realm.checkpoint(9, 0))).to_bytes();
+    let report = audit(&file, &realm.expectations()).unwrap();
+    remarks(&report, &[], &[RemarkCode::BeginsLater, RemarkCode::BeginUnwitnessed]);
+    assert_eq!(report.warnings[1].text, "at leaf 9: 0 of 1");
+}
+
+#[test]
+fn an_export_that_was_cut_back_shows_both_checkpoints() {
+    let mut realm = busy();
+    let old = realm.export();
+    let first = realm.checkpoint(9, 1);
+    realm.release(Plan::tuning("fourth"));
+    let known = realm.checkpoint(realm.entries().len() as u64, 1);
+    let with = |known: &[&[u8]]| Expectations {
+        known: known.iter().map(|bytes| bytes.to_vec()).collect(),
+        ..realm.expectations()
+    };
+    // What is known is in the new one, whole; the old one by itself is clean.
+    for size in [0, 1, 9, realm.entries().len() as u64] {
+        let known = realm.checkpoint(size, 0).to_bytes();
+        remarks(&audit(&realm.export(), &with(&[&known, &first.to_bytes()])).unwrap(), &[], &[]);
+    }
+    remarks(&audit(&old, &with(&[])).unwrap(), &[], &[]);
+    let error = refused(&old, &with(&[&first.to_bytes(), &known.to_bytes()]), "CS-AUD-034");
+    let shown: Vec<String> = error.evidence().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(shown.len(), 2);
+    assert_eq!(shown[0].as_bytes(), known.to_bytes());
+    assert!(shown[0] != shown[1]);
+    // Another history of the same log: both again.
+    let mut other = busy();
+    other.advance_ms(1);
+    other.release(Plan::tuning("hidden"));
+    let size = other.entries().len() as u64;
+    let error = refused(&realm.export(), &with(&[&other.checkpoint(size, 1).to_bytes()]), "CS-AUD-021");
+    assert_eq!(error.evidence().len(), 2);
+    // What is no checkpoint of this log is no comparison.
+    refused(&old, &with(&[b"nothing"]), "CS-AUD-033");
+    refused(&old, &with(&[&Realm::found("elsewhere").checkpoint(0, 0).to_bytes()]), "CS-AUD-033");
 }

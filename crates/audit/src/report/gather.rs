@@ -24,6 +24,9 @@ use crate::export::count;
 /// How far the log's clock may be ahead of the witnesses'.
 const CLOCK_AHEAD_MS: u64 = 300_000;
 
+/// From which age on a checkpoint is remarked upon, whatever the auditor accepts.
+const OLD_MS: u64 = 24 * 60 * 60 * 1000;
+
 impl Report {
     pub(crate) fn of(record: &Record<'_>) -> Self {
         let leaves = Leaves::read(record);
@@ -55,6 +58,7 @@ impl Report {
         report.population.changes =
             count(report.changes.iter().filter(|change| change.is_since(from)).count());
         report.reasons = reasons(&report);
+        report.reasons.extend(too_old(record, &report.checkpoint));
         report.reasons.extend(unattested(record, &report));
         report.warnings = warnings(record, &report);
         if !report.reasons.is_empty() {
@@ -226,7 +230,11 @@ fn trust(record: &Record<'_>) -> Trust {
 fn checkpoint(record: &Record<'_>) -> CheckpointReport {
     let head = &record.heads.checkpoint;
     let world = record.ledger.world();
+    let newest = record.heads.seen.iter().map(WitnessSeen::latest).max();
+    let age = |(newest_s, now_ms): (u64, u64)| now_ms.saturating_sub(newest_s.saturating_mul(1000));
     CheckpointReport {
+        newest_witnessed_s: newest,
+        age_ms: newest.zip(record.expectations.now_ms).map(age),
         origin: head.origin().to_owned(),
         size: head.size(),
         root: *head.root(),
@@ -323,14 +331,50 @@ fn attachments(record: &Record<'_>) -> Vec<AttachmentReport> {
     record.attachments.iter().map(report).collect()
 }
 
+/// How many persons run the witnesses who have cosigned: who runs two is one.
+fn persons_behind(witnesses: &[WitnessReport]) -> u64 {
+    let persons = witnesses.iter().filter_map(|witness| witness.person.as_ref());
+    count(persons.collect::<BTreeSet<_>>().len())
+}
+
+/// Whether the checkpoint is older than the auditor accepts. Where nobody says how old it is, it is.
+fn too_old(record: &Record<'_>, head: &CheckpointReport) -> Option<Remark> {
+    let most_ms = record.expectations.age_max_ms?;
+    let told = match head.age_ms {
+        Some(age_ms) if age_ms <= most_ms => return None,
+        Some(age_ms) => format!("{} old, not {}", text::span(age_ms), text::span(most_ms)),
+        None => {
+            format!("no witness says when it was signed; it is to be {} old at most", text::span(most_ms))
+        }
+    };
+    Some(Remark::new(RemarkCode::TooOld, told))
+}
+
+/// What an export that begins later leaves open.
+fn beginning(record: &Record<'_>, report: &Report) -> Vec<Remark> {
+    let Some(from) = record.heads.from.as_ref().map(VerifiedCheckpoint::size).filter(|from| *from > 0) else {
+        return Vec::new();
+    };
+    let covers = format!("leaves 0 to {} are in no population", from.saturating_sub(1));
+    let mut remarks = vec![Remark::new(RemarkCode::BeginsLater, covers)];
+    let root = record.ledger.world().root();
+    let witnesses: Vec<WitnessReport> =
+        record.heads.from_seen.iter().map(|seen| witness(root, seen)).collect();
+    let seen = persons_behind(&witnesses);
+    let needed = report.checkpoint.witnesses_needed;
+    if seen < u64::from(needed) {
+        remarks
+            .push(Remark::new(RemarkCode::BeginUnwitnessed, format!("at leaf {from}: {seen} of {needed}")));
+    }
+    remarks
+}
+
 /// What is against the record.
 fn reasons(report: &Report) -> Vec<Remark> {
     let mut reasons = Vec::new();
     let head = &report.checkpoint;
-    // Who runs two witnesses is one.
-    let seen =
-        head.witnesses.iter().filter_map(|witness| witness.person.as_ref()).collect::<BTreeSet<_>>().len();
-    if count(seen) < u64::from(head.witnesses_needed) {
+    let seen = persons_behind(&head.witnesses);
+    if seen < u64::from(head.witnesses_needed) {
         let text = format!("unwitnessed: {seen} of {}", head.witnesses_needed);
         reasons.push(Remark::new(RemarkCode::Unwitnessed, text));
     }
@@ -359,12 +403,12 @@ fn unattested(record: &Record<'_>, report: &Report) -> Vec<Remark> {
         let required = policy.required(verdict.score.tier);
         // Only a finding that the decision rests on: what else somebody attested says nothing of it.
         let world = record.ledger.world();
-        let listed = world.policy().map(|policy| &policy.body.rules.workers);
+        let rules = world.policy().map(|policy| &policy.body.rules);
         let dossier = record.ledger.dossier(&change.change);
         let by_listed = |finding: &&FindingReport| {
             let found = dossier.and_then(|dossier| dossier.findings.get(&finding.id));
-            let worker = found.and_then(|found| found.body.worker);
-            worker.zip(listed).is_some_and(|(worker, listed)| listed.contains(&worker))
+            let said = found.and_then(|found| Some((found.body.worker?, found.body.evidence)));
+            said.zip(rules).is_some_and(|((worker, kind), rules)| rules.lists(&worker, kind))
         };
         let passing = change.findings.iter().filter(|finding| finding.outcome == Audited::Pass);
         let attestations = passing.filter(by_listed).flat_map(|finding| &finding.attestations);
@@ -423,6 +467,12 @@ fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     }
     if record.expectations.now_ms.is_some_and(|now_ms| now_ms >= report.trust.expires_ms) {
         warn(RemarkCode::RootExpired, format!("it ended {}", text::utc(report.trust.expires_ms)));
+    }
+    if let Some(age_ms) = report.checkpoint.age_ms.filter(|age_ms| *age_ms > OLD_MS) {
+        warn(RemarkCode::Old, format!("{} old", text::span(age_ms)));
+    }
+    for remark in beginning(record, report) {
+        warn(remark.code, remark.text);
     }
     if let SchemaMatch::Different(kinds) = &record.schemas {
         warn(RemarkCode::SchemasDiffer, format!("of: {}", kinds.join(", ")));

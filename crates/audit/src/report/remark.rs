@@ -54,6 +54,10 @@ remarks! {
         "no finding on a change was attested by a host that the auditor's policy requires of its tier"
         "ask for an examination on such a host, or look at the change yourself",
 
+    TooOld "CS-AUD-044"
+        "the checkpoint is older than the auditor accepts"
+        "ask for a new export: what happened since is not in this one",
+
     // To be known.
     RootNotCompared "CS-AUD-050"
         "the trust root was not compared with one that you know"
@@ -91,6 +95,15 @@ remarks! {
     NotCarried "CS-AUD-062"
         "content that belongs into an export is not carried"
         "what workers did cannot be compared with what they signed: ask for the export again, whole",
+    Old "CS-AUD-063"
+        "the checkpoint is more than a day old"
+        "what happened since is not in the record: ask for a new export, or say with `--max-age` how old it may be",
+    BeginsLater "CS-AUD-064"
+        "the population begins after the first leaf"
+        "what lies before is checked and decided again, and counted in no population: audit an export of it as well",
+    BeginUnwitnessed "CS-AUD-065"
+        "too few witnesses have cosigned the checkpoint where the population begins"
+        "nobody but the log says that the earlier population ended there: compare it with the end of an earlier audit",
 }
 
 /// A remark with what it is about.

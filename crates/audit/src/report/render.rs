@@ -3,7 +3,7 @@
 use statement::ChangeId;
 
 use super::change::{Audited, Carried, ChangeReport, Counted};
-use super::text::{Fit, table, utc, word, wrap};
+use super::text::{Fit, span, table, utc, word, wrap};
 use super::{Compared, Outcome, Report};
 
 /// Rows of a table on the page, at most; the JSON form has all.
@@ -102,6 +102,18 @@ impl Report {
         page.pair("leaves", &self.checkpoint.size.to_string());
         page.pair("root of the tree", &self.checkpoint.root.to_string());
         page.pair("last stamp", &utc(self.checkpoint.last_stamp_ms));
+        let newest = self.checkpoint.newest_witnessed_s.map(|time| utc(time.saturating_mul(1000)));
+        let age = match (newest, self.checkpoint.age_ms) {
+            (None, _) => "no witness says when the log stood here".to_owned(),
+            (Some(newest), None) => format!("last witnessed {newest}; what happened since is not in it"),
+            (Some(newest), Some(age_ms)) => {
+                format!(
+                    "{} by your clock, last witnessed {newest}; what happened since is not in it",
+                    span(age_ms)
+                )
+            }
+        };
+        page.pair("age", &age);
         let seen = self.checkpoint.witnesses.len();
         page.pair("witnesses", &format!("{seen} of {} that are asked for", self.checkpoint.witnesses_needed));
         for witness in &self.checkpoint.witnesses {
@@ -125,6 +137,13 @@ impl Report {
             population.no_ops,
             population.changes,
         ));
+        if population.from > 0 {
+            page.text(&format!(
+                "The leaves before {} are in this file, were checked and decided again, and are counted in none of these \
+                 numbers: they belong to the population of an earlier audit.",
+                population.from
+            ));
+        }
         let row = |name: String, count: super::Count| {
             let without = count.statements - count.effective;
             vec![name, count.statements.to_string(), count.effective.to_string(), without.to_string()]

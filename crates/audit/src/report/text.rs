@@ -19,6 +19,19 @@ pub(crate) fn utc(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
+/// A length of time in its two largest units: `3 d 4 h`, `12 min 5 s`.
+pub(crate) fn span(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let units = [("d", 86_400, u64::MAX), ("h", 3_600, 24), ("min", 60, 60), ("s", 1, 60)];
+    let parts = units.map(|(unit, length, wraps)| (seconds / length % wraps, unit));
+    let mut told = parts.iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
+    match (told.next(), told.next()) {
+        (None, _) => "0 s".to_owned(),
+        (Some((count, unit)), None) => format!("{count} {unit}"),
+        (Some((count, unit)), Some((less, lesser))) => format!("{count} {unit} {less} {lesser}"),
+    }
+}
+
 /// The name that a variant has in JSON.
 pub(super) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {

@@ -116,6 +116,46 @@ fn what_keeps_it_from_auditing_has_a_code_too() {
     refused(&run(&file, &["--attestation-policy", no_policy.to_str().unwrap()]), "CS-ACL-008");
 }
 
+/// What never ends or never begins is refused before it is read.
+#[test]
+fn only_files_are_read() {
+    let bench = Bench::new();
+    let pipe = bench.folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [Path::new("/dev/zero"), pipe.as_path(), bench.folder.path()] {
+        refused(&run(path, &[]), "CS-ACL-009");
+    }
+    let file = bench.write("clean.export", &bench.realm.export());
+    for option in ["--attestation-policy", "--known-checkpoint"] {
+        for path in ["/dev/zero", pipe.to_str().unwrap()] {
+            refused(&run(&file, &[option, path]), "CS-ACL-009");
+        }
+    }
+    let long = bench.write("long", &vec![b' '; (1 << 20) + 1]);
+    refused(&run(&file, &["--known-checkpoint", long.to_str().unwrap()]), "CS-ACL-010");
+}
+
+#[test]
+fn age_and_known_checkpoints_are_held_against_an_export() {
+    let mut bench = Bench::new();
+    let old = bench.write("old.export", &bench.realm.export());
+    let at = (bench.realm.now_ms() / 1000 + 10 + 90_000).to_string();
+    let page = status(&run(&old, &["--at", &at, "--max-age", "2d"]), 0);
+    assert!(page.contains("1 d 1 h by your clock") && page.contains("CS-AUD-063"), "{page}");
+    let page = status(&run(&old, &["--at", &at, "--max-age", "24h"]), 1);
+    assert!(page.contains("CS-AUD-044"), "{page}");
+    status(&run(&old, &["--max-age", "soon"]), 2);
+    bench.realm.release(Plan::tuning("second"));
+    let head = bench.realm.checkpoint(bench.realm.entries().len() as u64, 1);
+    let known = bench.write("known.checkpoint", &head.to_bytes());
+    let known = known.to_str().unwrap();
+    let page = status(&run(&old, &["--known-checkpoint", known]), 1);
+    assert!(page.starts_with("REFUSED: CS-AUD-034"), "{page}");
+    assert!(page.contains(String::from_utf8(head.to_bytes()).unwrap().trim_end()), "{page}");
+    let new = bench.write("new.export", &bench.realm.export());
+    status(&run(&new, &["--known-checkpoint", known]), 0);
+}
+
 #[test]
 fn what_is_refused_is_named_with_its_evidence() {
     let bench = Bench::new();

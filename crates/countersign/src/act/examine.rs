@@ -225,6 +225,8 @@ pub(crate) struct ReviewRequest<'a> {
     pub(crate) evidence: EvidenceKind,
     pub(crate) outcome: Outcome,
     pub(crate) report: &'a str,
+    /// Findings on other proposals that this one takes back or outweighs.
+    pub(crate) overturns: BTreeSet<StatementId>,
     pub(crate) by: &'a str,
 }
 
@@ -234,7 +236,8 @@ pub(crate) fn review(realm: &mut Realm, request: &ReviewRequest<'_>) -> Done<Sta
     let dossier =
         realm.ledger().dossier(request.change).ok_or_else(|| Failure::missing("change", request.change))?;
     let proposal = dossier.proposal.id;
-    let inputs = dossier.proposal.body.artefacts.iter().map(|artefact| artefact.digest).collect();
+    let artefacts = dossier.proposal.body.artefacts.iter().map(|artefact| artefact.digest);
+    let inputs = artefacts.chain(request.overturns.iter().map(|finding| *finding.digest())).collect();
     let report = realm.attach(request.report)?;
     let finding = Finding {
         attachments: BTreeSet::from([report]),

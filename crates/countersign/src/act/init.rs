@@ -95,7 +95,8 @@ pub(crate) fn found(
     };
     let mut opened = Realm::create(home.clone(), settings, keys, clock)?;
     submit_root(&mut opened, &statement, &names)?;
-    let policy = policy::rules::default_policy(BTreeSet::from([worker.digest()]))?;
+    let kinds = BTreeSet::from(policy::rules::WORKER_EVIDENCE);
+    let policy = policy::rules::default_policy(BTreeMap::from([(worker.digest(), kinds)]))?;
     say_together(&mut opened, &names, Tracking::Realm, policy)?;
     enrol_automation(&mut opened, &names, first, founding.days)?;
     opened.publish()?;

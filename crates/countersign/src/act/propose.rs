@@ -9,6 +9,7 @@ use statement::kind::{
 };
 use statement::{ChangeId, Digest, Name, SlotId, StatementId, Tracking};
 
+use super::Warning;
 use crate::busy::while_busy;
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
@@ -60,8 +61,13 @@ pub(crate) struct Stored {
 
 /// Stores a file or folder in the vault.
 pub(crate) fn store(realm: &Realm, path: &Path) -> Done<Stored> {
+    let metadata = std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?;
+    if !metadata.is_dir() && !metadata.is_file() {
+        // One that never ends would fill the vault, and one that nobody writes would keep the log locked.
+        return Err(Failure::not_a("component", path, "it is no regular file and no folder"));
+    }
     while_busy(&format!("storing {}", path.display()), || {
-        if path.is_dir() {
+        if metadata.is_dir() {
             let (manifest, stored) = realm.vault.put_directory(&realm.tenant, path)?;
             Ok(Stored { digest: stored.digest, bytes: manifest.total() })
         } else {
@@ -103,8 +109,15 @@ fn text(path: &Path, what: &str) -> Done {
     }
 }
 
-/// Proposes a change: submits the state it leads to and the proposal.
-pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<ChangeId> {
+/// A change that was proposed, and what will stand against it.
+pub(crate) struct Proposed {
+    pub(crate) change: ChangeId,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Proposes a change: submits the state it leads to and the proposal. What could never be released is refused before
+/// anything is submitted.
+pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<Proposed> {
     look_at(&request.source)?;
     let key = realm.keys.open(request.by)?;
     let world = realm.ledger().world();
@@ -115,6 +128,7 @@ pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<C
         Failure::from(dossier::Refusal::new(dossier::Code::KindNotOpen, crate::text::word(&request.level)))
     })?;
     let base = world.state(&base_state).ok_or_else(|| Failure::missing("state", base_state))?;
+    let mut warnings = super::foresee::of_scope(realm, &request.source, &scope, &base.body.manifest)?;
     let mut components = base.body.manifest.components.clone();
     let stored = store(realm, &request.source.path)?;
     let name = place(&mut components, &request.source, stored.digest)?;
@@ -139,9 +153,7 @@ pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<C
     let tracking = Tracking::Change(change.clone());
     let served =
         ServedState { manifest, parents: BTreeSet::from([base_state]), made_by: Some(change.clone()) };
-    if realm.ledger().world().state(&target_state).is_none() {
-        realm.say(&key, tracking.clone(), served)?;
-    }
+    let served = realm.ledger().world().state(&target_state).is_none().then_some(served);
     let summary = request.summary.map(|text| realm.attach(text)).transpose()?;
     let artefact = Artefact { bytes: stored.bytes, digest: stored.digest, name };
     let proposal = Proposal {
@@ -159,8 +171,12 @@ pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<C
         target_state,
         training_data: BTreeSet::new(),
     };
+    warnings.extend(super::foresee::of_gates(realm, &key, &tracking, served.as_ref(), &proposal)?);
+    if let Some(served) = served {
+        realm.say(&key, tracking.clone(), served)?;
+    }
     realm.say(&key, tracking, proposal)?;
-    Ok(change)
+    Ok(Proposed { change, warnings })
 }
 
 /// Puts the new component in the place of the one it replaces, or after all others.

@@ -118,6 +118,10 @@ pub(crate) struct ReviewArgs {
     /// The report.
     #[arg(long)]
     pub(crate) report: PathBuf,
+    /// A finding on another proposal of the same artefact or state that this review takes back or outweighs: its id. May be
+    /// given several times.
+    #[arg(long, value_name = "FINDING")]
+    pub(crate) overturns: Vec<String>,
     /// The reviewer's key.
     #[arg(long)]
     pub(crate) by: String,

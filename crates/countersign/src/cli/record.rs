@@ -9,6 +9,12 @@ use clap::{Args, Subcommand};
 pub(crate) struct ShowArgs {
     /// A change's tracking id, a slot's name, or a statement's id; beginnings suffice where they are unambiguous.
     pub(crate) what: String,
+    /// Of a change: read the reports under its findings of this kind, or under the finding with this id or its beginning.
+    #[arg(long, value_name = "KIND|FINDING", conflicts_with = "diff")]
+    pub(crate) report: Option<String>,
+    /// Of a change: how its artefact differs from what it takes the place of, or is applied to.
+    #[arg(long)]
+    pub(crate) diff: bool,
 }
 
 /// What workers did.

@@ -17,7 +17,7 @@ use crate::outfile::{OutFile, Readers};
 use crate::text::line;
 
 /// Largest file that is read here, in bytes.
-const FILE_BYTES_MAX: u64 = 1 << 21;
+const FILE_BYTES_MAX: usize = 1 << 21;
 
 pub(super) fn attest(setting: &Setting, command: &AttestCommand) -> Done {
     match command {
@@ -258,15 +258,7 @@ fn certificates(path: &Path) -> Done<Vec<Bytes>> {
 }
 
 fn read(path: &Path) -> Done<Vec<u8>> {
-    use std::io::Read as _;
-    let fail = |error: &std::io::Error| Failure::file(path, error);
-    let file = std::fs::File::open(path).map_err(|error| fail(&error))?;
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(Failure::not_a("evidence", path, "it is larger than 2 MiB"));
-    }
-    Ok(bytes)
+    crate::home::read_bounded(path, FILE_BYTES_MAX)
 }
 
 fn digest(option: &str, text: &str) -> Done<Digest> {

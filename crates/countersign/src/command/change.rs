@@ -5,7 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use policy::gate::Decision;
 use serde_json::json;
 use statement::kind::{Capacity, ComponentRole, ModificationKind, Outcome};
-use statement::{ChangeId, Name};
+use statement::{ChangeId, Name, StatementId};
 
 use super::{Output, Setting};
 use crate::act::{self, ArtefactSource, word, words};
@@ -18,7 +18,7 @@ use crate::home::read_bounded;
 use crate::realm::Realm;
 use crate::show;
 use crate::station::Station;
-use crate::text::{date, print};
+use crate::text::{date, line, print};
 use crate::worker::Worker;
 
 /// `countersign propose`.
@@ -35,7 +35,7 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
     };
     let name = args.name.as_deref().map(str::parse::<Name>).transpose()?;
     let as_model = if args.by_model { act::AsModel::Model } else { act::AsModel::Person };
-    let change = setting.act(|realm| {
+    let proposed = setting.act(|realm| {
         let request = act::ProposalRequest {
             slot: args.slot.parse()?,
             source: ArtefactSource { role, modification, path: path.clone(), name },
@@ -53,8 +53,21 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
         };
         act::propose(realm, request)
     })?;
-    let text = format!("proposed: {change}\n  next: countersign examine {} --by KEY\n", change.short());
-    setting.print(&json!({ "change": change }), &text);
+    let change = proposed.change;
+    let mut text = format!("proposed: {change}\n");
+    for warning in &proposed.warnings {
+        line(
+            &mut text,
+            &format!("  warning: [{}] {}\n    hint: {}", warning.code, warning.text, warning.hint),
+        );
+    }
+    line(&mut text, &format!("  next: countersign examine {} --by KEY", change.short()));
+    let warned: Vec<_> = proposed
+        .warnings
+        .iter()
+        .map(|it| json!({ "code": it.code, "text": it.text, "hint": it.hint }))
+        .collect();
+    setting.print(&json!({ "change": change, "warnings": warned }), &text);
     Ok(())
 }
 
@@ -96,6 +109,7 @@ pub(super) fn review(setting: &Setting, args: &ReviewArgs) -> Done {
             evidence: word("kind of evidence", &args.evidence)?,
             outcome: word("outcome", &args.outcome)?,
             report: &report_text,
+            overturns: overturned(realm, &args.overturns)?,
             by: &args.by,
         };
         act::sign_review(realm, &request)?;
@@ -103,6 +117,25 @@ pub(super) fn review(setting: &Setting, args: &ReviewArgs) -> Done {
     })?;
     report(setting, &change, &decision);
     Ok(())
+}
+
+/// The findings that a review overturns, by ids or their beginnings: fails that the record holds.
+fn overturned(realm: &Realm, ids: &[String]) -> Done<std::collections::BTreeSet<StatementId>> {
+    let findings = || realm.ledger().dossiers().flat_map(|dossier| dossier.findings.values());
+    let one = |text: &String| {
+        let mut found = findings().filter(|finding| {
+            finding.body.outcome == Outcome::Fail
+                && text.len() >= 8
+                && finding.id.to_string().starts_with(text.as_str())
+        });
+        match (found.next(), found.next()) {
+            (Some(finding), None) => Ok(finding.id),
+            (Some(_), Some(_)) => Err(Failure::usage(format!("`{text}` begins more than one finding's id"))),
+            // Of a proposal that another took the place of: its findings are in the log, no more in the dossier.
+            (None, _) => text.parse().map_err(|_| Failure::missing("finding against a change", text)),
+        }
+    };
+    ids.iter().map(one).collect()
 }
 
 /// `countersign decide`.

@@ -161,6 +161,7 @@ fn propose(
             rebase: None,
         },
     )
+    .map(|proposed| proposed.change)
 }
 
 /// Has the worker measure the bytes, and the reviewers sign their reports; shows the decision.
@@ -177,7 +178,14 @@ fn examine_and_review(realm: &mut Realm, stage: &mut Stage, worker: &Worker, cha
     for (evidence, by, report) in REPORTS {
         act::sign_review(
             realm,
-            &act::ReviewRequest { change, evidence, outcome: Outcome::Pass, report, by },
+            &act::ReviewRequest {
+                change,
+                evidence,
+                outcome: Outcome::Pass,
+                report,
+                overturns: std::collections::BTreeSet::new(),
+                by,
+            },
         )?;
     }
     stage.fact(

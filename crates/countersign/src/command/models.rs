@@ -12,7 +12,7 @@ mod sign;
 mod tree;
 mod verify;
 
-pub(crate) use diff::diff;
+pub(crate) use diff::{diff, page as diff_page};
 pub(crate) use engine::engine;
 pub(crate) use examine::examine;
 pub(crate) use fingerprint::fingerprint;

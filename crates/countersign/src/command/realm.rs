@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use signer::{Signer as _, public_pem};
 use statement::kind::{Assurance, FreezeAction, FreezeTarget, RevocationTarget};
-use statement::{Name, PublicKey, SlotId};
+use statement::{KeyId, Name, PublicKey, SlotId};
 
 use super::{Output, Setting};
 use crate::act::{self, EnrolledKey, word, words};
@@ -17,8 +17,8 @@ use crate::cli::{
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::keys::{Keys, scheme};
-use crate::realm::Realm;
-use crate::text::{line, print, word as said};
+use crate::realm::{Published, Realm};
+use crate::text::{date, line, print, word as said};
 
 /// `countersign init`.
 pub(super) fn init(setting: &Setting, args: &InitArgs) -> Done {
@@ -101,10 +101,14 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
             let keys = Keys::new(&setting.home, setting.passphrase.clone());
             let mut rows = Vec::new();
             let mut text = String::new();
+            let record = setting.read()?;
             for name in keys.names()? {
                 let (public, assurance) = keys.public(&name)?;
-                line(&mut text, &format!("{name:<16} {} {}", public.id(), said(&assurance)));
-                rows.push(json!({ "name": name, "key": public.id(), "assurance": assurance }));
+                let (standing, told) = key_standing(&record, &public.id());
+                line(&mut text, &format!("{name:<16} {} {}, {told}", public.id(), said(&assurance)));
+                rows.push(
+                    json!({ "name": name, "key": public.id(), "assurance": assurance, "standing": standing }),
+                );
             }
             setting.print(&json!(rows), &text);
             Ok(())
@@ -163,6 +167,24 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
             );
             Ok(())
         }
+    }
+}
+
+/// How a key stands in the record: a word for scripts, and in words.
+fn key_standing(record: &Published, key: &KeyId) -> (&'static str, String) {
+    /// How long before its end a key is said to end.
+    const ENDS_SOON_MS: u64 = 30 * act::DAY_MS;
+    if let Some(since) = record.ledger().compromised().get(key) {
+        return ("revoked", format!("REVOKED: does not count from leaf {since} on"));
+    }
+    let Some(actor) = record.ledger().world().actor(key) else {
+        return ("not-enrolled", "not enrolled".to_owned());
+    };
+    let (person, end) = (&actor.person, date(actor.not_after_ms));
+    match actor.not_after_ms.checked_sub(record.now_ms()) {
+        None | Some(0) => ("expired", format!("EXPIRED on {end} ({person})")),
+        Some(left) if left < ENDS_SOON_MS => ("ends-soon", format!("ENDS SOON, on {end} ({person})")),
+        Some(_) => ("enrolled", format!("{person}, until {end}")),
     }
 }
 

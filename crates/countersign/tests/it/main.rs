@@ -29,6 +29,8 @@ mod house;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod law;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod models;

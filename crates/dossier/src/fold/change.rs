@@ -6,13 +6,14 @@ use statement::kind::{
     Approval, Capacity, EngineBinding, EvidenceKind, Finding, Incident, Outcome, Proposal, Rejection,
     ReleaseOrder, Retirement, Role, RollbackOrder, ServedState, StageReport, Verdict,
 };
-use statement::{Body, ChangeId, SlotId, StateId, StatementId};
+use statement::{Body, ChangeId, Digest, SlotId, StateId, StatementId};
 
 use super::{Act, Judge, Ledger};
 use crate::change::Recorded;
 use crate::change::{Dossier, digests};
 use crate::lifecycle::{Effect, Event, State, step};
 use crate::refusal::{Code, Refusal};
+use crate::world::Fail;
 
 impl Ledger {
     /// Carries out a statement that its signers may make.
@@ -123,8 +124,19 @@ impl Ledger {
         let record = act.record(body.clone());
         let dossier = self.about(act, body.proposal)?;
         advance(dossier, act, &Event::Found)?;
-        dossier.findings.insert(act.at.id, record);
         dossier.verdict = None;
+        let against = (body.outcome == Outcome::Fail).then(|| {
+            let proposal = &dossier.proposal.body;
+            let about: BTreeSet<Digest> =
+                digests(proposal).into_iter().chain([*proposal.target_state.digest()]).collect();
+            (Fail::new(dossier, &record), about)
+        });
+        dossier.findings.insert(act.at.id, record);
+        if let Some((fail, about)) = against {
+            for digest in about {
+                self.world.fails.entry(digest).or_default().insert(act.at.id, fail.clone());
+            }
+        }
         Ok(())
     }
 
@@ -180,7 +192,7 @@ impl Ledger {
             judge.order(&self.world, dossier, &record)?;
         }
         let displaced = self.replace_present(&body.slot)?;
-        self.use_grants(&change, body);
+        self.use_grants(&change, body, act.at.stamp_ms);
         self.count_drift(&change, body);
         let dossier = self.about(act, body.proposal)?;
         let effects = advance(dossier, act, &event)?;
@@ -221,13 +233,15 @@ impl Ledger {
         }
     }
 
-    /// Charges the proposer's grant and the automation's.
-    fn use_grants(&mut self, change: &ChangeId, order: &ReleaseOrder) {
+    /// Charges the proposer's grant and the automation's, or the renewals under which they stand.
+    fn use_grants(&mut self, change: &ChangeId, order: &ReleaseOrder, at_ms: u64) {
         let Some(dossier) = self.dossiers.get(change) else { return };
         let approvals = dossier.approvals.iter().filter(|(id, _)| order.approvals.contains(*id));
         let grants =
             approvals.filter_map(|(_, approval)| approval.body.grant).chain(dossier.proposal.body.grant);
-        for grant in grants.collect::<Vec<_>>() {
+        for named in grants.collect::<Vec<_>>() {
+            let grant =
+                self.world.grant_in_force(&named, change, at_ms).map_or(named, |record| record.grant.id);
             if let Some(record) = self.world.grants.get_mut(&grant) {
                 record.used_by.insert(change.clone());
             }
@@ -240,8 +254,8 @@ impl Ledger {
         let automatic = dossier.approvals.iter().any(|(id, approval)| {
             order.approvals.contains(id) && approval.body.capacity == Capacity::Automation
         });
-        let workers = self.world.policy.as_ref().map(|policy| &policy.body.rules.workers);
-        let moved = workers.map_or(1_000_000, |workers| dossier.drift_ppm(workers));
+        let rules = self.world.policy.as_ref().map(|policy| &policy.body.rules);
+        let moved = rules.map_or(1_000_000, |rules| dossier.drift_ppm(rules));
         if let Some(slot) = self.world.slots.get_mut(&order.slot) {
             slot.automatic_drift_ppm =
                 if automatic { slot.automatic_drift_ppm.saturating_add(moved) } else { 0 };

@@ -147,8 +147,11 @@ impl Ledger {
                 if in_root || !self.world.directory.contains_key(key) || *compromised_since > act.at.index {
                     return Err(Refusal::new(Code::RevocationInvalid, key));
                 }
-                let since = self.compromised.entry(*key).or_insert(*compromised_since);
-                *since = (*since).min(*compromised_since);
+                let is_new = self.compromised.get(key).is_none_or(|since| compromised_since < since);
+                if is_new {
+                    self.compromised.insert(*key, *compromised_since);
+                    self.reaches_back = self.signed.get(key).is_some_and(|leaf| leaf >= compromised_since);
+                }
                 self.revoked.entry(*key).or_insert(act.at.index);
                 Ok(())
             }

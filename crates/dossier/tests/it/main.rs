@@ -6,10 +6,12 @@
     reason = "helpers of tests: a wrong step is to fail where it stands"
 )]
 
+mod again;
 mod back;
 mod changes;
 mod codes;
 mod governance;
+mod grants;
 mod keys;
 mod properties;
 mod reader;

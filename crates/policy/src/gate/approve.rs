@@ -181,7 +181,7 @@ fn against(
     if now_ms >= body.expires_ms || lasts_ms > rules.policy.rules.limits.approval_max_ms {
         reasons.push(Reason::new(Code::ApprovalExpired, approval.id));
     }
-    let mut facts = facts::facts(world, dossier, examined.decision.score.tier, &evidence.passing);
+    let mut facts = facts::facts(world, dossier, examined.decision.score.tier, &evidence.passing, now_ms);
     for signer in &approval.signers {
         let automatic = body.capacity == Capacity::Automation;
         facts.approvers.remove(&signer.person);
@@ -238,7 +238,7 @@ fn automation(
 /// signature does not count; persons' alone do, and set a new baseline.
 fn drift_budget(world: &World, dossier: &Dossier, rules: &Rules<'_>) -> Option<Reason> {
     let slot = world.slot(&dossier.proposal.body.slot)?;
-    let total = slot.automatic_drift_ppm.saturating_add(dossier.drift_ppm(&rules.policy.rules.workers));
+    let total = slot.automatic_drift_ppm.saturating_add(dossier.drift_ppm(&rules.policy.rules));
     let budget = rules.policy.rules.automatic_drift_ppm_max;
     (total > budget).then(|| Reason::new(Code::DriftBudget, format!("{total} of {budget} ppm")))
 }

@@ -9,7 +9,7 @@ use statement::kind::{
 };
 use statement::{Digest, PersonId};
 
-use super::{Decision, Examined, Rules, facts, grant, scoring};
+use super::{Decision, Examined, Rules, elsewhere, facts, grant, scoring};
 use crate::duties::Action;
 use crate::quorum;
 
@@ -27,6 +27,7 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
     let required: BTreeSet<EvidenceKind> =
         tier.evidence.iter().chain(of_kind.into_iter().flatten()).copied().collect();
     reasons.extend(evidence.against(&required));
+    reasons.extend(elsewhere::against(world, dossier, &evidence.reviews));
     // Examiners who enrolled one another are not independent.
     let examiners = quorum::count(&evidence.examiners, &world.enrolments());
     if evidence.failed.is_empty() && examiners < tier.examiners {
@@ -37,12 +38,17 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
     reasons.dedup();
     let outcome = if reasons.is_empty() {
         Outcome::Pass
-    } else if reasons.iter().any(|reason| reason.code == Code::EvidenceFailed) {
+    } else if reasons.iter().any(|reason| is_negative(reason.code)) {
         Outcome::Fail
     } else {
         Outcome::Inconclusive
     };
     Ok(Decision { outcome, reasons, score, findings: dossier.findings.keys().copied().collect() })
+}
+
+/// Whether a reason says that something is against the change, not that something is missing.
+const fn is_negative(code: Code) -> bool {
+    matches!(code, Code::EvidenceFailed | Code::FailedElsewhere)
 }
 
 /// Whether the change is examined: the record holds a verdict, it is a pass, and the same decision follows now.
@@ -80,6 +86,8 @@ pub(super) struct Evidence {
     pub(super) passing: BTreeSet<EvidenceKind>,
     /// Persons behind passing findings that count.
     pub(super) examiners: BTreeSet<PersonId>,
+    /// What persons looked at themselves and passed, and counts.
+    reviews: Vec<elsewhere::Review>,
     wrong: BTreeMap<EvidenceKind, Vec<Reason>>,
     failed: Vec<Reason>,
 }
@@ -95,11 +103,12 @@ impl Evidence {
         let mut evidence = Self {
             passing: BTreeSet::new(),
             examiners: BTreeSet::new(),
+            reviews: Vec::new(),
             wrong: BTreeMap::new(),
             failed: Vec::new(),
         };
         // Duties look at who else did what; which evidence passes does not matter to an examiner's.
-        let facts = facts::facts(world, dossier, tier, &BTreeSet::new());
+        let facts = facts::facts(world, dossier, tier, &BTreeSet::new(), now_ms);
         for finding in dossier.findings.values() {
             let kind = finding.body.evidence;
             if finding.body.outcome == Outcome::Fail {
@@ -118,6 +127,7 @@ impl Evidence {
             }
             if reasons.is_empty() {
                 evidence.passing.insert(kind);
+                evidence.reviews.extend(elsewhere::Review::of(finding));
                 evidence.examiners.extend(finding.signers.iter().map(|signer| signer.person.clone()));
             } else {
                 evidence.wrong.entry(kind).or_default().extend(reasons);
@@ -161,10 +171,13 @@ fn against(
         wrong(Code::EvidenceStale, about());
     }
     match &body.worker {
-        Some(worker) if !rules.policy.rules.workers.contains(worker) => {
+        Some(worker) if !rules.policy.rules.workers.contains_key(worker) => {
             wrong(Code::WorkerUnlisted, worker.to_string());
         }
         Some(_) if is_persons_alone(body.evidence) => wrong(Code::WorkerCannotReview, about()),
+        Some(worker) if !rules.policy.rules.lists(worker, body.evidence) => {
+            wrong(Code::WorkerKindUnlisted, format!("{} by {}", about(), worker));
+        }
         Some(_) if matches!(body.isolation, Isolation::Manual | Isolation::Process) => {
             wrong(Code::WorkerNotBoxed, about());
         }
@@ -188,7 +201,7 @@ fn against(
 }
 
 /// Kinds of evidence that no code can give.
-const fn is_persons_alone(kind: EvidenceKind) -> bool {
+pub(crate) const fn is_persons_alone(kind: EvidenceKind) -> bool {
     matches!(
         kind,
         EvidenceKind::SecurityReview | EvidenceKind::ComplianceReview | EvidenceKind::ExternalAudit

@@ -25,7 +25,13 @@ pub(super) fn duty_actor(actor: &Actor) -> duties::Actor {
 }
 
 /// The facts of a change at a tier, before any approvals are counted.
-pub(super) fn facts(world: &World, dossier: &Dossier, tier: Tier, passing: &BTreeSet<EvidenceKind>) -> Facts {
+pub(super) fn facts(
+    world: &World,
+    dossier: &Dossier,
+    tier: Tier,
+    passing: &BTreeSet<EvidenceKind>,
+    now_ms: u64,
+) -> Facts {
     let proposal = &dossier.proposal.body;
     let review = |kind| kind == EvidenceKind::ComplianceReview;
     let persons_of = |wanted: fn(bool) -> bool| -> BTreeSet<PersonId> {
@@ -64,12 +70,14 @@ pub(super) fn facts(world: &World, dossier: &Dossier, tier: Tier, passing: &BTre
         in_bounds,
         frozen: world.freeze(&proposal.slot, &dossier.change).is_some(),
         on_hold: false,
-        authorised_until_ms: authorised_until(world, dossier),
+        authorised_until_ms: authorised_until(world, dossier, now_ms),
     }
 }
 
-fn authorised_until(world: &World, dossier: &Dossier) -> u64 {
-    let grant = dossier.proposal.body.grant.as_ref().and_then(|grant| world.grant(grant));
+fn authorised_until(world: &World, dossier: &Dossier, now_ms: u64) -> u64 {
+    let grant = dossier.proposal.body.grant.as_ref().and_then(|named| {
+        world.grant_in_force(named, &dossier.change, now_ms).or_else(|| world.grant(named))
+    });
     grant.map_or(u64::MAX, |record| record.grant.body.expires_ms)
 }
 

@@ -1,23 +1,27 @@
-//! Whether a grant covers a change, now.
+//! Whether a grant, or what renewed it, covers a change, now.
 
-use dossier::{Code, Dossier, GrantRecord, Reason, World};
+use dossier::{Code, Dossier, Reason, World};
 use statement::kind::{GrantPurpose, Tier};
 use statement::{KeyId, StatementId};
 
 use super::facts::covers;
 use crate::error::tier_name;
 
-/// What stands against using the grant `id` for the change, by `key`, at `now_ms`.
+/// What stands against using the grant `named`, or the renewal that has taken its place, for the change, by `key`, at `now_ms`.
 pub(super) fn against(
     world: &World,
     dossier: &Dossier,
-    id: StatementId,
+    named: StatementId,
     key: KeyId,
     purpose: GrantPurpose,
     tier: Tier,
     now_ms: u64,
 ) -> Vec<Reason> {
-    let Some(record) = world.grant(&id) else { return vec![Reason::new(Code::NotAuthorised, id)] };
+    let in_force = world.grant_in_force(&named, &dossier.change, now_ms);
+    let Some(record) = in_force.or_else(|| world.grant(&named)) else {
+        return vec![Reason::new(Code::NotAuthorised, named)];
+    };
+    let id = record.grant.id;
     let grant = &record.grant.body;
     let proposal = &dossier.proposal.body;
     let mut reasons = Vec::new();
@@ -27,7 +31,7 @@ pub(super) fn against(
     if record.revoked_at.is_some() {
         reasons.push(Reason::new(Code::GrantRevoked, id));
     }
-    if is_used_up(record, dossier) {
+    if record.is_used_up(&dossier.change) {
         reasons.push(Reason::new(Code::GrantExhausted, id));
     }
     // Nobody authorises their own change, nor the machine that would approve it.
@@ -53,9 +57,4 @@ pub(super) fn against(
         reasons.push(Reason::new(code, format!("{id}: up to tier {most}, not {tier}")));
     }
     reasons
-}
-
-fn is_used_up(record: &GrantRecord, dossier: &Dossier) -> bool {
-    let others = record.used_by.iter().filter(|change| **change != dossier.change).count();
-    u64::try_from(others).unwrap_or(u64::MAX) >= u64::from(record.grant.body.changes_max)
 }

@@ -73,7 +73,7 @@ fn duties(
     now_ms: u64,
 ) -> Vec<Reason> {
     let evidence = Evidence::weigh(world, dossier, rules, approved.tier(), now_ms);
-    let mut facts = facts::facts(world, dossier, approved.tier(), &evidence.passing);
+    let mut facts = facts::facts(world, dossier, approved.tier(), &evidence.passing, now_ms);
     facts.approvals = i64::from(approved.signatures());
     facts.human_approvals = i64::from(approved.persons());
     order

@@ -36,10 +36,10 @@ pub(super) fn score(
 /// small steps count like one large one; for prompts and settings the share of sections or keys.
 fn scope(dossier: &Dossier, slot: &SlotRecord, rules: &Rules<'_>) -> i64 {
     let tables = &rules.policy.rules;
-    if let Some(moved) = dossier.weights_moved_ppm(&tables.workers) {
+    if let Some(moved) = dossier.weights_moved_ppm(tables) {
         return per_mille(slot.automatic_drift_ppm.saturating_add(moved), tables.automatic_drift_ppm_max);
     }
-    let shares = dossier.scope_findings(&tables.workers).map(|finding| {
+    let shares = dossier.scope_findings(tables).map(|finding| {
         let measure = |name: &str| {
             let named = finding.body.measures.iter().find(|(key, _)| key.as_str() == name);
             named.and_then(|(_, value)| u64::try_from(*value).ok())

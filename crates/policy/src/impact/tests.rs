@@ -10,7 +10,7 @@ use crate::rules;
 const LEVELS: [Level; 4] = [Level::Tuning, Level::Knowledge, Level::Architecture, Level::Mechanism];
 
 fn defaults() -> ImpactRules {
-    rules::default_rules(BTreeSet::new()).unwrap().impact
+    rules::default_rules(rules::Workers::new()).unwrap().impact
 }
 
 fn input() -> ImpactInput {

@@ -3,7 +3,7 @@ use statement::kind::BindingLevel;
 use super::*;
 
 fn defaults() -> PolicyRules {
-    default_rules(BTreeSet::new()).unwrap()
+    default_rules(Workers::new()).unwrap()
 }
 
 fn tier(rules: &mut PolicyRules, tier: Tier) -> &mut TierRule {
@@ -13,8 +13,9 @@ fn tier(rules: &mut PolicyRules, tier: Tier) -> &mut TierRule {
 #[test]
 fn the_default_policy_loads_and_is_this_version_s() {
     let worker = Digest::of(b"worker");
-    let policy = default_policy(BTreeSet::from([worker])).unwrap();
-    assert_eq!(policy.rules.workers, BTreeSet::from([worker]));
+    let workers = Workers::from([(worker, BTreeSet::from(WORKER_EVIDENCE))]);
+    let policy = default_policy(workers.clone()).unwrap();
+    assert_eq!(policy.rules.workers, workers);
     duties::Duties::load(&policy.cedar, &policy.schema).unwrap();
     // Signed and stamped it fits an entry of the log: base64 takes a third more, signatures and stamp a little.
     let bytes = json::to_canonical(&policy).unwrap();
@@ -146,4 +147,22 @@ fn the_default_scope_files_are_scopes() {
     assert!(prompt.modules.is_empty() && prompt.prompt.is_some());
     let knowledge = read(SCOPE_LEVEL_2_TEXT);
     assert!(knowledge.relative_frobenius_ppm_max > adapter.relative_frobenius_ppm_max);
+}
+
+#[test]
+fn a_worker_gives_what_it_is_listed_for_and_never_what_a_person_does() {
+    let listed = |kinds: &[EvidenceKind]| {
+        let kinds: BTreeSet<EvidenceKind> = kinds.iter().copied().collect();
+        default_rules(Workers::from([(Digest::of(b"worker"), kinds)]))
+    };
+    let rules = listed(&[EvidenceKind::Scope, EvidenceKind::FormalVerification]).unwrap();
+    assert!(rules.lists(&Digest::of(b"worker"), EvidenceKind::FormalVerification));
+    assert!(!rules.lists(&Digest::of(b"worker"), EvidenceKind::Probe));
+    assert!(!rules.lists(&Digest::of(b"other"), EvidenceKind::Scope));
+    for wrong in
+        [&[][..], &[EvidenceKind::SecurityReview], &[EvidenceKind::Scope, EvidenceKind::ExternalAudit]]
+    {
+        let error = listed(wrong).unwrap_err();
+        assert!(error.to_string().contains("workers."), "{error}");
+    }
 }

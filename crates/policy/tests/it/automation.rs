@@ -322,3 +322,41 @@ fn prompts_take_nothing_from_the_budget_of_weights() {
     realm.establish(&about(&second), finding, &[Who::Cas]);
     assert!(decision(&realm, &second).score.vector.contains("/S:500/"));
 }
+
+/// A proposal, and an automatic approval, that names a grant stands under its renewal once the grant is over; what it uses
+/// up is the renewal's.
+#[test]
+fn what_names_a_renewed_grant_stands_under_the_renewal() {
+    let mut realm = Realm::new();
+    without_history(&mut realm);
+    let automation = realm.grant_automation(&[SLOT]);
+    let body = Grant {
+        expires_ms: realm.now_ms() + DAY_MS,
+        changes_max: 1,
+        ..grant(&realm, GrantPurpose::Propose, Who::Ada)
+    };
+    let first = realm.establish(&R, body.clone(), &[Who::Kay]);
+    let change = proposed(&mut realm, X, |proposal| proposal.grant = Some(first));
+    realm.examine(&change, X.drift_ppm);
+    assert_eq!(against(&realm, &change), Vec::<&str>::new());
+    realm.advance_ms(DAY_MS);
+    assert_eq!(against(&realm, &change), ["CS-GATE-017"]);
+    let renewal = Grant {
+        expires_ms: realm.now_ms() + 20 * DAY_MS,
+        not_before_ms: realm.now_ms(),
+        renews: Some(first),
+        ..body
+    };
+    let second = realm.establish(&R, renewal, &[Who::Kay]);
+    assert_eq!(against(&realm, &change), Vec::<&str>::new());
+    realm.verdict(&change);
+    let approval = automatic(&realm, &change, automation);
+    realm.establish(&about(&change), approval, &[Who::Automation]);
+    realm.order(&change);
+    let used = |id: &StatementId| realm.ledger().world().grant(id).unwrap().used_by.contains(&change);
+    assert!(used(&second) && !used(&first));
+    // A renewal that covers less covers less.
+    let other = Plan::tuning("other");
+    let later = proposed(&mut realm, other, |proposal| proposal.grant = Some(first));
+    assert!(against(&realm, &later).contains(&"CS-GATE-017"), "used up by another change");
+}

@@ -9,6 +9,7 @@
 mod admission;
 mod approvals;
 mod automation;
+mod elsewhere;
 mod evidence;
 mod hostile;
 mod keys;

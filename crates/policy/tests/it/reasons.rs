@@ -13,6 +13,7 @@ use statement::kind::{
 use statement::{Body, ChangeId, Digest, Envelope, Kind, example};
 
 use crate::automation::grant;
+use crate::elsewhere::{fails, washed};
 use crate::keys::{OFFICERS, POLICY, ROOTS, codes};
 use crate::stage::*;
 
@@ -65,6 +66,8 @@ const WAYS: &[(&str, Way)] = &[
     ("CS-GATE-043", || of_admission(|realm, _| realm.advance_ms(2 * audit::fixture::DAY_MS), |_| {})),
     ("CS-GATE-044", review_by_a_worker),
     ("CS-GATE-045", || of_finding(|finding| finding.isolation = Isolation::Process)),
+    ("CS-GATE-046", verified_by_a_worker),
+    ("CS-GATE-047", failed_elsewhere),
 ];
 
 #[test]
@@ -365,4 +368,26 @@ fn review_by_a_worker() -> Vec<&'static str> {
     review.worker = realm.finding(&change, EvidenceKind::Scope).worker;
     realm.establish(&about(&change), review, &[Who::Dan]);
     against(&realm, &change)
+}
+
+/// The fixture's worker is listed, and not for this.
+fn verified_by_a_worker() -> Vec<&'static str> {
+    let mut realm = Realm::new();
+    let change = realm.propose(X);
+    let mut finding = realm.finding(&change, EvidenceKind::FormalVerification);
+    let scope = realm.finding(&change, EvidenceKind::Scope);
+    (finding.worker, finding.isolation) = (scope.worker, scope.isolation);
+    realm.establish(&about(&change), finding, &[Who::Cas]);
+    let reasons = decision(&realm, &change).reasons;
+    let of_worker = reasons.iter().find(|reason| reason.code == Code::WorkerKindUnlisted).unwrap();
+    assert!(of_worker.about.contains(&Realm::worker().to_string()), "{of_worker}");
+    against(&realm, &change)
+}
+
+fn failed_elsewhere() -> Vec<&'static str> {
+    let mut realm = Realm::new();
+    let change = realm.propose(X);
+    fails(&mut realm, &change, EvidenceKind::SecurityReview, Who::Dan);
+    let again = washed(&mut realm, Plan::tuning("again"), |_| {});
+    against(&realm, &again)
 }

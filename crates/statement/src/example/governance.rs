@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ISSUED_MS, digest, digests, key, key_id, state, statement_id, text, texts};
+use super::{ISSUED_MS, digest, key, key_id, state, statement_id, text, texts};
 use crate::bytes::Bytes;
 use crate::key::{PublicKey, RelyingParty, Scheme};
 use crate::kind::{
@@ -133,7 +133,10 @@ pub(super) fn policy() -> Policy {
                 (ModificationKind::Prompt, BTreeSet::from([EvidenceKind::RedTeam, EvidenceKind::Regression])),
             ]),
             tiers: BTreeMap::from([(Tier::Minimal, minimal), (Tier::Medium, medium)]),
-            workers: digests(&["worker code", "older worker code"]),
+            workers: BTreeMap::from([
+                (digest("worker code"), BTreeSet::from([EvidenceKind::Scope, EvidenceKind::Screen])),
+                (digest("older worker code"), BTreeSet::from([EvidenceKind::Scope])),
+            ]),
         },
         schema: digest("cedar schema"),
         supersedes: Some(statement_id("policy one")),

@@ -324,8 +324,16 @@ pub struct PolicyRules {
     /// The four tiers.
     #[schemars(schema_with = "map_schema::<Tier, TierRule>")]
     pub tiers: BTreeMap<Tier, TierRule>,
-    /// SHA-256 of the code of the workers whose findings count.
-    pub workers: BTreeSet<Digest>,
+    /// The workers whose findings count, by SHA-256 of their code, each with the kinds of evidence that it may give.
+    #[schemars(schema_with = "map_schema::<Digest, BTreeSet<EvidenceKind>>")]
+    pub workers: BTreeMap<Digest, BTreeSet<EvidenceKind>>,
+}
+
+impl PolicyRules {
+    /// Whether findings of the kind count if they come from the worker.
+    pub fn lists(&self, worker: &Digest, evidence: EvidenceKind) -> bool {
+        self.workers.get(worker).is_some_and(|kinds| kinds.contains(&evidence))
+    }
 }
 
 /// The rules by which gates decide, whole: an auditor needs nothing else to decide again.

@@ -26,9 +26,20 @@ fn claims(finding: &Finding) -> Claims {
 
 /// A realm with one finding that has an attestation of these claims, quoted for those.
 fn realm(said: impl Fn(Claims) -> Claims, quoted: impl Fn(Claims) -> Claims, hosts: usize) -> Realm {
+    realm_with(said, quoted, hosts, |_| {})
+}
+
+/// The same, with another finding.
+fn realm_with(
+    said: impl Fn(Claims) -> Claims,
+    quoted: impl Fn(Claims) -> Claims,
+    hosts: usize,
+    alter: impl Fn(&mut Finding),
+) -> Realm {
     let mut realm = Realm::new();
     let change = realm.propose(Plan::tuning("first"));
-    let finding = realm.finding(&change, EvidenceKind::Scope);
+    let mut finding = realm.finding(&change, EvidenceKind::Scope);
+    alter(&mut finding);
     let binding = quoted(claims(&finding)).binding().unwrap();
     let hosts = vec![Host::Tpm2(chip().quote(binding.as_bytes())); hosts];
     let bytes = Attestation::new(said(claims(&finding)), hosts).unwrap().to_bytes().unwrap();
@@ -110,4 +121,29 @@ fn a_tier_that_requires_a_host_is_met_by_it_and_by_no_other() {
     remarks(&report(&realm, Some(requiring(HostKind::Tdx))), &[RemarkCode::AttestationMissing], &[]);
     // Nothing is required by default.
     remarks(&report(&realm, Some(chip().policy())), &[], &[]);
+}
+
+/// That a host attests a finding says where it was made. A tier's requirement is met only by one that the decision could
+/// rest on: a pass, of a worker that the policy lists for that kind of evidence.
+#[test]
+fn only_what_a_decision_may_rest_on_meets_a_tier() {
+    let requiring = || {
+        let mut policy = chip().policy();
+        let hosts = BTreeSet::from([HostKind::Tpm2]);
+        policy.tiers = Tier::ALL.map(|tier| TierRule { tier, hosts: hosts.clone() }).to_vec();
+        policy
+    };
+    let check = |alter: &dyn Fn(&mut Finding), expected: &[RemarkCode]| {
+        let mut realm = realm_with(same, same, 1, alter);
+        realm.verdict(&Plan::tuning("first").change());
+        let report = report(&realm, Some(requiring()));
+        assert_eq!(only(&report).attestations[0].outcome, Attested::Holds);
+        remarks(&report, expected, &[]);
+    };
+    check(&|_| {}, &[]);
+    let missing = [RemarkCode::AttestationMissing];
+    check(&|finding| finding.outcome = statement::kind::Outcome::Fail, &missing);
+    check(&|finding| finding.outcome = statement::kind::Outcome::Inconclusive, &missing);
+    check(&|finding| finding.worker = Some(Digest::of(b"another worker")), &missing);
+    check(&|finding| finding.evidence = EvidenceKind::FormalVerification, &missing);
 }

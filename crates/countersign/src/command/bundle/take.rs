@@ -52,7 +52,7 @@ impl Read for Part {
 /// Reads a bundle from end to end. Memory does not grow with it.
 pub(crate) fn whole(path: &Path) -> Done<(Whole, Arc<File>)> {
     let failed = |error: std::io::Error| Failure::file(path, &error);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = crate::home::open_at_once(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(Failure::not_a("bundle", path, "it is no regular file"));

@@ -67,6 +67,7 @@ fn propose(
             rebase: None,
         },
     )
+    .map(|proposed| proposed.change)
 }
 
 fn order(realm: &mut Realm, change: &ChangeId) -> Done<StatementId> {
@@ -115,7 +116,17 @@ fn examine_and_review(realm: &mut Realm, props: &Props<'_>, change: &ChangeId) -
     act::examine(realm, props.worker, change, "erik", None)?;
     for (evidence, by, report) in REPORTS {
         let outcome = statement::kind::Outcome::Pass;
-        act::sign_review(realm, &act::ReviewRequest { change, evidence, outcome, report, by })?;
+        act::sign_review(
+            realm,
+            &act::ReviewRequest {
+                change,
+                evidence,
+                outcome,
+                report,
+                overturns: std::collections::BTreeSet::new(),
+                by,
+            },
+        )?;
     }
     Ok(())
 }

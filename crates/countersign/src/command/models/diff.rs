@@ -45,9 +45,26 @@ pub(crate) fn diff(setting: &Setting, args: &DiffArgs) -> Done<ExitCode> {
     })
 }
 
+/// The page about a candidate and what it is compared with, or an adapter by itself.
+pub(crate) fn page(base: Option<&Path>, candidate: &Path) -> Done<String> {
+    /// The most rows on the page.
+    const ROWS: usize = 20;
+    let candidate = side::Files::find(candidate)?;
+    let candidate = candidate.open()?;
+    let base = base.map(side::Files::find).transpose()?;
+    let base = base.as_ref().map(side::Files::open).transpose()?;
+    let report = match &base {
+        Some(base) => compare::two(base, &candidate, None)?,
+        None => compare::alone(&candidate, None)?,
+    };
+    Ok(text::page(&report, ROWS, text::Paint::of_stdout()))
+}
+
+/// The largest scope file that is read.
+const SCOPE_BYTES_MAX: usize = 1 << 20;
+
 fn read_scope(path: &Path) -> Done<Scope> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
-    Ok(Scope::read(&bytes)?)
+    Ok(Scope::read(&crate::home::read_bounded(path, SCOPE_BYTES_MAX)?)?)
 }
 
 /// Adds words to a text.
