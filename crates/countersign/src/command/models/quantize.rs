@@ -54,7 +54,7 @@ fn importance_matrix(path: &Path) -> Done<Matrix> {
     let held = content(path)?;
     Matrix::read(held.bytes()).map_err(|error| match error {
         imatrix::Error::Gguf(error) => Failure::from(error).of_file(path),
-        other => Failure::not_a("importance matrix", path, &other.to_string()),
+        other => Failure::not_a("importance matrix", path, other.to_string()),
     })
 }
 
