@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::answer::{Whole, Writer};
 use crate::clock::unix_s;
-use crate::job::{Engine, Event, Job};
+use crate::job::{Engine, Event, Job, Prompt};
 use crate::keys::{Caller, Keys};
 use crate::metrics::Metrics;
 use crate::queue::{Full, Queue};
@@ -228,6 +228,9 @@ async fn begin(app: &Arc<App>, tally: &Tally, request: Request) -> Result<(Begun
     drop(bytes);
     let mut task = request.task;
     task.adapter = app.engine.adapter(&request.model)?;
+    if let Prompt::Chat(turns) = &mut task.prompt {
+        app.engine.begin(turns);
+    }
     let usage = match request.delivery {
         Delivery::Stream { usage } => usage,
         Delivery::Whole => Usage::Told,

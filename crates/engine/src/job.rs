@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use model::Finish;
 use modelbox::files::{digest, hex};
-use modelbox::{BoxError, Boxed, NotOpened, Opened};
+use modelbox::{BoxError, Boxed, NotOpened, Opened, Turn};
 pub(crate) use modelbox::{Echo, Likely, Prompt, Task};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -31,6 +31,8 @@ pub struct Engine {
     pub(crate) runner: Runner,
     pub(crate) adapters: Vec<String>,
     pub(crate) limits: Limits,
+    /// What conversations begin with that have no system message of their own.
+    pub(crate) system: Option<String>,
     /// The beginning of the digest of all files' digests.
     pub(crate) fingerprint: String,
     loaded: Vec<Loaded>,
@@ -93,13 +95,28 @@ impl Engine {
         limits: Limits,
         loaded: Vec<Loaded>,
     ) -> Self {
-        let mut hash = Sha256::new();
-        for file in &loaded {
-            hash.update(&file.sha256);
-        }
-        let fingerprint: String = hex(&hash.finalize()).chars().take(16).collect();
+        let fingerprint = fingerprint(&loaded);
         let adapters = adapters.iter().map(|(name, _)| name.clone()).collect();
-        Self { name: name.to_owned(), runner, adapters, limits, fingerprint, loaded }
+        Self { name: name.to_owned(), runner, adapters, limits, system: None, fingerprint, loaded }
+    }
+
+    /// Begins every conversation that has no system message of its own with this one. It is part of what is served, so
+    /// it is listed with the files, under the name of the file it came from, and the fingerprint covers it.
+    #[must_use]
+    pub fn with_system(mut self, file: &str, prompt: String) -> Self {
+        self.loaded.push(digest(file, prompt.as_bytes(), &|_| {}));
+        self.fingerprint = fingerprint(&self.loaded);
+        self.system = Some(prompt);
+        self
+    }
+
+    /// A conversation as the model hears it.
+    pub(crate) fn begin(&self, turns: &mut Vec<Turn>) {
+        if let Some(content) = &self.system
+            && turns.iter().all(|turn| turn.role != "system")
+        {
+            turns.insert(0, Turn { role: "system".to_owned(), content: content.clone() });
+        }
     }
 
     /// The model's box, where it has one.
@@ -136,6 +153,14 @@ impl Engine {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         [self.name.as_str()].into_iter().chain(self.adapters.iter().map(String::as_str))
     }
+}
+
+fn fingerprint(loaded: &[Loaded]) -> String {
+    let mut hash = Sha256::new();
+    for file in loaded {
+        hash.update(&file.sha256);
+    }
+    hex(&hash.finalize()).chars().take(16).collect()
 }
 
 fn check<T>(name: &str, adapters: &[(String, T)], limits: &Limits) -> Result<(), Error> {

@@ -226,6 +226,9 @@ pub(crate) struct EngineArgs {
     /// A LoRA adapter that clients ask for by name; may be given several times.
     #[arg(long, value_name = "NAME=FOLDER")]
     pub(crate) adapter: Vec<String>,
+    /// A file with the system prompt: what every conversation begins with that has no system message of its own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) system: Option<PathBuf>,
     /// Where to listen. Addresses that other machines reach need --api-key-file.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: std::net::SocketAddr,

@@ -28,8 +28,9 @@ fn a_folder_is_served_until_the_program_is_told_to_stop() {
     let house = house();
     let ModelFiles::Folder { weights, .. } = sample::model(7).unwrap() else { panic!("a folder") };
     house.write("keys", b"a-key-for-these-tests\n");
+    house.write("prompt.md", b"Be brief.");
     let line = "engine --model model --name made --adapter other=other --listen 127.0.0.1:0 --threads 1 \
-                --api-key-file keys --context 500 --json";
+                --api-key-file keys --context 500 --system prompt.md --json";
     let mut program = house.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::new(program.stdout.take().unwrap());
     let mut told = String::new();
@@ -40,7 +41,9 @@ fn a_folder_is_served_until_the_program_is_told_to_stop() {
     let files = told["files"].as_array().unwrap();
     let file = files.iter().find(|file| file["name"] == "model/model.safetensors").unwrap();
     assert_eq!(file["sha256"], Digest::of(&weights[0].bytes).to_string());
-    assert_eq!(files.len(), 6);
+    let prompt = files.iter().find(|file| file["name"] == "prompt.md").unwrap();
+    assert_eq!(prompt["sha256"], Digest::of(b"Be brief.").to_string());
+    assert_eq!(files.len(), 7);
     let url = told["listening"].as_str().unwrap();
     let body = json!({ "model": "other", "prompt": "Hello", "max_tokens": 5, "temperature": 0 }).to_string();
     let mut answer = ureq::post(format!("{url}/completions"))
@@ -50,6 +53,25 @@ fn a_folder_is_served_until_the_program_is_told_to_stop() {
         .unwrap();
     let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
     assert_eq!(answer["usage"]["completion_tokens"], 5);
+    // A conversation without a system message begins with the file's; one that has its own keeps it.
+    let chat = |messages: &Value| {
+        let body =
+            json!({ "model": "made", "messages": messages, "max_tokens": 4, "temperature": 0 }).to_string();
+        let mut answer = ureq::post(format!("{url}/chat/completions"))
+            .header("authorization", "Bearer a-key-for-these-tests")
+            .header("content-type", "application/json")
+            .send(body)
+            .unwrap();
+        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+        (answer["usage"]["prompt_tokens"].clone(), answer["choices"][0]["message"]["content"].clone())
+    };
+    let (user, system) = (
+        json!({ "role": "user", "content": "Hello" }),
+        |text: &str| json!({ "role": "system", "content": text }),
+    );
+    let without = chat(&json!([user]));
+    assert_eq!(without, chat(&json!([system("Be brief."), user])));
+    assert_ne!(without.0, chat(&json!([system("Be very, very brief."), user])).0);
     let stopped = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
     assert!(stopped.success());
     let mut err = String::new();

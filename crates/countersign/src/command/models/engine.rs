@@ -21,6 +21,8 @@ use crate::worker::{Worker, not_enforced};
 
 /// Most bytes of a file of API keys that are read.
 const KEYS_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of a system prompt.
+const SYSTEM_BYTES_MAX: usize = 1 << 20;
 /// Most shards of a model.
 const SHARDS_MAX: usize = 4_000;
 /// A worker is ended after a year of processor time: it serves for long, and the kernel wants a number.
@@ -43,6 +45,7 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
         // Said before a large model is read.
         return Err(engine::Error::Open { address: args.listen }.into());
     }
+    let system = args.system.as_deref().map(system).transpose()?;
     let files = model_files(&args.model)?;
     let adapters = args.adapter.iter().map(|text| adapter(text)).collect::<Done<Vec<_>>>()?;
     let name = match &args.name {
@@ -96,11 +99,22 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
     };
     bar.finish_and_clear();
     let loaded = loaded.map_err(in_file(&args.model))?;
+    let loaded = match system {
+        Some((file, prompt)) => loaded.with_system(&file, prompt),
+        None => loaded,
+    };
     let server = Server::bind(loaded, args.listen, keys)?;
     tell(setting, &server, &name, &args.adapter);
     // Kept between the two times that it is asked for, so that no signal is lost.
     let signals = Mutex::new(None);
     Ok(server.run(|| told_to_stop(&signals))?)
+}
+
+/// The name and text of a file with a system prompt.
+fn system(path: &Path) -> Done<(String, String)> {
+    let text = String::from_utf8(read_bounded(path, SYSTEM_BYTES_MAX)?)
+        .map_err(|error| Failure::not_a("prompt", path, error.utf8_error()))?;
+    Ok((path.to_string_lossy().into_owned(), text))
 }
 
 fn tell(setting: &Setting, server: &Server, name: &str, adapters: &[String]) {
