@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use statement::kind::{
     Approval, EngineBinding, EvidenceKind, Finding, Incident, Isolation, ModificationKind, Outcome,
-    PolicyRules, Proposal, Rejection, ReleaseOrder, RollbackOrder, StageReport, Verdict,
+    PolicyRules, Proposal, Rejection, ReleaseOrder, RollbackOrder, SignOff, StageReport, Verdict,
 };
 use statement::{ChangeId, Digest, StatementId};
 
@@ -55,6 +55,8 @@ pub struct Dossier {
     pub bindings: Vec<Recorded<EngineBinding>>,
     /// Stage reports.
     pub stages: Vec<Recorded<StageReport>>,
+    /// Sign-offs of stage reports.
+    pub sign_offs: Vec<Recorded<SignOff>>,
     /// Incidents.
     pub incidents: Vec<Recorded<Incident>>,
     /// The rollback.
@@ -136,6 +138,7 @@ impl Dossier {
             order: None,
             bindings: Vec::new(),
             stages: Vec::new(),
+            sign_offs: Vec::new(),
             incidents: Vec::new(),
             displaced: None,
             rollback: None,

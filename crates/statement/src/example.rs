@@ -55,6 +55,7 @@ pub fn body(kind: Kind) -> Body {
         Kind::ReleaseOrder => live::release_order().into(),
         Kind::EngineBinding => live::engine_binding().into(),
         Kind::StageReport => live::stage_report().into(),
+        Kind::SignOff => live::sign_off().into(),
         Kind::Observation => live::observation().into(),
         Kind::Incident => live::incident().into(),
         Kind::RollbackOrder => live::rollback_order().into(),
@@ -88,6 +89,7 @@ pub fn statement(kind: Kind) -> Statement {
         | Kind::ReleaseOrder
         | Kind::EngineBinding
         | Kind::StageReport
+        | Kind::SignOff
         | Kind::Observation
         | Kind::Incident
         | Kind::RollbackOrder

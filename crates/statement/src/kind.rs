@@ -26,7 +26,7 @@ pub use governance::{
 };
 pub use live::{
     BindingLevel, BreakGlass, EngineBinding, GateDecision, GateResult, Incident, Observation, ReleaseOrder,
-    Response, RollbackOrder, Severity, Stage, StageReport,
+    Response, RollbackOrder, Severity, SignOff, Stage, StageReport,
 };
 pub use record::{Attempt, Hold, HoldAction, Purge, Retirement};
 
@@ -145,6 +145,8 @@ kinds! {
     EngineBinding "engine-binding",
     /// What a rollout stage showed.
     StageReport "stage-report",
+    /// A person's yes to leaving a rollout stage.
+    SignOff "sign-off",
     /// What a monitor saw.
     Observation "observation",
     /// Something went wrong.
@@ -191,6 +193,7 @@ impl Kind {
             | Self::Grant
             | Self::EngineBinding
             | Self::StageReport
+            | Self::SignOff
             | Self::Observation
             | Self::Incident
             | Self::BreakGlass
@@ -246,6 +249,7 @@ impl Kind {
             | Self::Grant
             | Self::EngineBinding
             | Self::StageReport
+            | Self::SignOff
             | Self::Observation
             | Self::Incident
             | Self::ServedState
@@ -270,6 +274,7 @@ impl Kind {
             Self::ReleaseOrder | Self::BreakGlass | Self::Retirement => &[Role::Operator],
             Self::EngineBinding => &[Role::Engine],
             Self::StageReport => &[Role::Rollout],
+            Self::SignOff => &[Role::Operator, Role::Approver, Role::Compliance],
             Self::Observation | Self::Incident => &[Role::Monitor],
             Self::RollbackOrder => &[Role::Operator, Role::Monitor],
             Self::ServedState => &[Role::Proposer, Role::Operator, Role::PolicyOfficer],
@@ -308,6 +313,7 @@ impl Body {
             | Self::CapabilityLevel(_)
             | Self::Freeze(_)
             | Self::StageReport(_)
+            | Self::SignOff(_)
             | Self::Observation(_)
             | Self::Incident(_)
             | Self::BreakGlass(_)

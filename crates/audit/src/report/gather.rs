@@ -160,7 +160,9 @@ fn control(body: &Body) -> Option<Control> {
         Body::Finding(finding) if finding.worker.is_none() => Some(Control::Review),
         Body::Finding(_) => Some(Control::Test),
         Body::Approval(_) | Body::Rejection(_) => Some(Control::Approval),
-        Body::ReleaseOrder(_) | Body::RollbackOrder(_) | Body::Retirement(_) => Some(Control::Deployment),
+        Body::ReleaseOrder(_) | Body::RollbackOrder(_) | Body::Retirement(_) | Body::SignOff(_) => {
+            Some(Control::Deployment)
+        }
         Body::TrustRoot(_)
         | Body::DirectoryEntry(_)
         | Body::Policy(_)

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use statement::kind::{
-    Approval, Capacity, EngineBinding, EvidenceKind, Finding, Incident, Outcome, Proposal, Rejection,
-    ReleaseOrder, Retirement, Role, RollbackOrder, ServedState, StageReport, Verdict,
+    Approval, Capacity, EngineBinding, EvidenceKind, Finding, GateDecision, Incident, Outcome, Proposal,
+    Rejection, ReleaseOrder, Retirement, Role, RollbackOrder, ServedState, SignOff, StageReport, Verdict,
 };
 use statement::{Body, ChangeId, Digest, SlotId, StateId, StatementId};
 
@@ -38,6 +38,7 @@ impl Ledger {
             Body::ReleaseOrder(body) => self.release_order(act, body, judge)?,
             Body::EngineBinding(body) => self.engine_binding(act, body)?,
             Body::StageReport(body) => self.stage_report(act, body)?,
+            Body::SignOff(body) => self.sign_off(act, body)?,
             Body::Incident(body) => self.incident(act, body)?,
             Body::RollbackOrder(body) => self.rollback(act, body)?,
             Body::Retirement(body) => self.retirement(act, body)?,
@@ -306,6 +307,29 @@ impl Ledger {
         let effects = advance(dossier, act, &event)?;
         dossier.stages.push(record);
         self.carry_out(&change, None, act.at.index, &effects);
+        Ok(())
+    }
+
+    /// A sign-off is of a report that is in the record and says `promote`, by somebody who has the role that they speak
+    /// as and did not propose the change.
+    fn sign_off(&mut self, act: &Act<'_>, body: &SignOff) -> Result<(), Refusal> {
+        let record = act.record(body.clone());
+        let dossier = self.under(act, body.order)?;
+        let is_signed = |report: &crate::change::Recorded<StageReport>| {
+            report.id == body.report && report.body.decision == GateDecision::Promote
+        };
+        if !dossier.stages.iter().any(is_signed) {
+            return Err(Refusal::new(Code::OtherThanOrder, body.report));
+        }
+        if !act.signers.iter().all(|signer| signer.roles.contains(&body.role)) {
+            return Err(Refusal::new(Code::WrongRole, body.role));
+        }
+        let proposer = dossier.proposal.body.proposer.person();
+        if act.signers.iter().any(|signer| signer.person == *proposer) {
+            return Err(Refusal::new(Code::DutyForbids, "sign-off-by-proposer"));
+        }
+        dossier.sign_offs.push(record);
+        dossier.leaves.push(act.at.index);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use dossier::{ClassHistory, State};
 use statement::kind::{
     Artefact, Capacity, EvidenceKind, Finding, Freeze, FreezeAction, FreezeTarget, GateDecision, Incident,
     ModificationKind, Outcome, Proposal, Proposer, Rejection, Response, Retirement, Role, RollbackOrder,
-    Severity, Slot, Stage, StageReport, TraceRoot, Violation,
+    Severity, SignOff, Slot, Stage, StageReport, TraceRoot, Violation,
 };
 use statement::{ChangeId, Digest, StateId, StatementId, Tracking, example};
 
@@ -365,6 +365,41 @@ fn an_incident_counts_against_its_kind_of_change_once() {
     let body = incident(&realm, &third, Severity::Warning);
     realm.establish(&about(&third), body, &[Who::Monitor]);
     assert_eq!(class(&realm), ClassHistory { successes: 1, failures: 3 });
+}
+
+#[test]
+fn a_sign_off_is_of_a_report_that_promotes_by_somebody_else_than_the_proposer() {
+    let mut realm = Realm::new();
+    let change = realm.release(X);
+    let order = realm.dossier(&change).order.as_ref().unwrap().id;
+    let report = |decision| StageReport {
+        data: Digest::of(b"data"),
+        decision,
+        from_ms: 0,
+        gates: BTreeSet::new(),
+        order,
+        share_ppm: 10_000,
+        stage: Stage::Canary,
+        to_ms: 1,
+    };
+    let held = realm.establish(&about(&change), report(GateDecision::Hold), &[Who::Rollout]);
+    let passed = realm.establish(&about(&change), report(GateDecision::Promote), &[Who::Rollout]);
+    let sign_off = |order, report, role| SignOff { note: None, order, report, role };
+    for (body, by, code) in [
+        (sign_off(nothing(), passed, Role::Operator), Who::Lea, "CS-FLD-027"),
+        (sign_off(order, held, Role::Operator), Who::Lea, "CS-FLD-037"),
+        (sign_off(order, nothing(), Role::Operator), Who::Lea, "CS-FLD-037"),
+        // Lea operates; she does not approve.
+        (sign_off(order, passed, Role::Approver), Who::Lea, "CS-FLD-006"),
+        // A monitor signs off nothing.
+        (sign_off(order, passed, Role::Monitor), Who::Monitor, "CS-FLD-006"),
+    ] {
+        refuses(&mut realm, &about(&change), body, &[by], &[code]);
+    }
+    assert!(realm.dossier(&change).sign_offs.is_empty());
+    realm.establish(&about(&change), sign_off(order, passed, Role::Operator), &[Who::Lea]);
+    realm.establish(&about(&change), sign_off(order, passed, Role::Approver), &[Who::Fay]);
+    assert_eq!(realm.dossier(&change).sign_offs.len(), 2);
 }
 
 #[test]

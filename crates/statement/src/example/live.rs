@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ISSUED_MS, digest, key, state, statement_id, statement_ids, text, texts};
 use crate::kind::{
     BindingLevel, BreakGlass, EngineBinding, GateDecision, GateResult, Incident, Observation, ReleaseOrder,
-    Response, RollbackOrder, Severity, Stage, StageReport, Tier,
+    Response, Role, RollbackOrder, Severity, SignOff, Stage, StageReport, Tier,
 };
 
 pub(super) fn release_order() -> ReleaseOrder {
@@ -55,6 +55,15 @@ pub(super) fn stage_report() -> StageReport {
         share_ppm: 50_000,
         stage: Stage::Canary,
         to_ms: ISSUED_MS,
+    }
+}
+
+pub(super) fn sign_off() -> SignOff {
+    SignOff {
+        note: Some(digest("note")),
+        order: statement_id("order"),
+        report: statement_id("stage report"),
+        role: Role::Operator,
     }
 }
 

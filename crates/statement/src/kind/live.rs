@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::Tier;
+use super::governance::Role;
 use crate::digest::Digest;
 use crate::id::{Name, PersonId, SlotId, StateId, StatementId};
 use crate::key::PublicKey;
@@ -139,6 +140,21 @@ pub struct StageReport {
     pub stage: Stage,
     /// When it was judged.
     pub to_ms: u64,
+}
+
+/// A named person's yes to leaving a rollout stage: what a hold point waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignOff {
+    /// SHA-256 of a salted note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Digest>,
+    /// The order.
+    pub order: StatementId,
+    /// The stage report that was looked at: one that says `promote`.
+    pub report: StatementId,
+    /// What the signer speaks as, as the plan's hold point names it.
+    pub role: Role,
 }
 
 /// What a monitor saw.
