@@ -20,7 +20,7 @@ pub(crate) use destroy::{hold, purge};
 pub(crate) use examine::{ReviewRequest, decide, examine, found_out, measured, review as sign_review};
 pub(crate) use foresee::Warning;
 pub(crate) use init::{Founding, found};
-pub(crate) use order::{admit, order, retire, rollback};
+pub(crate) use order::{admit, order, retire, rollback, sign_off};
 pub(crate) use propose::{
     ArtefactSource, AsModel, ProposalRequest, base_component, propose, rebuild_artefact,
 };

@@ -4,6 +4,8 @@
 //! Names are looked for with their quotes. Inside a JSON string every quote has a backslash before it, so what a model
 //! writes is never taken for a member.
 
+use serde_json::Value;
+
 /// Bytes that are kept until what follows them has come: more than the longest name and value that are looked for.
 const AHEAD: usize = 64;
 /// Bytes before a name that say whether it stands at the top of an event.
@@ -90,6 +92,27 @@ impl Reading {
     }
 }
 
+/// The text of an answer, whole or in events: what the model says to whoever reads it.
+pub(crate) fn said(bytes: &[u8]) -> String {
+    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+        return texts(&value);
+    }
+    let events = bytes.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:"));
+    events
+        .filter_map(|event| serde_json::from_slice::<Value>(event).ok())
+        .map(|event| texts(&event))
+        .collect()
+}
+
+fn texts(value: &Value) -> String {
+    let choices = value.get("choices").and_then(Value::as_array).into_iter().flatten();
+    let text = |choice: &Value| {
+        let places = ["/message/content", "/delta/content", "/text"];
+        places.iter().find_map(|place| choice.pointer(place)?.as_str().map(str::to_owned))
+    };
+    choices.filter_map(text).collect()
+}
+
 /// What stands after a name, its colon and blanks.
 fn after<'b>(text: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
     let rest = text.strip_prefix(name)?.trim_ascii_start();
@@ -135,6 +158,16 @@ mod tests {
         check("data: {\"x\":1}\n\ndata: {\"error\":{\"message\":\"x\"}}\n\n", Finish::Other, false, true);
         check(r#"{"error":{"message":"x"}}"#, Finish::Other, false, true);
         check("", Finish::Other, false, false);
+    }
+
+    #[test]
+    fn the_text_of_an_answer_is_what_is_said() {
+        assert_eq!(said(br#"{"choices":[{"message":{"content":"a\u00e4"}}]}"#), "a\u{e4}");
+        let events = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"choices\":[{\"text\":\"b\"}]}\n\ndata: [DONE]\n\n";
+        assert_eq!(said(events.as_bytes()), "ab");
+        for nothing in [&b""[..], b"\xff", b"{\"choices\":1}", b"data: {"] {
+            assert_eq!(said(nothing), "");
+        }
     }
 
     #[test]

@@ -123,6 +123,9 @@ impl Passed {
                 }
                 Poll::Ready(None) => {
                     self.over = true;
+                    if let Some(sample) = &mut self.sample {
+                        sample.complete();
+                    }
                     self.tracked.outcome("ok");
                     return Poll::Ready(None);
                 }

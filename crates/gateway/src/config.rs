@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use merkle::VerifierKey;
-use rollout::plan::{Comparing, Plan};
+use rollout::plan::Plan;
 use serde::Deserialize;
-use statement::{RealmId, SlotId, StateId, StatementId, json};
+use statement::kind::{Role, Stage};
+use statement::{Kind, RealmId, SlotId, StateId, StatementId, json};
 
 use crate::{Error, Limits};
 
@@ -102,6 +103,10 @@ pub struct Realm {
 pub struct SlotEntry {
     /// The name of the model that clients ask for.
     pub model: String,
+    /// Made-up requests with what is expected of the answers, one JSON object a line; needed where a plan has a
+    /// `synthetic` stage.
+    #[serde(default)]
+    pub probes: Option<PathBuf>,
     /// How an order is brought to users.
     pub release: Release,
     /// The slot.
@@ -162,7 +167,10 @@ pub struct StateEntry {
 }
 
 /// What is measured of an answer, and so what a plan may compare.
-pub(crate) const METRICS: [&str; 4] = ["errors", "finish-reason", "latency-p99", "refusals"];
+pub(crate) const METRICS: [&str; 5] = ["errors", "finish-reason", "latency-p99", "length", "refusals"];
+
+/// Who may sign a stage off.
+const SIGN_OFF: &[Role] = Kind::SignOff.signers();
 
 impl Config {
     /// Reads and checks a configuration. Paths in it are taken as they stand.
@@ -247,8 +255,8 @@ impl Config {
     }
 }
 
-/// Whether this gateway can carry out a plan: it measures four things, and mirrors nothing.
-pub(crate) fn check_plan(slot: &SlotId, plan: &Plan) -> Result<(), Error> {
+/// Whether this gateway can carry out a plan: it measures five things, and has so many made-up requests.
+pub(crate) fn check_plan(slot: &SlotId, plan: &Plan, probes: usize) -> Result<(), Error> {
     let refuse = |what: String| Err(Error::Plan { slot: slot.to_string(), what });
     for metric in &plan.metrics {
         if !METRICS.contains(&metric.name.as_str()) {
@@ -258,13 +266,19 @@ pub(crate) fn check_plan(slot: &SlotId, plan: &Plan) -> Result<(), Error> {
             return refuse(format!("the mean over all requests of metric `{}`", metric.name));
         }
     }
-    if plan.stages.iter().any(|stage| stage.comparing() == Comparing::Pairs) {
-        return refuse("made-up or mirrored requests".to_owned());
+    let synthetic = plan.stages.iter().filter(|stage| stage.stage == Stage::Synthetic);
+    if let Some(needed) = synthetic.map(|stage| stage.units_min).max()
+        && needed > probes as u64
+    {
+        // Each is asked once: the same request twice is not two units.
+        return refuse(format!("{needed} made-up requests, where `probes` has {probes}"));
     }
-    if plan.stages.iter().any(|stage| stage.hold_point.is_some()) {
-        return refuse("hold points, for which there is no signed sign-off".to_owned());
+    let signs_off =
+        |holder: &&statement::Name| SIGN_OFF.iter().any(|role| role.to_string() == holder.as_str());
+    match plan.stages.iter().filter_map(|stage| stage.hold_point.as_ref()).find(|holder| !signs_off(holder)) {
+        Some(holder) => refuse(format!("a sign-off by `{holder}`")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -72,6 +72,11 @@ impl Engines {
         head.iter().chain(tail)
     }
 
+    /// What the engines ask for, where they ask for a key.
+    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
+    }
+
     /// A request to one of them. Nothing of the client's head is passed on but what is named here.
     pub(crate) fn request(
         &self,

@@ -54,6 +54,8 @@ pub(crate) struct KeptRollout {
     pub(crate) from_ms: u64,
     /// Which plan it follows.
     pub(crate) plan: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) report: Option<StatementId>,
     /// Kinds of stages that have passed.
     pub(crate) reports: BTreeSet<statement::Name>,
     /// The stage.

@@ -10,7 +10,7 @@
 //! lets the state be served.
 //!
 //! What this crate does not do: start engines and check that they serve what they are declared to serve (the binding
-//! level is `declared`, and every answer says so), mirror traffic, watch for drift, speak TLS.
+//! level is `declared`, and every answer says so), watch for drift, speak TLS.
 
 mod answers;
 mod body;
@@ -29,6 +29,7 @@ mod members;
 mod metrics;
 mod paced;
 mod plane;
+mod probes;
 mod refusal;
 mod routes;
 mod server;

@@ -24,6 +24,8 @@ pub struct Limits {
     pub first_byte_ms: u64,
     /// How long a request's head may take to come, and a connection without a request may stay.
     pub head_ms: u64,
+    /// How long at least between two made-up requests.
+    pub probe_ms: u64,
     /// How often the log is looked at.
     pub poll_ms: u64,
     /// How long a client may take nothing of its answer.
@@ -36,6 +38,8 @@ pub struct Limits {
     pub session_ms: u64,
     /// Sessions that are remembered; further ones are assigned by their hash alone.
     pub sessions: usize,
+    /// Copies of requests under way at the same time; further requests are not copied.
+    pub shadows: usize,
     /// Units that are counted in a stage; further ones are served and not compared.
     pub units: usize,
 }
@@ -53,11 +57,13 @@ impl Limits {
         first_byte_ms: 120_000,
         head_ms: 10_000,
         poll_ms: 1_000,
+        probe_ms: 100,
         reader_ms: 30_000,
         request_ms: 600_000,
         session_idle_ms: 1_800_000,
         session_ms: 14_400_000,
         sessions: 1_000_000,
+        shadows: 64,
         units: 4_000_000,
     };
 
@@ -74,6 +80,7 @@ impl Limits {
             ("first_byte_ms", self.first_byte_ms),
             ("head_ms", self.head_ms),
             ("poll_ms", self.poll_ms),
+            ("probe_ms", self.probe_ms),
             ("reader_ms", self.reader_ms),
             ("request_ms", self.request_ms),
         ];
@@ -81,6 +88,7 @@ impl Limits {
             ("answer_bytes", self.answer_bytes),
             ("body_bytes", self.body_bytes as u64),
             ("connections", self.connections as u64),
+            ("shadows", self.shadows as u64),
             ("units", self.units as u64),
         ];
         let day = 86_400_000;

@@ -12,7 +12,7 @@ use rollout::plan::{Comparing, Contexts, Plan};
 use rollout::planner::{Action, Event, State, step};
 use rollout::record::StageData;
 use serde_json::{Value, json};
-use statement::kind::{GateDecision, StageReport};
+use statement::kind::{GateDecision, Stage, StageReport};
 use statement::{ChangeId, Digest, Name, StatementId};
 
 use crate::Error;
@@ -29,6 +29,8 @@ pub(crate) struct Drive {
     state: State,
     reports: BTreeSet<Name>,
     running: Option<Running>,
+    /// The latest report: what a sign-off is of.
+    report: Option<StatementId>,
     units: usize,
 }
 
@@ -50,13 +52,15 @@ pub(crate) struct Reach {
     pub(crate) contexts: Contexts,
     /// Where units are counted, if the stage compares.
     pub(crate) tally: Option<Arc<Tally>>,
+    /// What kind of stage it is.
+    pub(crate) stage: Stage,
 }
 
 impl Reach {
     /// Everybody, and nothing to compare with.
     pub(crate) fn everybody() -> Self {
         let share = Share::from_ppm(rollout::assign::BUCKETS).unwrap_or(Share::NONE);
-        Self { share, contexts: Contexts::All, tally: None }
+        Self { share, contexts: Contexts::All, tally: None, stage: Stage::Full }
     }
 }
 
@@ -88,7 +92,8 @@ impl Drive {
         let digest = plan.digest()?;
         // That it was examined is part of every order's chain.
         let reports = "examination".parse::<Name>().into_iter().collect();
-        Ok(Self { plan, digest, order, change, state: State::Waiting, reports, running: None, units })
+        let state = State::Waiting;
+        Ok(Self { plan, digest, order, change, state, reports, running: None, report: None, units })
     }
 
     /// A rollout that was under way when the gateway ended; under another plan it begins anew.
@@ -109,6 +114,10 @@ impl Drive {
         self.enter(stage, now_ms)?;
         self.state = match kept.state.as_str() {
             "paused" => State::Paused { stage, from_ms: now_ms },
+            "held" if kept.report.is_some() => {
+                self.report = kept.report;
+                State::Held { stage, from_ms: now_ms }
+            }
             _ => State::Running { stage, from_ms: now_ms },
         };
         Ok(())
@@ -127,6 +136,7 @@ impl Drive {
         KeptRollout {
             from_ms,
             plan: self.digest,
+            report: self.report.filter(|_| state == "held"),
             reports: self.reports.clone(),
             stage: u32::try_from(stage).unwrap_or(u32::MAX),
             state: state.to_owned(),
@@ -157,6 +167,23 @@ impl Drive {
     /// Begins.
     pub(crate) fn start(&mut self, now_ms: u64) -> Result<(), Error> {
         self.event(&Event::Start { reports: self.reports.clone() }, now_ms)
+    }
+
+    /// A report of it was signed.
+    pub(crate) const fn reported(&mut self, report: StatementId) {
+        self.report = Some(report);
+    }
+
+    /// Whose sign-off it waits for, and of which report.
+    pub(crate) fn waits_for(&self) -> Option<(&Name, StatementId)> {
+        let State::Held { stage, .. } = &self.state else { return None };
+        let holder = self.plan.stage(*stage).ok()?.hold_point.as_ref()?;
+        Some((holder, self.report?))
+    }
+
+    /// It was signed off.
+    pub(crate) fn sign_off(&mut self, holder: Name, now_ms: u64) -> Result<(), Error> {
+        self.event(&Event::SignedOff { holder, reports: self.reports.clone() }, now_ms)
     }
 
     /// Stays where it is.
@@ -191,12 +218,14 @@ impl Drive {
 
     fn enter(&mut self, stage: usize, now_ms: u64) -> Result<(), Error> {
         let planned = self.plan.stage(stage)?;
-        let compares = planned.comparing() == Comparing::Arms;
+        let comparing = planned.comparing();
         self.running = Some(Running {
             reach: Reach {
                 share: planned.share(),
                 contexts: planned.contexts,
-                tally: compares.then(|| Arc::new(Tally::new(&self.plan, self.units))),
+                tally: (comparing != Comparing::Nothing)
+                    .then(|| Arc::new(Tally::new(&self.plan, comparing, self.units))),
+                stage: planned.stage,
             },
             gate: Gate::new(&self.plan, stage, now_ms)?,
             data: StageData {
@@ -273,9 +302,16 @@ impl Drive {
         };
         let rows = self.running.as_ref().map_or(0, |running| running.data.rows.len());
         let reason = judged.map(|judged| format!("{:?}", judged.reason));
+        let pairs = self.running.as_ref().filter(|running| running.reach.share == Share::NONE);
+        let pairs = pairs.and_then(|running| running.reach.tally.as_ref()).map(|tally| {
+            let [same, other] = tally.alike();
+            json!({ "same_text": same, "other_text": other })
+        });
         json!({
             "change": self.change, "order": self.order, "state": self.state.name(), "stage": stage, "stages": self.plan.stages.len(),
             "from_ms": from_ms, "share_ppm": self.reach().share.ppm(), "rows": rows, "reason": reason, "gates": gates,
+            "pairs": pairs,
+            "waits_for": self.waits_for().map(|(holder, report)| json!({ "sign_off_by": holder, "report": report })),
         })
     }
 }
@@ -290,8 +326,7 @@ fn has_counts(row: &Row) -> bool {
     row.assigned.is_some_and(|assigned| assigned != [0, 0]) || row.cells.iter().any(counted)
 }
 
-const fn kind_name(stage: statement::kind::Stage) -> &'static str {
-    use statement::kind::Stage;
+const fn kind_name(stage: Stage) -> &'static str {
     match stage {
         Stage::Synthetic => "synthetic",
         Stage::Shadow => "shadow",

@@ -24,6 +24,8 @@ pub(crate) struct Metrics {
     pub(crate) requests: Family<Labels<3>, Counter>,
     /// Requests that another engine, or what is served to everybody else, answered in the place of the first.
     pub(crate) elsewhere: Family<Labels<1>, Counter>,
+    /// Copies of requests that were sent in shadow stages.
+    pub(crate) shadows: Counter,
     pub(crate) overhead: Histogram,
     pub(crate) request: Histogram,
     pub(crate) connections: Gauge<i64, AtomicI64>,
@@ -43,6 +45,7 @@ impl Metrics {
         let metrics = Self {
             requests: Family::default(),
             elsewhere: Family::default(),
+            shadows: Counter::default(),
             overhead,
             request,
             connections: Gauge::default(),
@@ -59,6 +62,11 @@ impl Metrics {
             "elsewhere",
             "Requests that were answered by another engine than the first",
             metrics.elsewhere.clone(),
+        );
+        registry.register(
+            "shadows",
+            "Copies of requests that were sent to what is tried, and served to nobody",
+            metrics.shadows.clone(),
         );
         registry.register_with_unit(
             "overhead",

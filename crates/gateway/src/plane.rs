@@ -1,6 +1,7 @@
 //! One request from its head to its answer.
 
 mod asking;
+mod shadow;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use statement::Digest;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use self::asking::{ask, form};
@@ -45,6 +46,8 @@ pub(crate) struct Plane {
     /// What the warden says of itself, as `/healthz` shows it.
     pub(crate) health: ArcSwap<Health>,
     pub(crate) under_way: watch::Sender<usize>,
+    /// Room for copies of requests.
+    pub(crate) shadows: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Plane {
@@ -219,6 +222,9 @@ async fn pass(
         lane.choose(&unit, caller.context, (plane.clock)(), &plane.sessions).ok_or_else(not_served)?;
     tracked.arm = choice.arm;
     drop(routes);
+    if let Some(mirror) = choice.mirror.take() {
+        shadow::send(plane, mirror, path, &bytes, &asked, &parts.headers);
+    }
     let until = tracked.came + Duration::from_millis(plane.limits.request_ms);
     let before = read.elapsed();
     let (response, target) = ask(plane, &mut choice, path, &bytes, &asked, &parts.headers).await?;

@@ -8,6 +8,7 @@ use hyper::header::HeaderValue;
 use rollout::assign::{self, Arm, Salt, Share};
 use rollout::plan::Contexts;
 use statement::{ChangeId, Digest, SlotId, StateId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::{Context, SystemPrompts, Unit};
 use crate::engines::Engines;
@@ -37,8 +38,28 @@ pub(crate) struct Lane {
     pub(crate) base: Option<Arc<Target>>,
     /// What is being released.
     pub(crate) candidate: Option<Candidate>,
+    /// What is tried beside what is served, and answers nobody.
+    pub(crate) shadow: Option<Shadow>,
     /// Codes of why something is not served.
     pub(crate) reasons: Vec<String>,
+}
+
+/// A state that gets copies of requests.
+#[derive(Debug)]
+pub(crate) struct Shadow {
+    pub(crate) target: Arc<Target>,
+    pub(crate) contexts: Contexts,
+    pub(crate) tally: Arc<Tally>,
+    /// Room for copies that are under way. Where there is none, a request is not copied.
+    pub(crate) room: Arc<Semaphore>,
+}
+
+/// A copy of a request that is about to be sent.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    pub(crate) target: Arc<Target>,
+    pub(crate) sample: Sample,
+    pub(crate) place: OwnedSemaphorePermit,
 }
 
 /// A state that may be served, and its engines.
@@ -70,6 +91,8 @@ pub(crate) struct Choice {
     /// What takes its place if it cannot answer: what is served to everybody else.
     pub(crate) spare: Option<Arc<Target>>,
     pub(crate) sample: Option<Sample>,
+    /// A copy that goes to what is tried.
+    pub(crate) mirror: Option<Mirror>,
     pub(crate) arm: &'static str,
 }
 
@@ -99,6 +122,15 @@ impl Choice {
     }
 }
 
+impl Shadow {
+    /// The copy and the sample of the request itself, where there is room and the unit had none in this stage.
+    fn copy(&self, unit: u64) -> Option<(Mirror, Sample)> {
+        let place = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        let [sample, served] = self.tally.claim_pair(unit)?;
+        Some((Mirror { target: Arc::clone(&self.target), sample, place }, served))
+    }
+}
+
 impl Lane {
     /// Where a unit's request goes.
     pub(crate) fn choose(
@@ -116,7 +148,9 @@ impl Lane {
             let offer = Offer { epoch: 0, fresh: (base?, Arm::Rest), served: [base, None] };
             sessions.find(key, now_ms, offer);
             let target = Arc::clone(self.base.as_ref()?);
-            return Some(Choice { target, spare: None, sample: None, arm: "all" });
+            let shadow = self.shadow.as_ref().filter(|shadow| takes_part(shadow.contexts));
+            let (mirror, sample) = shadow.and_then(|shadow| shadow.copy(key)).unzip();
+            return Some(Choice { target, spare: None, sample, mirror, arm: "all" });
         };
         let own = version(candidate.target.state);
         let bucket = assign::bucket(&candidate.salt, unit.as_bytes());
@@ -133,16 +167,18 @@ impl Lane {
         match (&self.base, is_own, arm) {
             (Some(base), false, Arm::Control) => {
                 let (target, sample) = (Arc::clone(base), claim(Side::Control));
-                Some(Choice { target, spare: None, sample, arm: "control" })
+                Some(Choice { target, spare: None, sample, mirror: None, arm: "control" })
             }
             (Some(base), false, _) => {
-                Some(Choice { target: Arc::clone(base), spare: None, sample: None, arm: "rest" })
+                let target = Arc::clone(base);
+                Some(Choice { target, spare: None, sample: None, mirror: None, arm: "rest" })
             }
             (base, _, _) => {
                 let target = Arc::clone(&candidate.target);
                 // Where everybody has it, there is nothing that everybody else has.
                 let spare = base.clone().filter(|_| candidate.share.ppm() < assign::BUCKETS);
-                Some(Choice { target, spare, sample: claim(Side::Candidate), arm: "candidate" })
+                let sample = claim(Side::Candidate);
+                Some(Choice { target, spare, sample, mirror: None, arm: "candidate" })
             }
         }
     }

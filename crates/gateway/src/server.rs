@@ -48,9 +48,14 @@ enum Phase {
 impl Server {
     pub(crate) fn bind(plane: Arc<Plane>, address: SocketAddr) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        Self::on(plane, TcpListener::bind(address).map_err(failed)?)
+    }
+
+    /// On a socket that listens already.
+    pub(crate) fn on(plane: Arc<Plane>, listener: TcpListener) -> Result<Self, Error> {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = listener.local_addr().map_err(|source| Error::Listen { address: unknown, source })?;
+        listener.set_nonblocking(true).map_err(|source| Error::Listen { address, source })?;
         Ok(Self { plane, listener, address })
     }
 

@@ -5,6 +5,7 @@ mod release;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ use rollout::plan::Plan;
 use serde_json::{Value, json};
 use signer::{FileKey, KeyFile};
 use statement::{Envelope, SlotId, StateId, leaf};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::callers::Callers;
 use crate::config::{Config, LogPlace, Release, SlotEntry, check_plan};
@@ -30,6 +31,7 @@ use crate::keep::{self, Keep, Kept};
 use crate::live::Drive;
 use crate::metrics::Metrics;
 use crate::plane::{Health, Plane};
+use crate::probes::Probers;
 use crate::routes::{Lane, Routes};
 use crate::sessions::Sessions;
 use crate::{Error, FolderSource, HttpSource, Server, Source};
@@ -64,6 +66,7 @@ pub struct Warden {
     engines: BTreeMap<(SlotId, StateId), Arc<Engines>>,
     plans: BTreeMap<SlotId, Arc<Plan>>,
     drives: BTreeMap<SlotId, Drive>,
+    probers: Probers,
     standings: BTreeMap<SlotId, Standing>,
     pending: Vec<Envelope>,
     key: Option<FileKey>,
@@ -86,11 +89,18 @@ impl Warden {
     /// # Errors
     /// Whatever of the configuration cannot be used, and kept files that are not what was kept.
     pub fn open(config: Config, clock: Clock) -> Result<(Self, Server), Error> {
-        let source: Box<dyn Source> = match &config.log {
-            LogPlace::Folder(folder) => Box::new(FolderSource::new(folder.clone())),
-            LogPlace::Url(url) => Box::new(HttpSource::new(url, LOG_PATIENCE)),
-        };
+        let source = source(&config);
         Self::with_source(config, clock, source)
+    }
+
+    /// As [`Warden::open`], on a socket that listens already and that somebody else keeps: what comes while the gateway
+    /// is started anew waits in it.
+    ///
+    /// # Errors
+    /// As [`Warden::open`].
+    pub fn open_on(config: Config, clock: Clock, listener: TcpListener) -> Result<(Self, Server), Error> {
+        let source = source(&config);
+        Self::assemble(config, clock, source, Some(listener))
     }
 
     /// As [`Warden::open`], with a log that is read elsewhere.
@@ -102,17 +112,28 @@ impl Warden {
         clock: Clock,
         source: Box<dyn Source>,
     ) -> Result<(Self, Server), Error> {
+        Self::assemble(config, clock, source, None)
+    }
+
+    fn assemble(
+        config: Config,
+        clock: Clock,
+        source: Box<dyn Source>,
+        listener: Option<TcpListener>,
+    ) -> Result<(Self, Server), Error> {
         let keep = Keep::open(&config.state)?;
         let kept = keep.kept()?;
         let follower = Follower::open(&config.realm, &keep)?;
         let pending = keep.pending()?;
         let (mut engines, mut plans) = (BTreeMap::new(), BTreeMap::new());
+        let mut probers = Probers::default();
         for slot in &config.slots {
             for state in &slot.states {
                 engines.insert((slot.slot.clone(), state.state), Arc::new(Engines::new(state)?));
             }
             if let Release::Stages(path) | Release::StagesByHand(path) = &slot.release {
-                plans.insert(slot.slot.clone(), Arc::new(read_plan(&slot.slot, path)?));
+                let probes = probers.read(slot)?;
+                plans.insert(slot.slot.clone(), Arc::new(read_plan(&slot.slot, path, probes)?));
             }
         }
         let key = config.rollout_key.as_ref().map(|path| KeyFile::read(path)?.open_unsealed()).transpose()?;
@@ -127,8 +148,12 @@ impl Warden {
             started: Instant::now(),
             health: ArcSwap::default(),
             under_way: watch::Sender::new(0),
+            shadows: Arc::new(Semaphore::new(config.limits.shadows)),
         });
-        let server = Server::bind(Arc::clone(&plane), config.listen)?;
+        let server = match listener {
+            Some(listener) => Server::on(Arc::clone(&plane), listener)?,
+            None => Server::bind(Arc::clone(&plane), config.listen)?,
+        };
         let saved = kept.clone();
         let warden = Self {
             config,
@@ -143,6 +168,7 @@ impl Warden {
             engines,
             plans,
             drives: BTreeMap::new(),
+            probers,
             standings: BTreeMap::new(),
             pending,
             key,
@@ -306,6 +332,14 @@ impl Warden {
     }
 }
 
+/// Where the configuration says that the log is.
+fn source(config: &Config) -> Box<dyn Source> {
+    match &config.log {
+        LogPlace::Folder(folder) => Box::new(FolderSource::new(folder.clone())),
+        LogPlace::Url(url) => Box::new(HttpSource::new(url, LOG_PATIENCE)),
+    }
+}
+
 fn unverified() -> Standing {
     let reasons = vec![(Error::Unverified.code().to_owned(), Error::Unverified.to_string())];
     Standing { reasons, ..Standing::default() }
@@ -321,13 +355,13 @@ fn shown_lane(lane: &Lane) -> Value {
     })
 }
 
-fn read_plan(slot: &SlotId, path: &Path) -> Result<Plan, Error> {
+fn read_plan(slot: &SlotId, path: &Path, probes: usize) -> Result<Plan, Error> {
     let absent = || Error::Config {
         what: format!("plan of slot `{slot}`"),
         reason: "there is no such file".to_owned(),
     };
     let bytes = keep::read(path, PLAN_BYTES_MAX)?.ok_or_else(absent)?;
     let plan = Plan::parse(&bytes)?;
-    check_plan(slot, &plan)?;
+    check_plan(slot, &plan, probes)?;
     Ok(plan)
 }

@@ -3,7 +3,7 @@
 use merkle::VerifiedCheckpoint;
 use merkle::note::VerifierKey;
 use policy::gate::{self, Admitted, CheckpointView};
-use statement::kind::{ReleaseOrder, Retirement, RollbackOrder};
+use statement::kind::{GateDecision, ReleaseOrder, Retirement, Role, RollbackOrder, SignOff, StageReport};
 use statement::{ChangeId, Envelope, Name, StatementId, Tracking};
 
 use super::{DAY_MS, say_together, sign_together};
@@ -71,6 +71,29 @@ pub(crate) fn rollback(realm: &Realm, change: &ChangeId, reason: Name, by: &[Str
         to_state: order.body.from_state,
     };
     sign_together(realm, by, Tracking::Change(change.clone()), body)
+}
+
+/// Signs off the latest stage report that promotes: what a hold point of the rollout waits for.
+pub(crate) fn sign_off(
+    realm: &mut Realm,
+    change: &ChangeId,
+    by: &str,
+    role: Role,
+) -> Done<(StatementId, SignOff)> {
+    let key = realm.keys.open(by)?;
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let Some(order) = &dossier.order else {
+        return Err(dossier::Refusal::new(dossier::Code::OrderUnknown, change).into());
+    };
+    let promotes = |report: &&dossier::Recorded<StageReport>| {
+        report.body.order == order.id && report.body.decision == GateDecision::Promote
+    };
+    let report = dossier.stages.iter().rev().find(promotes);
+    let report =
+        report.ok_or_else(|| Failure::missing("stage report that promotes, of the change", change))?;
+    let body = SignOff { note: None, order: order.id, report: report.id, role };
+    let id = realm.say(&key, Tracking::Change(change.clone()), body.clone())?;
+    Ok((id, body))
 }
 
 /// Ends the service of a released change: its slot goes to its fallback.

@@ -10,6 +10,10 @@ pub(crate) struct GatewayArgs {
     /// The configuration; `docs/gateway.md` describes it.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+    /// Listen on the socket that is standard input, and not on the configuration's `listen`. Whoever keeps the socket, as
+    /// systemd does with `StandardInput=socket`, can start the gateway anew without a client being refused.
+    #[arg(long)]
+    pub(crate) socket_is_stdin: bool,
     /// Threads that pass on requests (default: as many as there are cores).
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
@@ -37,6 +41,18 @@ pub(crate) enum RolloutCommand {
     /// Take a rollout back on this gateway. The record follows with `countersign rollback`.
     #[command(after_help = "Example: countersign rollout abort 3f0c --gateway ./gateway-state")]
     Abort(RolloutArgs),
+    /// Sign off the latest stage report, where a hold point waits for it. The report has to be in the log: `submit` brings it.
+    #[command(after_help = "Example: countersign rollout sign-off 3f0c --by olga --role operator")]
+    SignOff {
+        /// The change's tracking id, or its beginning.
+        change: String,
+        /// The key of who signs.
+        #[arg(long, value_name = "NAME")]
+        by: String,
+        /// What they speak as: the role that the plan's hold point names.
+        #[arg(long, value_name = "ROLE", default_value = "operator")]
+        role: String,
+    },
     /// Bring the stage reports that a gateway has signed into the log.
     #[command(after_help = "Example: countersign rollout submit --gateway ./gateway-state")]
     Submit {

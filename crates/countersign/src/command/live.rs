@@ -1,17 +1,19 @@
 //! `countersign gateway` and `countersign rollout`.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::gateway::{Config, ControlRequest, Warden, ask_control, socket_path};
 use serde_json::{Value, json};
-use statement::Envelope;
+use statement::{Envelope, StatementId};
 
 use super::Setting;
 use crate::cli::{GatewayArgs, RolloutArgs, RolloutCommand};
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
+use crate::realm::Realm;
 use crate::text::line;
 
 /// Bytes of a configuration at most.
@@ -22,7 +24,21 @@ pub(super) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {
     let config = Config::parse(&read_bounded(&args.config, CONFIG_BYTES_MAX)?)?;
     let models: Vec<String> = config.slots.iter().map(|slot| slot.model.clone()).collect();
     let folder = config.state.clone();
-    let (warden, server) = Warden::open(config, translog::system_clock())?;
+    let (warden, server) = if args.socket_is_stdin {
+        use std::os::fd::AsFd as _;
+        let no_socket = |error: std::io::Error| {
+            Failure::outside(
+                format!("standard input is no socket: {error}"),
+                "hand over a socket that listens",
+            )
+        };
+        let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(no_socket)?;
+        let listener = TcpListener::from(socket);
+        listener.local_addr().map_err(no_socket)?;
+        Warden::open_on(config, translog::system_clock(), listener)?
+    } else {
+        Warden::open(config, translog::system_clock())?
+    };
     let url = format!("http://{}/v1", server.address());
     let mut text = String::new();
     line(&mut text, &format!("models: {}", models.join(", ")));
@@ -81,6 +97,7 @@ pub(super) fn rollout(setting: &Setting, command: &RolloutCommand) -> Done {
         RolloutCommand::Pause(args) => on(args, |change| ControlRequest::Pause { change }),
         RolloutCommand::Resume(args) => on(args, |change| ControlRequest::Resume { change }),
         RolloutCommand::Abort(args) => on(args, |change| ControlRequest::Abort { change }),
+        RolloutCommand::SignOff { change, by, role } => sign_off(setting, change, by, role),
         RolloutCommand::Submit { gateway } => submit(setting, gateway),
     }
 }
@@ -153,8 +170,28 @@ fn show(setting: &Setting, status: &Value) {
     setting.print(status, &text);
 }
 
-/// Submits what lies in a gateway's outbox, in the order in which it was signed.
+/// Signs off the latest report.
+fn sign_off(setting: &Setting, change: &str, by: &str, role: &str) -> Done {
+    let role = crate::act::word("role", role)?;
+    let (id, signed) = setting.act(|realm| {
+        let change = realm.dossier(change)?.change.clone();
+        crate::act::sign_off(realm, &change, by, role)
+    })?;
+    let text = format!("signed off stage report {}: statement {id}\n", signed.report);
+    setting.print(&json!({ "sign_off": id, "report": signed.report }), &text);
+    Ok(())
+}
+
+/// Submits what lies in a gateway's outbox.
 fn submit(setting: &Setting, gateway: &Path) -> Done {
+    let ids = setting.act(|realm| submit_reports(realm, gateway))?;
+    let text = ids.iter().fold(String::new(), |text, id| format!("{text}stage report: statement {id}\n"));
+    setting.print(&json!({ "submitted": ids }), &text);
+    Ok(())
+}
+
+/// Submits what lies in a gateway's outbox, in the order in which it was signed.
+pub(super) fn submit_reports(realm: &mut Realm, gateway: &Path) -> Done<Vec<StatementId>> {
     let outbox = gateway.join("outbox");
     let failed = |error: std::io::Error| Failure::file(&outbox, &error);
     let mut paths = Vec::new();
@@ -165,19 +202,14 @@ fn submit(setting: &Setting, gateway: &Path) -> Done {
         }
     }
     paths.sort();
-    let ids = setting.act(|realm| {
-        let mut ids = Vec::new();
-        for path in &paths {
-            let envelope = Envelope::parse(&read_bounded(path, statement::envelope::ENVELOPE_BYTES_MAX)?)?;
-            if !realm.ledger().has_applied(&envelope.id()) {
-                realm.submit(&envelope)?;
-            }
-            std::fs::remove_file(path).map_err(|error| Failure::file(path, &error))?;
-            ids.push(envelope.id());
+    let mut ids = Vec::new();
+    for path in &paths {
+        let envelope = Envelope::parse(&read_bounded(path, statement::envelope::ENVELOPE_BYTES_MAX)?)?;
+        if !realm.ledger().has_applied(&envelope.id()) {
+            realm.submit(&envelope)?;
         }
-        Ok(ids)
-    })?;
-    let text = ids.iter().fold(String::new(), |text, id| format!("{text}stage report: statement {id}\n"));
-    setting.print(&json!({ "submitted": ids }), &text);
-    Ok(())
+        std::fs::remove_file(path).map_err(|error| Failure::file(path, &error))?;
+        ids.push(envelope.id());
+    }
+    Ok(ids)
 }

@@ -56,20 +56,19 @@ fn what_cannot_be_used_is_refused() {
 fn a_plan_that_needs_more_than_there_is_is_refused() {
     let slot: SlotId = "support".parse().unwrap();
     let standard = Plan::standard().unwrap();
-    assert_eq!(check_plan(&slot, &standard).unwrap_err().code(), "CS-GWY-007");
+    check_plan(&slot, &standard, 400).unwrap();
     let mut live = standard;
-    live.stages.retain(|stage| stage.comparing() != Comparing::Pairs);
-    assert_eq!(check_plan(&slot, &live).unwrap_err().code(), "CS-GWY-007");
-    for stage in &mut live.stages {
-        stage.hold_point = None;
-    }
-    check_plan(&slot, &live).unwrap();
+    live.stages[2].hold_point = Some("monitor".parse().unwrap());
+    assert_eq!(check_plan(&slot, &live, 400).unwrap_err().code(), "CS-GWY-007");
+    live.stages[2].hold_point = None;
+    // Each made-up request is one unit, and the stage needs 400.
+    assert_eq!(check_plan(&slot, &live, 399).unwrap_err().code(), "CS-GWY-007");
     live.metrics[0].name = "tone".parse().unwrap();
-    assert_eq!(check_plan(&slot, &live).unwrap_err().code(), "CS-GWY-007");
+    assert_eq!(check_plan(&slot, &live, 400).unwrap_err().code(), "CS-GWY-007");
 }
 
 #[test]
 fn the_plan_that_is_shipped_can_be_carried_out() {
     let plan = Plan::parse(include_bytes!("../../../../policies/rollout-gateway.json")).unwrap();
-    check_plan(&"support".parse().unwrap(), &plan).unwrap();
+    check_plan(&"support".parse().unwrap(), &plan, 0).unwrap();
 }

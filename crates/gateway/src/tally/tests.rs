@@ -11,7 +11,7 @@ fn plan() -> Arc<Plan> {
 
 #[test]
 fn a_unit_is_judged_by_its_first_request_alone() {
-    let tally = Arc::new(Tally::new(&plan(), 10));
+    let tally = Arc::new(Tally::new(&plan(), Comparing::Arms, 10));
     let mut first = tally.claim(7, Side::Candidate).unwrap();
     assert!(tally.claim(7, Side::Candidate).is_none());
     first.feed(br#"{"finish_reason":"length"}"#);
@@ -33,7 +33,7 @@ fn a_unit_is_judged_by_its_first_request_alone() {
 
 #[test]
 fn a_row_fits_its_gate() {
-    let (plan, tally) = (plan(), Arc::new(Tally::new(&plan(), 10)));
+    let (plan, tally) = (plan(), Arc::new(Tally::new(&plan(), Comparing::Arms, 10)));
     let stage = plan.stages.iter().position(|stage| stage.share_ppm == 10_000).unwrap();
     let mut gate = rollout::gate::Gate::new(&plan, stage, 0).unwrap();
     drop(tally.claim(1, Side::Control));
@@ -42,8 +42,43 @@ fn a_row_fits_its_gate() {
 
 #[test]
 fn units_are_bounded() {
-    let tally = Arc::new(Tally::new(&plan(), 2));
+    let tally = Arc::new(Tally::new(&plan(), Comparing::Arms, 2));
     assert!(tally.claim(1, Side::Control).is_some());
     assert!(tally.claim(2, Side::Control).is_some());
     assert!(tally.claim(3, Side::Control).is_none());
+}
+
+const SAYS: &str = r#"{"choices":[{"message":{"content":"attic"},"finish_reason":"stop"}]}"#;
+const RUNS_ON: &str = r#"{"choices":[{"message":{"content":"attic attic"},"finish_reason":"length"}]}"#;
+
+#[test]
+fn of_pairs_the_difference_counts_and_a_half_that_nobody_waited_for_does_not() {
+    let tally = Arc::new(Tally::new(&plan(), Comparing::Pairs, 10));
+    let answered = |unit, candidate: &str, control: &str, all: bool| {
+        let [mut new, mut old] = tally.claim_pair(unit).unwrap();
+        new.feed(candidate.as_bytes());
+        new.complete();
+        old.feed(control.as_bytes());
+        if all {
+            old.complete();
+        }
+    };
+    answered(1, SAYS, SAYS, true);
+    answered(2, RUNS_ON, SAYS, true);
+    answered(3, SAYS, RUNS_ON, true);
+    answered(4, RUNS_ON, SAYS, false);
+    assert!(tally.claim_pair(4).is_none());
+    let [mut new, mut old] = tally.claim_pair(5).unwrap();
+    new.fail();
+    old.feed(SAYS.as_bytes());
+    old.complete();
+    drop((new, old));
+    let row = tally.take(1);
+    assert_eq!(row.assigned, None);
+    let pairs = |better, equal, worse| Cell::Pairs { better, equal, worse };
+    // Errors: the last. Ends of answers: one each way, and what failed has none, which is the worst.
+    assert_eq!(row.cells, [pairs(0, 3, 1), pairs(1, 1, 2)]);
+    assert_eq!(tally.alike(), [1, 3]);
+    let stage = plan().stages.iter().position(|stage| stage.comparing() == Comparing::Pairs).unwrap();
+    rollout::gate::Gate::new(&plan(), stage, 0).unwrap().push(&row).unwrap();
 }

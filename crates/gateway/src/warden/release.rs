@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use rollout::assign::{Salt, Share};
 use signer::{Signer as _, sign_statement};
-use statement::{ChangeId, StateId, Statement, Tracking};
+use statement::kind::Stage;
+use statement::{ChangeId, StateId, Statement, StatementId, Tracking};
 
 use super::Warden;
 use crate::Error;
 use crate::config::{Release, SlotEntry};
 use crate::decide::Standing;
 use crate::live::{Drive, Forward, Reach, Reported};
-use crate::routes::{Candidate, Lane, Target};
+use crate::probes::Probing;
+use crate::routes::{Candidate, Lane, Shadow, Target};
 
 impl Warden {
     /// The lane of a slot, after its rollout has been judged.
@@ -40,6 +42,8 @@ impl Warden {
             Some(Arc::new(Target::new(state, made_by.as_ref(), Arc::clone(engines))))
         };
         let base = standing.base.and_then(&mut target);
+        let mut shadow = None;
+        let mut probed = None;
         let candidate = match (&standing.order, released) {
             (Some(order), Some(reach)) if reach.share > Share::NONE => {
                 target(order.state).map(|target| Candidate {
@@ -56,8 +60,26 @@ impl Warden {
                     tally: reach.tally,
                 })
             }
+            (Some(order), Some(Reach { tally: Some(tally), contexts, stage, .. })) => {
+                match (target(order.state), stage) {
+                    (Some(target), Stage::Shadow) => {
+                        let room = Arc::clone(&self.plane.shadows);
+                        shadow = Some(Shadow { target, contexts, tally, room });
+                    }
+                    (Some(target), Stage::Synthetic) => probed = Some((target, tally)),
+                    _ => {}
+                }
+                None
+            }
             _ => None,
         };
+        let probed = probed.and_then(|(candidate, tally)| {
+            Some(Probing { candidate, control: Arc::clone(base.as_ref()?), tally })
+        });
+        if let Err(error) = self.probers.keep(slot, probed, &self.config.limits) {
+            tracing::error!(code = error.code(), %error, slot = %slot.slot, "made-up requests are not sent");
+            reasons.push((error.code().to_owned(), error.to_string()));
+        }
         let mut codes: Vec<String> = reasons.iter().map(|(code, _)| code.clone()).collect();
         codes.dedup();
         standing.reasons = reasons;
@@ -67,6 +89,7 @@ impl Warden {
             system_prompts: slot.system_prompts,
             base,
             candidate,
+            shadow,
             reasons: codes,
         }
     }
@@ -113,6 +136,22 @@ impl Warden {
         {
             drive.start(now_ms)?;
         }
+        if forward == Forward::Open
+            && let Some((holder, report)) = drive.waits_for()
+        {
+            let holder = holder.clone();
+            let dossier = self.follower.ledger().dossier(&order.change);
+            let mut sign_offs =
+                dossier.iter().flat_map(|dossier| &dossier.sign_offs).map(|signed| &signed.body);
+            let is_given = sign_offs.any(|signed| {
+                signed.order == order.order
+                    && signed.report == report
+                    && signed.role.to_string() == holder.as_str()
+            });
+            if is_given {
+                drive.sign_off(holder, now_ms)?;
+            }
+        }
         let judged = drive.tick(now_ms, forward);
         let (is_back, released, kept) = (drive.is_back(), drive.reach(), drive.kept());
         let change = drive.change.clone();
@@ -123,11 +162,18 @@ impl Warden {
         self.kept.rollouts.insert(order.order, kept);
         match judged {
             Ok(None) => {}
-            Ok(Some(reported)) => {
-                if let Err(error) = self.report(&change, &reported, now_ms) {
+            Ok(Some(reported)) => match self.report(&change, &reported, now_ms) {
+                Ok(Some(id)) => {
+                    if let Some(drive) = self.drives.get_mut(&slot.slot) {
+                        drive.reported(id);
+                        self.kept.rollouts.insert(order.order, drive.kept());
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
                     tracing::error!(code = error.code(), %error, "a stage report could not be written");
                 }
-            }
+            },
             Err(error) => return Err(error),
         }
         if is_back {
@@ -137,14 +183,21 @@ impl Warden {
         Ok(Some(if order.serving { Reach::everybody() } else { released }))
     }
 
-    fn report(&mut self, change: &ChangeId, reported: &Reported, now_ms: u64) -> Result<(), Error> {
-        let Some(key) = &self.key else { return Ok(()) };
+    /// Signs a report, and leaves it for the log.
+    fn report(
+        &mut self,
+        change: &ChangeId,
+        reported: &Reported,
+        now_ms: u64,
+    ) -> Result<Option<StatementId>, Error> {
+        let Some(key) = &self.key else { return Ok(None) };
         let about = Tracking::Change(change.clone());
         let realm = self.config.realm.name.clone();
         let statement =
             Statement::new(realm, about, now_ms, reported.report.clone()).signed_by(&[key.public_key().id()]);
         let envelope = sign_statement(key, &statement)?;
         self.reports = self.reports.wrapping_add(1);
-        self.keep.report((now_ms, self.reports), &envelope, &[&reported.data, &reported.plan])
+        self.keep.report((now_ms, self.reports), &envelope, &[&reported.data, &reported.plan])?;
+        Ok(Some(envelope.id()))
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use audit::fixture::SLOT;
+use audit::fixture::{SLOT, Who};
 use engine::{Engine, Limits, Server, sample};
 use gateway::ControlRequest;
 use rollout::plan::Plan;
 use serde_json::{Value, json};
-use statement::kind::{GateDecision, Stage};
-use statement::{ChangeId, StateId};
+use statement::kind::{GateDecision, Role, SignOff, Stage};
+use statement::{ChangeId, StateId, Tracking};
 use tokio::sync::watch;
 
 use crate::client::{Answer, Connection};
@@ -42,6 +42,8 @@ struct Street {
     house: House,
     engines: BTreeMap<StateId, Vec<String>>,
     release: &'static str,
+    plan: Value,
+    probes: Option<String>,
     sessions: u32,
     /// The states that each session was answered by, in order.
     seen: BTreeMap<String, Vec<String>>,
@@ -53,15 +55,21 @@ impl Street {
     }
 
     fn released(engine: String, release: &'static str) -> Self {
+        Self::planned(engine, release, plan())
+    }
+
+    fn planned(engine: String, release: &'static str, plan: Value) -> Self {
         let house = House::new();
         let path = house.folder.path().join("plan.json");
-        std::fs::write(&path, plan().to_string()).unwrap();
+        std::fs::write(&path, plan.to_string()).unwrap();
         Plan::parse(&std::fs::read(path).unwrap()).unwrap();
         let first = house.first_state();
         Self {
             house,
             engines: BTreeMap::from([(first, vec![engine])]),
             release,
+            plan,
+            probes: None,
             sessions: 0,
             seen: BTreeMap::new(),
         }
@@ -72,8 +80,13 @@ impl Street {
         self.house.close();
         let engines: Vec<(StateId, &[String])> =
             self.engines.iter().map(|(state, engines)| (*state, engines.as_slice())).collect();
-        let slot = json!({ "release": { self.release: self.house.folder.path().join("plan.json") } });
-        let config = self.house.config(&engines, &json!({}), &slot);
+        let mut slot = json!({ "release": { self.release: self.house.folder.path().join("plan.json") } });
+        if let Some(probes) = &self.probes {
+            let path = self.house.folder.path().join("probes.jsonl");
+            std::fs::write(&path, probes).unwrap();
+            slot["probes"] = json!(path);
+        }
+        let config = self.house.config(&engines, &json!({ "limits": { "probe_ms": 1 } }), &slot);
         self.house.open(config);
     }
 
@@ -143,7 +156,7 @@ impl Street {
     #[track_caller]
     fn reports_follow(&self, change: &ChangeId) -> Vec<(Stage, GateDecision)> {
         let data = self.house.folder.path().join("gateway/data");
-        let plan = Plan::parse(plan().to_string().as_bytes()).unwrap().to_bytes().unwrap();
+        let plan = Plan::parse(self.plan.to_string().as_bytes()).unwrap().to_bytes().unwrap();
         let stages = &self.house.realm.dossier(change).stages;
         let check = |report: &dossier::Recorded<statement::kind::StageReport>| {
             let bytes = std::fs::read(data.join(report.body.data.to_string())).unwrap();
@@ -200,6 +213,126 @@ fn a_good_change_goes_all_the_way_and_a_bad_one_is_taken_back_by_itself() {
     let before = good.count();
     street.second(10);
     assert_eq!(good.count(), before + 20);
+    street.nobody_was_switched();
+}
+
+/// As [`plan`], with a stage of pairs before it.
+fn plan_with(kind: &str) -> Value {
+    let mut plan = plan();
+    let stage = json!({ "contexts": "non-critical", "duration_ms": 3_000, "extension_ms": 60_000,
+                        "margins_ppm": [300_000, 300_000, 300_000], "reports": [], "share_ppm": 0, "stage": kind, "units_min": 30 });
+    plan["stages"].as_array_mut().unwrap().insert(0, stage);
+    plan
+}
+
+#[test]
+fn a_shadow_sees_what_users_ask_and_no_user_sees_it() {
+    let (old, good, bad) = (Played::saying(STOPS), Played::saying(STOPS), Played::saying(RUNS_ON));
+    let mut street = Street::planned(old.url(), "stages", plan_with("shadow"));
+    street.open();
+    let change = street.order("bad", bad.url());
+    let (state, _) = street.until_ended(60);
+    assert_eq!(state, "rolled back");
+    let first = street.house.first_state().to_string();
+    assert!(street.seen.values().flatten().all(|state| *state == first));
+    let asked = bad.asked.lock().unwrap().clone();
+    assert!(!asked.is_empty());
+    assert!(asked.iter().all(|asked| asked.head.contains("x-countersign-shadow: 1")));
+    assert!(asked.iter().all(|asked| asked.body.contains("\"made\"")));
+    assert!(old.asked.lock().unwrap().iter().all(|asked| !asked.head.contains("x-countersign-shadow")));
+    assert_eq!(street.house.submit_reports(), 1);
+    assert_eq!(street.reports_follow(&change), [(Stage::Shadow, GateDecision::RollBack)]);
+    street.house.realm.roll_back(&change);
+
+    let change = street.order("good", good.url());
+    let (state, _) = street.until_ended(120);
+    assert_eq!(state, "done");
+    assert_eq!(street.house.submit_reports(), 4);
+    assert_eq!(street.reports_follow(&change)[0], (Stage::Shadow, GateDecision::Promote));
+}
+
+#[test]
+fn a_shadow_that_has_no_room_copies_nothing_and_nobody_waits() {
+    let old = Played::saying(STOPS);
+    let (open, wait) = std::sync::mpsc::channel();
+    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+    let stuck = Played::new(move |_| vec![crate::engine::Act::Wait(std::sync::Arc::clone(&wait))]);
+    let mut street = Street::planned(old.url(), "stages", plan_with("shadow"));
+    street.order("stuck", stuck.url());
+    // More users than there is room for copies, whose engine answers nobody.
+    street.second(100);
+    assert_eq!(street.seen.len(), 100);
+    street.house.until("countersign_gateway_shadows_total", 64.0);
+    drop(open);
+}
+
+#[test]
+fn what_fails_made_up_requests_is_asked_by_no_user() {
+    let says_attic = r#"{"choices":[{"message":{"content":"the attic"},"finish_reason":"stop"}]}"#;
+    let says_nothing = r#"{"choices":[{"message":{"content":"the garden"},"finish_reason":"stop"}]}"#;
+    let (old, good, bad) =
+        (Played::saying(says_attic), Played::saying(says_attic), Played::saying(says_nothing));
+    let mut street = Street::planned(old.url(), "stages", plan_with("synthetic"));
+    let probe = json!({ "expect": { "contains_any": ["attic"], "finish": "stop" },
+                        "request": { "messages": [{ "role": "user", "content": "please find the lamp" }] } });
+    street.probes = Some(format!("{probe}\n").repeat(60));
+    let change = street.order("bad", bad.url());
+    while bad.count() < 60 {
+        std::thread::yield_now();
+    }
+    let (state, _) = street.until_ended(2);
+    assert_eq!(state, "rolled back");
+    assert!(bad.asked.lock().unwrap().iter().all(|asked| asked.head.contains("x-countersign-synthetic: 1")));
+    assert_eq!(street.house.submit_reports(), 1);
+    assert_eq!(street.reports_follow(&change), [(Stage::Synthetic, GateDecision::RollBack)]);
+    street.house.realm.roll_back(&change);
+
+    let change = street.order("good", good.url());
+    while good.count() < 60 {
+        std::thread::yield_now();
+    }
+    let (state, _) = street.until_ended(120);
+    assert_eq!(state, "done");
+    assert_eq!(street.house.submit_reports(), 4);
+    assert_eq!(street.reports_follow(&change)[0], (Stage::Synthetic, GateDecision::Promote));
+}
+
+#[test]
+fn a_hold_point_waits_for_a_sign_off_of_its_report_across_a_restart() {
+    let (old, new) = (Played::saying(STOPS), Played::saying(STOPS));
+    let mut held = plan();
+    held["stages"][0]["hold_point"] = json!("operator");
+    let mut street = Street::planned(old.url(), "stages", held);
+    let change = street.order("held", new.url());
+    while street.rollout()["state"] != "held" {
+        street.second(120);
+    }
+    let share = street.rollout()["share_ppm"].clone();
+    assert_eq!(street.house.submit_reports(), 1);
+    let waits = street.rollout()["waits_for"].clone();
+    assert_eq!(waits["sign_off_by"], "operator");
+    // Nobody signs, and nothing goes on; a restart makes no difference.
+    for _ in 0..10 {
+        street.second(20);
+    }
+    street.open();
+    street.second(20);
+    assert_eq!((&street.rollout()["state"], &street.rollout()["share_ppm"]), (&json!("held"), &share));
+    assert_eq!(street.rollout()["waits_for"], waits);
+    let dossier = street.house.realm.dossier(&change);
+    let (order, report) = (dossier.order.as_ref().unwrap().id, dossier.stages[0].id);
+    let sign = |street: &mut Street, role, who| {
+        let body = SignOff { note: None, order, report, role };
+        street.house.realm.establish(&Tracking::Change(change.clone()), body, &[who]);
+        street.second(20);
+    };
+    // The plan names the operator.
+    sign(&mut street, Role::Approver, Who::Fay);
+    assert_eq!(street.rollout()["state"], "held");
+    sign(&mut street, Role::Operator, Who::Lea);
+    assert_eq!(street.rollout()["state"], "running");
+    let (state, _) = street.until_ended(120);
+    assert_eq!(state, "done");
     street.nobody_was_switched();
 }
 
