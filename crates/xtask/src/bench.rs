@@ -52,7 +52,7 @@ pub enum Subject {
     Quantize,
     /// Running SmolLM2 on one thread, beside llama.cpp.
     Execution,
-    /// What a request costs the gateway, beside nginx.
+    /// What a request costs the gateway, beside nginx and haproxy.
     Gateway,
     /// The singular values of a low-rank change.
     Spectrum,
@@ -146,6 +146,15 @@ impl Runs {
             values.push(value);
         }
         Ok(Self(values))
+    }
+
+    /// One run, of what comes out the same every time.
+    fn once(what: &str, command: &mut Command) -> Result<Self> {
+        let output = run_quietly(what, command, RUN_LIMIT)?;
+        let line = output.lines().last().unwrap_or_default();
+        let value =
+            serde_json::from_str(line).with_context(|| format!("`{what}` answers no JSON: {line}"))?;
+        Ok(Self(vec![value]))
     }
 
     /// The median of a member; none where a run lacks it.

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod fuzz;
 pub mod generate;
 pub mod golden;
+pub mod live;
 pub mod models;
 pub mod node;
 pub mod process;

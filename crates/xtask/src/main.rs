@@ -1,4 +1,4 @@
-//! The project's chores: test, demo, bench, sim, fuzz, gen, golden.
+//! The project's chores: test, demo, bench, live, sim, fuzz, gen, golden.
 
 use std::process::ExitCode;
 
@@ -41,6 +41,8 @@ enum Chore {
     },
     /// Run the log on a simulated disk with faults, a seed at a time.
     Sim(Seeds),
+    /// Put load on a gateway while releases go well and go wrong, and see what users notice.
+    Live(xtask::live::Extent),
     /// Feed random inputs to a parser (needs `cargo-fuzz` and a nightly Rust).
     Fuzz {
         /// The target; all in turn if not given.
@@ -75,6 +77,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Test { quick: false } | Chore::Ci => return test(Extent::Full),
         Chore::Demo { arguments } => xtask::demo::demo(&arguments)?,
         Chore::Bench { subject } => xtask::bench::run(subject)?,
+        Chore::Live(extent) => xtask::live::live(extent)?,
         Chore::Sim(seeds) => xtask::sim::run(seeds)?,
         Chore::Fuzz { target, seconds } => xtask::fuzz::fuzz(target.as_deref(), seconds)?,
         Chore::Gen { product } => xtask::generate::generate(product)?,
