@@ -4,6 +4,7 @@
 //! by the code that `countersign-audit` runs. The persons are made up, and their keys share one passphrase.
 
 mod cast;
+mod live;
 mod material;
 mod refusals;
 mod stage;
@@ -81,7 +82,7 @@ pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
         worker: setting.worker.as_deref(),
     };
     stage.busy("making keys (each sealed with Argon2id)");
-    let mut realm = act::found(&home, passphrase, &founding, clock)?;
+    let mut realm = act::found(&home, passphrase, &founding, Arc::clone(&clock))?;
     cast::enrol_all(&mut realm)?;
     stage.fact("trust root", &realm.settings.root.to_string());
     stage.fact("rule", "two officers sign every enrolment, policy and slot; persons count, not accounts");
@@ -121,7 +122,11 @@ pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
         &refusals::Props { material: &material, slots: &slots, grant, ahead_ms: &ahead_ms, worker: &worker },
     )?;
 
-    stage.heading("4. The record leaves the house in one file, and an outsider checks it.");
+    stage.heading("4. Approved is not proven: two changes go live in stages, and the gateway watches them.");
+    let place = scratch.path().join("live");
+    live::show(&mut realm, &mut stage, &live::Props { setting, worker: &worker, folder: &place, clock })?;
+
+    stage.heading("5. The record leaves the house in one file, and an outsider checks it.");
     let out = args
         .keep
         .as_ref()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::house::House;
 
@@ -83,6 +83,17 @@ fn the_demo_can_be_read_line_by_line() {
     let expected = ["CS-GATE-009", "CS-GATE-027", "CS-VLT-007", "CS-FLD-005", "CS-GATE-017", "CS-AUD-006"];
     assert_eq!(refused, expected);
     assert_eq!(lines.last().unwrap()["done"], true);
+    // Live: one goes all the way, one is taken back, and no user's request fails.
+    let events: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    let began = |text: &str| events.iter().filter(|event| event.starts_with(text)).count();
+    assert_eq!(
+        (began("25 % of users have it"), began("everybody has it"), began("taken back")),
+        (2, 1, 1),
+        "{events:?}"
+    );
+    let traffic = lines.iter().find(|line| line["traffic"].is_string()).unwrap();
+    assert_eq!((&traffic["failed"], &traffic["moved"]), (&json!(0), &json!(0)), "{traffic}");
+    assert!(traffic["answered"].as_u64().unwrap() > 100, "{traffic}");
     assert!(!house.path("realm").exists(), "the demo leaves nothing behind");
 }
 

@@ -16,6 +16,9 @@ use crate::realm::Realm;
 /// The officers' keys.
 pub(super) const OFFICERS: [&str; 2] = ["root-ada", "root-ben"];
 
+/// The gateway's key, which signs stage reports.
+pub(super) const PERSON_ROLLOUT: &str = "rollout";
+
 /// Name, role, capacities: one person each, beside the officers.
 const PERSONS: [(&str, Role, &[Capacity]); 12] = [
     ("trainer", Role::Proposer, &[]),

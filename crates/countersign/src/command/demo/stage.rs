@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -57,6 +58,19 @@ impl Stage {
         self.put(&json!({ "text": text }), &indented(text));
     }
 
+    /// Something that happened by itself, and when.
+    pub(super) fn event(&self, at: Duration, text: &str) {
+        let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        let text_line = format!("  {:>9.1} s  {text}", at.as_secs_f64());
+        self.put(&json!({ "at_ms": at_ms, "event": text }), &text_line);
+    }
+
+    /// What became of the users' requests.
+    pub(super) fn traffic(&self, answered: u64, failed: u64, moved: u64, text: &str) {
+        let value = json!({ "answered": answered, "failed": failed, "moved": moved, "traffic": text });
+        self.put(&value, &format!("  {:<12} {text}", "traffic"));
+    }
+
     /// Something that was refused, as it should be.
     pub(super) fn refusal(&mut self, what: &str, failure: &Failure) {
         self.refused += 1;
@@ -70,7 +84,8 @@ impl Stage {
             |folder| format!("The realm is kept in {}.", folder.display()),
         );
         let text = format!(
-            "\n{} attempts were refused as they should be; two changes were countersigned and released.\n{kept}",
+            "\n{} attempts were refused as they should be; three changes were countersigned and released, and a fourth \
+             that was good on paper was taken back.\n{kept}",
             self.refused
         );
         self.put(&json!({ "refused": self.refused, "done": true }), &text);

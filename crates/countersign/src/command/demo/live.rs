@@ -1,0 +1,504 @@
+//! The demo's last scene: a change goes live in stages under real traffic, and another is taken back.
+//!
+//! Engines are processes of this program on this machine with our own small model; the gateway runs here, on the demo's
+//! clock. The traffic is made by the demo; what becomes of it is not. The plan's stages are short, and it says so.
+
+mod engines;
+mod traffic;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ::gateway::{Config, ControlRequest, Server, Warden, ask_control, socket_path};
+use serde_json::{Value, json};
+use signer::FileScheme;
+use statement::kind::{
+    Assurance, ComponentRole, GateDecision, GateResult, GrantPurpose, Level, Manifest, ModificationKind,
+    Outcome, Role, Tier,
+};
+use statement::{ChangeId, Digest, SlotId, StateId};
+use tokio::sync::oneshot;
+
+use self::engines::Engine;
+use self::traffic::{KEY, Seen, Traffic};
+use super::cast::{OFFICERS, PERSON_ROLLOUT};
+use super::stage::Stage;
+use super::{APPROVERS, REPORTS};
+use crate::act::{self, ArtefactSource};
+use crate::command::Setting;
+use crate::failure::{Done, Failure};
+use crate::home::read_bounded;
+use crate::realm::Realm;
+use crate::worker::Worker;
+
+/// The name that clients ask for, and that the engines have.
+const MODEL: &str = "finder";
+/// How often the scene looks at how the rollout stands.
+const GLANCE: Duration = Duration::from_millis(50);
+/// A rollout that has not ended by then never will.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Two canary stages of two seconds and then everybody, looked at five times a second; in earnest they take hours.
+const PLAN: &str = include_str!("live/plan.json");
+
+const SCOPE: &str = r#"{
+  "modules": ["**.self_attn.q_proj", "**.self_attn.v_proj"],
+  "rank_max": 8,
+  "relative_frobenius_ppm_max": 50000,
+  "max_element_relative_ppm_max": 50000,
+  "prompt": { "sections": ["Style"], "sections_fixed": ["Safety"], "length_max_bytes": 4096 }
+}
+"#;
+
+/// What the scene needs.
+pub(super) struct Props<'a> {
+    pub(super) setting: &'a Setting,
+    pub(super) worker: &'a Worker,
+    /// A folder for files, engines and the gateway.
+    pub(super) folder: &'a Path,
+    pub(super) clock: translog::Clock,
+}
+
+/// The prompts: what is served, a good change of it, and one that is good on paper.
+struct Prompts {
+    old: PathBuf,
+    good: PathBuf,
+    bad: PathBuf,
+}
+
+/// Shows it. That a change does not end as it must is an error of the demo.
+pub(super) fn show(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Done {
+    let prompts = write_files(props.folder)?;
+    let slot: SlotId = MODEL.parse()?;
+    let model = props.folder.join("model");
+    let first = define_slot(realm, &slot, &model, &prompts)?;
+    let key = realm.keys.create(PERSON_ROLLOUT, FileScheme::Ed25519, Assurance::Unsealed)?;
+    drop(key);
+    enrol_rollout(realm)?;
+    let grant = grant(realm, &slot)?;
+    let states = [
+        (first, &prompts.old),
+        (state_with(realm, first, &prompts.good)?, &prompts.good),
+        (state_with(realm, first, &prompts.bad)?, &prompts.bad),
+    ];
+    stage.busy("starting three engines, each with the model in a worker's box");
+    let mut running = Vec::new();
+    for (_, prompt) in &states {
+        running.push(Engine::begin(props, &model, prompt)?);
+    }
+    let mut engines = BTreeMap::new();
+    for ((state, _), engine) in states.iter().zip(&mut running) {
+        engines.insert(*state, engine.address()?);
+    }
+    stage.fact(
+        "engines",
+        &format!("{} processes of `countersign engine`, one for each version", running.len()),
+    );
+    realm.publish()?;
+    let gateway = Gateway::open(realm, props, &slot, &engines)?;
+    stage.fact(
+        "gateway",
+        "follows the log by itself; users talk to it, most of them in the middle of a long conversation",
+    );
+    gateway.until(|slot| at(slot, "base").as_str().is_some())?;
+    let traffic = Traffic::begin(&gateway.url)?;
+    traffic.until_answered(40)?;
+    stage.say(
+        "  (The stages take two seconds each here. In `policies/rollout-gateway.json` they take hours.)",
+    );
+
+    stage.heading("   A shorter style: it goes to 25 % of the users, to half of them, to everybody.");
+    let good = ordered(realm, props, &slot, &prompts.good, grant, "be brief")?;
+    let ended = follow(stage, &gateway, &traffic, &good)?;
+    expect(&ended, "done", &good)?;
+    file_reports(realm, &gateway, &good)?;
+    stage.fact("record", "the gateway's signed stage reports are in the log; the change counts as served");
+
+    stage.heading("   A style guide: in its scope, reviewed, approved by the same three persons.");
+    let bad = ordered(realm, props, &slot, &prompts.bad, grant, "a whole style guide")?;
+    let ended = follow(stage, &gateway, &traffic, &bad)?;
+    expect(&ended, "rolled back", &bad)?;
+    file_reports(realm, &gateway, &bad)?;
+    tell_why(realm, stage, &bad)?;
+    let reason = "worse-than-before".parse()?;
+    let envelope = act::rollback(realm, &bad, reason, &["olga".to_owned()])?;
+    realm.submit(&envelope)?;
+    realm.publish()?;
+    stage.fact("record", "olga signs the rollback; nobody had to be awake for it to happen");
+    let after = traffic.seen();
+    traffic.until_answered(after.answered + 40)?;
+    tell_traffic(stage, &traffic.end()?, &good, &bad)?;
+    gateway.close()
+}
+
+/// The files of the model and of the prompts.
+fn write_files(folder: &Path) -> Done<Prompts> {
+    let model = folder.join("model");
+    std::fs::create_dir_all(&model).map_err(|error| Failure::file(&model, &error))?;
+    let write = |path: PathBuf, bytes: &[u8]| -> Done<PathBuf> {
+        std::fs::write(&path, bytes).map_err(|error| Failure::file(&path, &error))?;
+        Ok(path)
+    };
+    for (name, bytes) in range::tiny::files() {
+        write(model.join(name), &bytes)?;
+    }
+    write(folder.join("scope.json"), SCOPE.as_bytes())?;
+    write(folder.join("plan.json"), PLAN.as_bytes())?;
+    let prompt = |style: &str| format!("serve staff\n\n## Safety\nstay calm\n\n## Style\n{style}\n");
+    // Every line is harmless. Together they leave too little of the model's 128 tokens to whoever has a long history.
+    let guide = "- speak plainly for staff now\n- be brief for us today\n".repeat(7);
+    Ok(Prompts {
+        old: write(folder.join("old.md"), prompt("speak plainly").as_bytes())?,
+        good: write(folder.join("brief.md"), prompt("be brief").as_bytes())?,
+        bad: write(folder.join("guide.md"), prompt(&guide).as_bytes())?,
+    })
+}
+
+fn officers() -> Vec<String> {
+    OFFICERS.iter().map(ToString::to_string).collect()
+}
+
+fn define_slot(realm: &mut Realm, slot: &SlotId, model: &Path, prompts: &Prompts) -> Done<StateId> {
+    let scope = prompts.old.with_file_name("scope.json");
+    let request = act::SlotRequest {
+        slot: slot.clone(),
+        components: vec![
+            (ComponentRole::Weights, "base".parse()?, model.join("model.safetensors")),
+            (ComponentRole::Prompt, "system".parse()?, prompts.old.clone()),
+        ],
+        scopes: BTreeMap::from([(Level::Tuning, scope)]),
+        modifications: BTreeSet::from([ModificationKind::Prompt]),
+        contexts: BTreeSet::from(["screening".parse()?]),
+        impact_milli: 4_000,
+        checkpoint_age_ms: 3_600_000,
+        by: officers(),
+    };
+    Ok(act::define_slot(realm, request)?.1)
+}
+
+fn enrol_rollout(realm: &mut Realm) -> Done {
+    let enrolment = act::Enrolment {
+        key: act::EnrolledKey::Here(PERSON_ROLLOUT.to_owned()),
+        person: PERSON_ROLLOUT.parse()?,
+        roles: BTreeSet::from([Role::Rollout]),
+        capacities: BTreeSet::new(),
+        clearance: Tier::High,
+        days: 365,
+        by: officers(),
+    };
+    act::enrol(realm, enrolment).map(drop)
+}
+
+fn grant(realm: &mut Realm, slot: &SlotId) -> Done<statement::StatementId> {
+    let to = act::key_id(realm, "pia")?;
+    let request = act::GrantRequest {
+        to,
+        purpose: GrantPurpose::Propose,
+        slots: BTreeSet::from([slot.clone()]),
+        modifications: BTreeSet::from([ModificationKind::Prompt]),
+        contexts: BTreeSet::new(),
+        level: Level::Tuning,
+        tier: Tier::High,
+        changes: 10,
+        days: 7,
+        renews: None,
+        by: "otto".to_owned(),
+    };
+    act::grant(realm, request)
+}
+
+/// The id of a state with another prompt.
+fn state_with(realm: &Realm, state: StateId, prompt: &Path) -> Done<StateId> {
+    let base = realm.ledger().world().state(&state).ok_or_else(|| Failure::missing("state", state))?;
+    let mut components = base.body.manifest.components.clone();
+    let digest = Digest::of(&read_bounded(prompt, 1 << 20)?);
+    for component in components.iter_mut().filter(|component| component.role == ComponentRole::Prompt) {
+        component.digest = digest;
+    }
+    Ok(Manifest { components }.id()?)
+}
+
+/// Takes a prompt all the way to its release order.
+fn ordered(
+    realm: &mut Realm,
+    props: &Props<'_>,
+    slot: &SlotId,
+    prompt: &Path,
+    grant: statement::StatementId,
+    summary: &str,
+) -> Done<ChangeId> {
+    let source = ArtefactSource {
+        role: ComponentRole::Prompt,
+        modification: ModificationKind::Prompt,
+        path: prompt.to_owned(),
+        name: None,
+    };
+    let request = act::ProposalRequest {
+        slot: slot.clone(),
+        source,
+        by: "pia",
+        as_model: act::AsModel::Person,
+        level: Level::Tuning,
+        grant: Some(grant),
+        contexts: BTreeSet::new(),
+        summary: Some(summary),
+        rebase: None,
+    };
+    let change = act::propose(realm, request)?;
+    act::examine(realm, props.worker, &change, "erik", None)?;
+    for (evidence, by, report) in REPORTS {
+        let request = act::ReviewRequest { change: &change, evidence, outcome: Outcome::Pass, report, by };
+        act::sign_review(realm, &request)?;
+    }
+    act::decide(realm, &change)?;
+    for (by, capacity) in APPROVERS {
+        let request =
+            act::ApprovalRequest { change: &change, by, capacity, grant: None, note: None, days: 7 };
+        let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
+        act::approve(realm, envelope, reviewed, by)?;
+    }
+    act::order(realm, &change, "olga", act::DAY_MS, 30)?;
+    realm.publish()?;
+    Ok(change)
+}
+
+/// Prints what happens to a rollout until it has ended. How it stands then.
+fn follow(stage: &mut Stage, gateway: &Gateway, traffic: &Traffic, change: &ChangeId) -> Done<Value> {
+    let began = Instant::now();
+    let before = traffic.seen();
+    stage.fact("tracking id", change.as_str());
+    stage.event(began.elapsed(), "ordered by olga, published, witnessed");
+    let mut last = String::new();
+    loop {
+        let slot = gateway.slot()?;
+        let rollout = at(&slot, "rollout");
+        let is_this = at(rollout, "change").as_str() == Some(change.as_str());
+        let state = at(rollout, "state").as_str().unwrap_or_default();
+        let seen = traffic.seen();
+        let text = match (state, at(rollout, "share_ppm").as_u64()) {
+            _ if !is_this => String::new(),
+            ("running", Some(share)) => format!("{} % of users have it", share / 10_000),
+            ("done", _) => "everybody has it".to_owned(),
+            ("rolled back", _) => "taken back: nobody has it".to_owned(),
+            _ => String::new(),
+        };
+        if text != last && !text.is_empty() {
+            let told = format!(
+                "{text} ({} requests so far, {} answered by it, {} failed)",
+                seen.answered.saturating_sub(before.answered),
+                seen.by_change.get(change.as_str()).copied().unwrap_or(0),
+                seen.failed
+            );
+            stage.event(began.elapsed(), &told);
+            last = text;
+        }
+        if is_this && ["done", "rolled back"].contains(&state) {
+            return Ok(rollout.clone());
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(Failure::outside(
+                format!("the rollout has not ended in two minutes: {slot}"),
+                "a machine that is very busy can be too slow for stages of seconds; try again",
+            ));
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+fn expect(rollout: &Value, state: &str, change: &ChangeId) -> Done {
+    if at(rollout, "state") == state {
+        return Ok(());
+    }
+    let message = format!("the rollout of `{change}` ended otherwise than it must: {rollout}");
+    Err(Failure::outside(
+        message,
+        "a machine that is very busy can make answers slow in one version alone; try again",
+    ))
+}
+
+/// Brings what the gateway has reported into the log.
+fn file_reports(realm: &mut Realm, gateway: &Gateway, change: &ChangeId) -> Done {
+    crate::command::live::submit_reports(realm, &gateway.folder)?;
+    realm.publish()?;
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    if dossier.stages.is_empty() {
+        return Err(Failure::missing("stage report of the change", change));
+    }
+    Ok(())
+}
+
+/// What the last report says.
+fn tell_why(realm: &Realm, stage: &mut Stage, change: &ChangeId) -> Done {
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let Some(report) = dossier.stages.last().map(|recorded| &recorded.body) else { return Ok(()) };
+    let back = |gate: &&GateResult| gate.decision == GateDecision::RollBack;
+    if !report.gates.iter().any(|gate| back(&gate)) {
+        stage.fact("why", "nothing was shown in the time that the stage has: what nobody can tell goes back");
+    }
+    for gate in report.gates.iter().filter(back) {
+        let text = format!(
+            "gate `{}` of the {} % stage: evidence {}, limit {} (the signed report has the counts it follows from)",
+            gate.gate,
+            report.share_ppm / 10_000,
+            thousandths(gate.statistic_ppm),
+            thousandths(gate.limit_ppm),
+        );
+        stage.fact("why", &text);
+    }
+    Ok(())
+}
+
+fn thousandths(ppm: i64) -> String {
+    format!("{}.{:03}", ppm / 1_000_000, (ppm % 1_000_000).abs() / 1_000)
+}
+
+fn tell_traffic(stage: &mut Stage, seen: &Seen, good: &ChangeId, bad: &ChangeId) -> Done {
+    let of = |change: &ChangeId| seen.by_change.get(change.as_str()).copied().unwrap_or(0);
+    let text = format!(
+        "{} requests of {} users: {} answered by the shorter style, {} by the style guide, {} failed; {} users were moved \
+         forward within a session",
+        seen.answered,
+        seen.users,
+        of(good),
+        of(bad),
+        seen.failed,
+        seen.moved,
+    );
+    stage.traffic(seen.answered, seen.failed, seen.moved, &text);
+    if seen.failed == 0 {
+        return Ok(());
+    }
+    Err(Failure::outside(format!("{} requests failed: {}", seen.failed, seen.trouble), "report it"))
+}
+
+/// A member; null where it is absent.
+fn at<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
+/// A gateway in this process.
+struct Gateway {
+    url: String,
+    folder: PathBuf,
+    stop: Arc<AtomicBool>,
+    leave: Option<oneshot::Sender<()>>,
+    threads: Vec<JoinHandle<Result<(), ::gateway::Error>>>,
+}
+
+impl Gateway {
+    fn open(
+        realm: &Realm,
+        props: &Props<'_>,
+        slot: &SlotId,
+        engines: &BTreeMap<StateId, String>,
+    ) -> Done<Self> {
+        let folder = props.folder.join("gateway");
+        let settings = &realm.settings;
+        let states: Vec<Value> = engines
+            .iter()
+            .map(|(state, address)| json!({ "state": state, "model": MODEL, "engines": [address] }))
+            .collect();
+        let config = json!({
+            "keys": [{ "name": "users", "sha256": Digest::of(KEY.as_bytes()), "context": "non-critical",
+                       "concurrent": 64, "per_minute": 1_000_000 }],
+            "limits": { "poll_ms": 200 },
+            "listen": "127.0.0.1:0",
+            "log": { "folder": realm.home.log().join("tiles") },
+            "realm": { "name": settings.realm, "origin": settings.origin, "log_key": settings.log_key,
+                       "root": settings.root },
+            "rollout_key": realm.home.keys().join(format!("{PERSON_ROLLOUT}.key")),
+            "slots": [{ "slot": slot, "model": MODEL, "system_prompts": "refused",
+                        "unit": [{ "header": "x-session-id" }],
+                        "release": { "stages": props.folder.join("plan.json") }, "states": states }],
+            "state": folder,
+        });
+        let config = Config::parse(config.to_string().as_bytes())?;
+        let clock = Arc::clone(&props.clock);
+        let (stop, (leave, left)) = (Arc::new(AtomicBool::new(false)), oneshot::channel());
+        let stopping = Arc::clone(&stop);
+        let (opened, open) = std::sync::mpsc::channel();
+        // What decides stays on the thread that it was made on.
+        let deciding = thread("gateway-warden", move || {
+            let (warden, server) = Warden::open(config, clock)?;
+            match opened.send(server) {
+                Ok(()) => warden.run(&stopping),
+                // Nobody waits for it any more.
+                Err(_) => Ok(()),
+            }
+        })?;
+        let Ok(server) = open.recv() else {
+            ended(deciding)?;
+            return Err(Failure::outside("the gateway ended at once", "report a defect"));
+        };
+        let url = format!("http://{}/v1", server.address());
+        let threads = vec![deciding, thread("gateway-server", move || serve(server, left))?];
+        Ok(Self { url, folder, stop, leave: Some(leave), threads })
+    }
+
+    /// How the slot stands.
+    fn slot(&self) -> Done<Value> {
+        let status = ask_control(&socket_path(&self.folder), &ControlRequest::Status)?;
+        Ok(status.pointer("/slots/0").cloned().unwrap_or(Value::Null))
+    }
+
+    /// Waits until the slot stands so.
+    fn until(&self, is: impl Fn(&Value) -> bool) -> Done {
+        let began = Instant::now();
+        loop {
+            // The socket is there a moment after the thread has begun.
+            if self.slot().is_ok_and(|slot| is(&slot)) {
+                return Ok(());
+            }
+            if began.elapsed() > PATIENCE {
+                let slot = self.slot()?;
+                return Err(Failure::outside(
+                    format!("the gateway serves nothing: {slot}"),
+                    "report a defect",
+                ));
+            }
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    fn close(mut self) -> Done {
+        self.tell();
+        self.threads.drain(..).try_for_each(ended)
+    }
+
+    fn tell(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(leave) = self.leave.take() {
+            // A server that has ended does not listen any more.
+            if leave.send(()).is_err() {
+                tracing::debug!("the server had ended before");
+            }
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+/// Waits for a thread of the gateway.
+fn ended(thread: JoinHandle<Result<(), ::gateway::Error>>) -> Done {
+    Ok(thread.join().map_err(|_| Failure::outside("the gateway ended unexpectedly", "report a defect"))??)
+}
+
+fn serve(server: Server, left: oneshot::Receiver<()>) -> Result<(), ::gateway::Error> {
+    // Whoever has gone wants it to end as well.
+    server.run(2, async { drop(left.await) })
+}
+
+fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Done<JoinHandle<T>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| Failure::outside(format!("no thread: {error}"), "the system is out of threads"))
+}
