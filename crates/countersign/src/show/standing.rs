@@ -23,13 +23,13 @@ fn revoked(realm: &Record<impl Sized>, dossier: &Dossier) -> BTreeSet<(KeyId, St
     for finding in dossier.findings.values() {
         look(&finding.signers, word(&finding.body.evidence));
     }
-    for verdict in &dossier.verdict {
+    if let Some(verdict) = &dossier.verdict {
         look(&verdict.signers, "verdict".to_owned());
     }
     for approval in dossier.approvals.values() {
         look(&approval.signers, format!("{} approval", word(&approval.body.capacity)));
     }
-    for order in &dossier.order {
+    if let Some(order) = &dossier.order {
         look(&order.signers, "order".to_owned());
     }
     found
