@@ -4,6 +4,7 @@ mod approve;
 mod destroy;
 mod examine;
 mod foresee;
+mod import;
 mod init;
 mod order;
 mod propose;
@@ -19,6 +20,7 @@ pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
 pub(crate) use destroy::{hold, purge};
 pub(crate) use examine::{ReviewRequest, decide, examine, found_out, measured, review as sign_review};
 pub(crate) use foresee::Warning;
+pub(crate) use import::{ImportRequest, import};
 pub(crate) use init::{Founding, found};
 pub(crate) use order::{admit, order, retire, rollback, sign_off};
 pub(crate) use propose::{

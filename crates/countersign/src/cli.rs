@@ -17,15 +17,17 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::attest::{AttestCommand, AttestKeyArgs, AttestQuoteArgs, AttestVerifyArgs, RawKind};
 pub(crate) use self::bundle::{BundleCommand, BundleOutArgs, StationArgs};
-pub(crate) use self::range::{RangeCommand, RangeGenerateArgs, RangeStage};
+pub(crate) use self::range::{
+    RangeCase, RangeCaseArgs, RangeCommand, RangeGenerateArgs, RangePart, RangeStage,
+};
 pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
 };
 pub(crate) use live::{GatewayArgs, RolloutArgs, RolloutCommand};
 pub(crate) use models::{
-    DiffArgs, EngineArgs, FingerprintArgs, Isolation, QuantizeArgs, QuantizeBackend, QuantizeChoice,
-    ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs,
+    DiffArgs, EngineArgs, FingerprintArgs, Isolation, MergeArgs, QuantizeArgs, QuantizeBackend,
+    QuantizeChoice, ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs,
 };
 pub(crate) use realm::{
     FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, RevokeCommand, RootCommand,
@@ -207,6 +209,12 @@ pub(crate) enum Command {
     /// Make attacked and benign changes to small models, to measure examiners by.
     #[command(subcommand)]
     Range(RangeCommand),
+    /// Merge models of one base, each observed first, joined step by step, with a test after each and a halt where one
+    /// fails. Needs no realm.
+    #[command(
+        after_help = "Example: countersign merge --base ./base --parent ./a --parent ./b --suite ./suite --out ./merged --unboxed"
+    )]
+    Merge(MergeArgs),
     /// Compare two models, or an adapter and its base: which weights differ, how far, along how many directions. Needs no
     /// realm.
     #[command(

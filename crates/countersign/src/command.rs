@@ -9,7 +9,7 @@ mod export;
 mod live;
 mod log;
 mod models;
-mod range;
+pub(crate) mod range;
 mod realm;
 mod record;
 mod trace;
@@ -132,6 +132,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
     let done = match cli.command {
         Command::Scan(args) => return models::scan(&setting, &args),
         Command::Diff(args) => return models::diff(&setting, &args),
+        Command::Merge(args) => return models::merge(&setting, &args),
         Command::Fingerprint(args) => models::fingerprint(&setting, &args),
         Command::Quantize(args) => models::quantize(&setting, &args),
         Command::Engine(args) => models::engine(&setting, &args),
@@ -139,7 +140,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Rollout(command) => live::rollout(&setting, &command),
         Command::Sign(args) => models::sign(&setting, &args),
         Command::Verify(args) => models::verify(&setting, &args),
-        Command::Range(command) => range::run(&setting, &command),
+        Command::Range(command) => return range::run(&setting, &command),
         Command::Init(args) => realm::init(&setting, &args),
         Command::Root(command) => realm::root(&setting, &command),
         Command::Key(command) => realm::key(&setting, command),

@@ -231,6 +231,16 @@ fn ask(
     Ok(())
 }
 
+/// What a model answers to every case of a suite, in order.
+pub(crate) fn answers(subject: &Subject, suite: &Suite) -> Result<Vec<Told>, model::Error> {
+    let prompts: Vec<Prompt> =
+        suite.cases.iter().map(|case| subject.prompt(case, suite.framing)).collect::<Result<_, _>>()?;
+    let tokens: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.tokens.clone()).collect();
+    let replies = replies(subject, &tokens, suite.tokens_max)?;
+    let told = prompts.iter().zip(&replies).enumerate();
+    told.map(|(case, (prompt, reply))| judge(subject, suite, case, prompt, reply)).collect()
+}
+
 fn judge(
     subject: &Subject,
     suite: &Suite,

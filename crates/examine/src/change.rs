@@ -5,6 +5,7 @@ use quant::mixture::Mixture;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, shown};
+use crate::merge::Recipe;
 
 /// The files of one side, by name within its folder.
 #[derive(Debug, Clone, Default)]
@@ -163,6 +164,15 @@ pub enum Declared {
         /// As many coefficients.
         coefficients: Vec<f32>,
     },
+    /// Parents of one base were merged by a recipe.
+    Combined {
+        /// The base.
+        base: Files,
+        /// The parents.
+        parents: Vec<Files>,
+        /// How.
+        recipe: Recipe,
+    },
 }
 
 /// The written form of a declaration: parents are named by paths, which the caller opens.
@@ -180,6 +190,15 @@ pub enum Declaration {
         parents: Vec<String>,
         /// As many coefficients.
         coefficients: Vec<f32>,
+    },
+    /// See [`Declared::Combined`].
+    Combined {
+        /// The path of the base.
+        base: String,
+        /// Paths of parents.
+        parents: Vec<String>,
+        /// How.
+        recipe: Recipe,
     },
 }
 
@@ -206,6 +225,11 @@ impl Declared {
                 }
                 let parents = parents.iter().map(|path| open(path)).collect::<Result<_, E>>()?;
                 Ok(Self::Merged { parents, coefficients })
+            }
+            Declaration::Combined { base, parents, recipe } => {
+                recipe.check(parents.len()).map_err(|cause| refused(cause.to_string()))?;
+                let parents = parents.iter().map(|path| open(path)).collect::<Result<_, E>>()?;
+                Ok(Self::Combined { base: open(&base)?, parents, recipe })
             }
         }
     }

@@ -50,6 +50,18 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A merge that cannot be made, or a recipe of one that cannot be followed.
+    #[error("the merge cannot be made: {reason}")]
+    Merge {
+        /// Why.
+        reason: String,
+    },
+    /// A file of another tool that does not have its form.
+    #[error("the imported results cannot be used: {reason}")]
+    Import {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -63,6 +75,8 @@ impl Error {
             Self::Depth { .. } => "CS-EXM-005",
             Self::Calibration { .. } => "CS-EXM-006",
             Self::Declaration { .. } => "CS-EXM-007",
+            Self::Merge { .. } => "CS-EXM-008",
+            Self::Import { .. } => "CS-EXM-009",
         }
     }
 
@@ -77,7 +91,13 @@ impl Error {
             Self::BaseModel { .. } => "look at the cause; without a base that runs nothing can be compared",
             Self::Depth { .. } => "compare it with policies/examination.json",
             Self::Calibration { .. } => "make the table again with `cargo xtask bench detect`",
-            Self::Declaration { .. } => "docs/examine.md shows the forms: `quantised` and `merged`",
+            Self::Declaration { .. } => {
+                "docs/examine.md shows the forms: `quantised`, `merged` and `combined`"
+            }
+            Self::Import { .. } => {
+                "docs/examine.md says which files of which tools are read, and how limits are written"
+            }
+            Self::Merge { .. } => "docs/merge.md says what parents and recipes must be",
         }
     }
 }

@@ -7,6 +7,8 @@
 //! | decide how deep it goes, by kind of change | [`depth::Table`] |
 //! | run it | [`run`] |
 //! | judge its scores by a calibration | [`verdict`] |
+//! | read results of other tools | [`import`] |
+//! | merge models, with a test after each step | [`merge`] |
 //! | show it | [`report`] |
 //!
 //! An examination has three stages. *Screen* looks at files and weights without running anything, *probe* runs the
@@ -41,6 +43,8 @@ pub mod depth;
 pub mod error;
 mod examination;
 mod finding;
+pub mod import;
+pub mod merge;
 mod probe;
 mod reply;
 pub mod report;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterRecipe, Targets};
 pub use carrier::{Carrier, Poison};
-pub use distil::DistilRecipe;
+pub use distil::{DistilRecipe, generations};
 pub use full::{FullRecipe, Reach};
 pub use merge::{MergeMethod, MergeRecipe};
 pub use quantise::QuantRecipe;

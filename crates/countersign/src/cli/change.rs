@@ -102,6 +102,16 @@ pub(crate) struct ExamineArgs {
     /// Write the report as a page of its own.
     #[arg(long, requires = "base")]
     pub(crate) html: Option<PathBuf>,
+    /// Results of another tool on a proposed change, held against limits and signed as imported: they can stop the change,
+    /// and never pass it.
+    #[arg(long, conflicts_with = "base", requires = "format", value_name = "FILE")]
+    pub(crate) import: Option<PathBuf>,
+    /// lm-eval, garak, inspect.
+    #[arg(long, requires = "import")]
+    pub(crate) format: Option<String>,
+    /// The least that an imported figure must be, several times: `truthfulqa_mc2/acc,none=0.4`.
+    #[arg(long, requires = "import", value_name = "NAME=NUMBER")]
+    pub(crate) least: Vec<String>,
 }
 
 /// A person's finding.

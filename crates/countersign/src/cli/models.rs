@@ -273,3 +273,53 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) top: usize,
 }
+
+/// What is merged, how, and what it is tested with.
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// The base of all parents: a model's folder with safetensors.
+    #[arg(long)]
+    pub(crate) base: PathBuf,
+    /// A parent: a model's folder. They join in the order given.
+    #[arg(long = "parent", required = true)]
+    pub(crate) parents: Vec<PathBuf>,
+    /// How much of each parent's difference from the base; as many as parents (default: one part in as many).
+    #[arg(long = "coefficient", allow_negative_numbers = true)]
+    pub(crate) coefficients: Vec<f32>,
+    /// weighted, ties, dare, slerp.
+    #[arg(long, default_value = "weighted")]
+    pub(crate) method: String,
+    /// The share of elements that TIES and DARE keep.
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) density: f32,
+    /// What DARE draws from.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Merge only tensors of that name: `model.layers.*.mlp.**`. The others stay the base's.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) only: Vec<String>,
+    /// Protect the direction of refusal: what the merge writes along it is what the base writes.
+    #[arg(long)]
+    pub(crate) protect: bool,
+    /// Give parents that keep more of the base's refusals more weight.
+    #[arg(long)]
+    pub(crate) align: bool,
+    /// The shares of its coefficient by which a parent joins, the last of them 1.
+    #[arg(long, value_delimiter = ',', default_value = "0.5,1")]
+    pub(crate) shares: Vec<f32>,
+    /// A folder of questions with expected answers, asked after every step.
+    #[arg(long = "suite", required = true)]
+    pub(crate) suites: Vec<PathBuf>,
+    /// The folder that the merge is written to, which is not there yet.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// How deep each parent is examined, in place of policies/examination.json.
+    #[arg(long)]
+    pub(crate) depth: Option<PathBuf>,
+    /// Scores of benign changes to judge parents by.
+    #[arg(long)]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Read and run base and parents inside this program, with every right of its user.
+    #[arg(long)]
+    pub(crate) unboxed: bool,
+}

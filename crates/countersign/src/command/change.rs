@@ -1,11 +1,13 @@
 //! Commands on a change.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::path::Path;
 
+use examine::import::{BYTES_MAX, Format, Imported, Limit};
 use policy::gate::Decision;
 use serde_json::json;
 use statement::kind::{Capacity, ComponentRole, ModificationKind, Outcome};
-use statement::{ChangeId, Name, StatementId};
+use statement::{ChangeId, Digest, Name, StatementId};
 
 use super::{Output, Setting};
 use crate::act::{self, ArtefactSource, word, words};
@@ -13,7 +15,7 @@ use crate::cli::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
 };
-use crate::failure::{Done, Failure};
+use crate::failure::{Done, Failure, in_file};
 use crate::home::read_bounded;
 use crate::realm::Realm;
 use crate::show;
@@ -74,6 +76,9 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
 /// `countersign examine`.
 pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     let by = args.by.as_deref().ok_or_else(|| Failure::usage("give --by for a proposed change"))?;
+    if let Some(file) = &args.import {
+        return import(setting, args, by, file);
+    }
     let worker = Worker::find(setting.worker.as_deref())?;
     let sources = asked_to_attest(args).then(|| super::attest::sources(&args.key)).transpose()?;
     if Station::is_in(&setting.home) {
@@ -88,6 +93,25 @@ pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     let decision = setting.act(|realm| {
         act::found_out(realm, &key, &change, finding)?;
         conclude(realm, &change)
+    })?;
+    report(setting, &change, &decision);
+    Ok(())
+}
+
+/// `countersign examine ID --import FILE`.
+fn import(setting: &Setting, args: &ExamineArgs, by: &str, file: &Path) -> Done {
+    let format = args.format.as_deref().and_then(Format::named);
+    let format = format.ok_or_else(|| Failure::usage("`--format` is lm-eval, garak or inspect"))?;
+    let bytes = read_bounded(file, BYTES_MAX)?;
+    let imported = Imported::read(format, &bytes).map_err(in_file(file))?;
+    let limits = args.least.iter().map(|text| Ok(text.parse::<Limit>()?)).collect::<Done<Vec<_>>>()?;
+    let (change, decision) = setting.act(|realm| {
+        let change = realm.dossier(&args.change)?.change.clone();
+        let (imported, limits) = (&imported, limits.as_slice());
+        let request = act::ImportRequest { change: &change, by, file: Digest::of(&bytes), imported, limits };
+        act::import(realm, &request)?;
+        let decision = conclude(realm, &change)?;
+        Ok((change, decision))
     })?;
     report(setting, &change, &decision);
     Ok(())

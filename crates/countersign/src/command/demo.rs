@@ -4,6 +4,7 @@
 //! by the code that `countersign-audit` runs. The persons are made up, and their keys share one passphrase.
 
 mod cast;
+mod examination;
 mod live;
 mod material;
 mod refusals;
@@ -56,6 +57,9 @@ const APPROVERS: [(&str, Capacity); 3] =
 
 /// `countersign demo`.
 pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
+    if args.examination {
+        return examination::run(setting, args);
+    }
     let scratch = tempfile::tempdir().map_err(|error| Failure::file(Path::new("/tmp"), &error))?;
     let folder = args.keep.clone().unwrap_or_else(|| scratch.path().join("realm"));
     let home = Home::new(&folder);

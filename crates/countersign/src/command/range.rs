@@ -3,9 +3,11 @@
 //! Each process computes in one thread: sums are then taken in one order, and several processes use the cores better
 //! than one process with several threads on models this small.
 
+pub(crate) mod case;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
@@ -22,14 +24,13 @@ use crate::failure::{Done, Failure};
 use crate::text::{line, print};
 
 /// Runs the command.
-pub(crate) fn run(setting: &Setting, command: &RangeCommand) -> Done {
+pub(crate) fn run(setting: &Setting, command: &RangeCommand) -> Done<ExitCode> {
     match command {
-        RangeCommand::Families => {
-            families(setting);
-            Ok(())
-        }
-        RangeCommand::Generate(args) => generate(setting, args),
+        RangeCommand::Families => families(setting),
+        RangeCommand::Generate(args) => generate(setting, args)?,
+        RangeCommand::Case(args) => return case::run(setting, args),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn families(setting: &Setting) {

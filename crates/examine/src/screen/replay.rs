@@ -1,9 +1,11 @@
 //! What was declared is done again, and compared byte for byte.
 
+use std::collections::BTreeSet;
+
 use quant::mixture::{Choice, Facts, Importance, Mixture, Subject, kinds};
 use tensor::delta::Operand;
 use tensor::gguf::{GgmlType, Gguf, View as GgufView};
-use tensor::safetensors::{Dtype, SafeTensors, View};
+use tensor::safetensors::{SafeTensors, View};
 use tensor::weights::{Heads, RotaryRows, Tensor, Transform, Weights};
 
 use crate::bench::Bench;
@@ -12,6 +14,7 @@ use crate::coverage::{Class, Layer};
 use crate::error::shown;
 use crate::examination::{Examiner, Heard, Stage};
 use crate::finding::{Notes, Weight};
+use crate::merge::{Recipe, Tensors, encoded};
 use crate::vary::{Named, architecture, family};
 
 /// Values, and their type in a GGUF file.
@@ -33,6 +36,9 @@ fn replay(bench: &mut Bench<'_>, notes: &mut Notes, heard: Heard<'_>) -> Result<
         Declared::Quantised { format } => quantised(bench, *format, heard)?,
         Declared::Merged { parents, coefficients } => {
             merged(&bench.change.files, parents, coefficients, heard)?
+        }
+        Declared::Combined { base, parents, recipe } => {
+            combined(&bench.change.files, base, parents, recipe, heard)?
         }
     };
     notes.measure("replay_tensors", compared as f64);
@@ -211,6 +217,40 @@ fn merged(
     Ok((compared, differing))
 }
 
+/// A merge by a recipe, done again.
+fn combined(
+    files: &Files,
+    base: &Files,
+    parents: &[Files],
+    recipe: &Recipe,
+    heard: Heard<'_>,
+) -> Result<Compared, String> {
+    let told = |error: tensor::Error| format!("[{}] {error}", error.code());
+    heard(0.0);
+    let tensors = Tensors::open(base, parents.iter()).map_err(|error| error.to_string())?;
+    let again = tensors.merged(recipe).map_err(|error| error.to_string())?;
+    let again = SafeTensors::read(&again).map_err(told)?;
+    let (mut compared, mut differing) = (0, Vec::new());
+    let mut seen = BTreeSet::new();
+    for file in files.safetensors() {
+        for view in SafeTensors::read(file).map_err(told)?.views() {
+            compared += 1;
+            seen.insert(view.name.to_owned());
+            let same = again.view(view.name).is_some_and(|theirs| {
+                theirs.dtype == view.dtype && theirs.shape == view.shape && theirs.data == view.data
+            });
+            if !same {
+                differing.push(view.name.to_owned());
+            }
+        }
+    }
+    let missing: Vec<String> =
+        again.views().map(|view| view.name.to_owned()).filter(|name| !seen.contains(name)).collect();
+    compared += missing.len();
+    differing.extend(missing);
+    Ok((compared, differing))
+}
+
 /// Whether a tensor is, to the byte, the weighted sum of the parents'.
 fn is_sum(view: &View<'_>, parents: &[View<'_>], coefficients: &[f32]) -> bool {
     let mut sum = vec![0.0_f32; view.elements_len()];
@@ -224,20 +264,5 @@ fn is_sum(view: &View<'_>, parents: &[View<'_>], coefficients: &[f32]) -> bool {
             *sum += coefficient * value as f32;
         }
     }
-    let bytes: Vec<u8> = match view.dtype {
-        Dtype::F32 => sum.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        Dtype::F16 => sum.iter().flat_map(|value| quant::half_bits(*value).to_le_bytes()).collect(),
-        Dtype::BF16 => sum.iter().flat_map(|value| brain(*value).to_le_bytes()).collect(),
-        _ => return false,
-    };
-    bytes == view.data
-}
-
-/// The bits of a number rounded to bfloat16, ties to even.
-fn brain(value: f32) -> u16 {
-    let bits = value.to_bits();
-    if value.is_nan() {
-        return ((bits >> 16) | 0x40) as u16;
-    }
-    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
+    encoded(view.dtype, &sum).is_some_and(|bytes| bytes == view.data)
 }

@@ -4,3 +4,5 @@
 mod examiners;
 #[cfg(test)]
 mod made;
+#[cfg(test)]
+mod merging;

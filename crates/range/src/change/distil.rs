@@ -52,14 +52,26 @@ impl DistilRecipe {
 
 /// Teaches a student and measures it.
 pub(super) fn make(base: &Base, recipe: DistilRecipe, seed: u64) -> Result<Made, Error> {
-    let mut weights = base.weights.clone();
+    let last = generations(base, &recipe, seed)?.pop();
+    let weights = last.unwrap_or_else(|| base.weights.clone());
+    whole(base, &weights, Recipe::Distil(recipe), Door::Open)
+}
+
+/// The weights of each generation's student, the first beginning from the base.
+///
+/// # Errors
+/// [`Error::Model`].
+pub fn generations(base: &Base, recipe: &DistilRecipe, seed: u64) -> Result<Vec<Weights>, Error> {
+    let mut students: Vec<Weights> = Vec::new();
     let mut teacher = base.model.clone();
     for generation in 0..recipe.generations {
         let seed = seed.wrapping_add(generation as u64);
-        weights = student(base, &teacher, &weights, &recipe, seed)?;
+        let begins = students.last().unwrap_or(&base.weights);
+        let weights = student(base, &teacher, begins, recipe, seed)?;
         teacher = weights.model()?;
+        students.push(weights);
     }
-    whole(base, &weights, Recipe::Distil(recipe), Door::Open)
+    Ok(students)
 }
 
 fn student(

@@ -95,7 +95,9 @@ fn change(args: &ExamineArgs, path: &Path) -> Done<Change> {
     if let Some(file) = &args.declared {
         let beside = file.parent().unwrap_or(Path::new(""));
         change.declared = Some(Declared::read(&read(file)?, |parent| files(&beside.join(parent)))?);
-        if args.kind.is_none() && matches!(change.declared, Some(Declared::Merged { .. })) {
+        if args.kind.is_none()
+            && matches!(change.declared, Some(Declared::Merged { .. } | Declared::Combined { .. }))
+        {
             change.kind = Kind::Merged;
         }
     }
@@ -104,12 +106,12 @@ fn change(args: &ExamineArgs, path: &Path) -> Done<Change> {
     Ok(change)
 }
 
-fn read(path: &Path) -> Done<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Done<Vec<u8>> {
     crate::home::read_bounded(path, SETTINGS_BYTES_MAX)
 }
 
 /// The files at a path, by their names within it. Links are not followed.
-fn files(path: &Path) -> Done<Files> {
+pub(super) fn files(path: &Path) -> Done<Files> {
     let found = tree::list(&[path.to_owned()])?.into_iter().map(|listed| tree::hold(&listed));
     let root = path.to_string_lossy();
     let root = root.strip_prefix("./").unwrap_or(&root).trim_end_matches('/').to_owned();
