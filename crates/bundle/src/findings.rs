@@ -75,9 +75,10 @@ pub fn accept_findings(
     if !may_examine(desk.ledger, &header.from, now_ms) {
         return Err(BundleError::NoExaminer { key: header.from });
     }
-    let proposal = desk.ledger.dossier(&header.about.change).map(|dossier| dossier.proposal.id);
-    if proposal != Some(header.about.proposal) {
-        return Err(BundleError::NoSuchProposal { change: header.about.change.clone() });
+    let about = header.about()?;
+    let proposal = desk.ledger.dossier(&about.change).map(|dossier| dossier.proposal.id);
+    if proposal != Some(about.proposal) {
+        return Err(BundleError::NoSuchProposal { change: about.change.clone() });
     }
     let sent: BTreeSet<&Digest> = request.header().contents().collect();
     let mut findings = Findings { envelopes: Vec::new(), attachments: BTreeSet::new() };
@@ -116,8 +117,8 @@ fn check_request(header: &Header, request: &SignedHeader, now_ms: u64) -> Result
     }
     if asked.about != header.about {
         return Err(BundleError::OtherChange {
-            asked: asked.about.change.clone(),
-            found: header.about.change.clone(),
+            asked: asked.about()?.change.clone(),
+            found: header.about()?.change.clone(),
         });
     }
     asked.not_expired(now_ms)
@@ -140,9 +141,10 @@ fn read(
     let Body::Finding(finding) = said.body else {
         return Err(BundleError::NoFinding { number });
     };
-    let of_this_change = said.header.change == Tracking::Change(header.about.change.clone());
-    if said.header.realm != header.realm || !of_this_change || finding.proposal != header.about.proposal {
-        return Err(BundleError::OtherFinding { number, change: header.about.change.clone() });
+    let about = header.about()?;
+    let of_this_change = said.header.change == Tracking::Change(about.change.clone());
+    if said.header.realm != header.realm || !of_this_change || finding.proposal != about.proposal {
+        return Err(BundleError::OtherFinding { number, change: about.change.clone() });
     }
     if is_own(&envelope, sender) {
         Ok((envelope, *finding))

@@ -115,8 +115,9 @@ pub struct Section {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// What it is about.
-    pub about: About,
+    /// What it is about: always told of requests and findings; a submission may be about the realm and no change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// Of findings and receipts: the id of what they answer; of a forwarded submission: the id of its author's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<Digest>,
@@ -131,6 +132,9 @@ pub struct Header {
     /// Of a request: the head of the log that its record ends at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
+    /// Of a receipt: the leaf of the last statement that was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<u64>,
     /// [`NONCE_BYTES`] random bytes, so that no two bundles have one id.
     pub nonce: Bytes,
     /// The realm.
@@ -167,6 +171,13 @@ impl Header {
             count(SectionKind::Statement),
         );
         let (answers, head) = (self.answers.is_some(), self.head.is_some());
+        let is_answered = self.direction == Direction::Receipt;
+        if self.leaf.is_some_and(|leaf| !is_answered || leaf > json::INTEGER_MAX.unsigned_abs()) {
+            return wrong("a leaf stands in receipts alone");
+        }
+        if self.about.is_none() && matches!(self.direction, Direction::Request | Direction::Findings) {
+            return wrong("it does not say what it is about");
+        }
         let fits = match (self.direction, counts) {
             (Direction::Request, (1, 0, 0, 0)) => !answers && head && self.refused.is_none(),
             (Direction::Findings, (0, 1, 1.., 0)) => answers && !head && self.refused.is_none(),
@@ -216,6 +227,15 @@ impl Header {
             return Ok(());
         }
         Err(BundleError::Direction { wanted: wanted.brings(), found: self.direction.brings() })
+    }
+
+    /// What it is about.
+    ///
+    /// # Errors
+    /// [`BundleError::HeaderForm`] where it is about no change: that of a request or of findings always is.
+    pub fn about(&self) -> Result<&About, BundleError> {
+        let reason = "it does not say what it is about";
+        self.about.as_ref().ok_or(BundleError::HeaderForm { reason })
     }
 
     /// The digests of the contents, rising.

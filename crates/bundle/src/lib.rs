@@ -38,4 +38,4 @@ pub use header::{
 pub use reader::{Place, Reader, Whole};
 #[cfg(feature = "accept")]
 pub use request::{Known, Request, Station, accept_request, may_examine, may_send, needed};
-pub use submission::{Submission, accept_receipt, accept_submission};
+pub use submission::{Submission, accept_receipt, accept_submission, named};

@@ -144,14 +144,15 @@ pub fn accept_request(
     if !may_examine(ledger, &header.to, now_ms) {
         return Err(BundleError::NoExaminer { key: header.to });
     }
+    let about = header.about()?;
     let dossier = ledger
-        .dossier(&header.about.change)
-        .filter(|dossier| dossier.proposal.id == header.about.proposal)
-        .ok_or_else(|| BundleError::NoSuchProposal { change: header.about.change.clone() })?;
+        .dossier(&about.change)
+        .filter(|dossier| dossier.proposal.id == about.proposal)
+        .ok_or_else(|| BundleError::NoSuchProposal { change: about.change.clone() })?;
     check_contents(header, ledger, dossier, files)?;
     Ok(Request {
         id: *signed.id(),
-        about: header.about.clone(),
+        about: about.clone(),
         known: Known { head, stamp_ms: ledger.world().stamp_ms() },
         expires_ms: header.expires_ms,
     })

@@ -1,7 +1,8 @@
 //! Statements on a channel between processes: who may bring them, and the receipt that goes back.
 //!
 //! What a channel carries is signed by whoever sends it and, where it was forwarded, by whoever wrote it. It gives
-//! nobody a right: whether a statement has effect is the log's and the fold's matter.
+//! nobody a right: whether a statement has effect is the log's and the fold's matter. A statement that needs several
+//! signatures is brought by one of those who have signed it; whether the others' are good, the fold tells.
 
 use std::collections::BTreeSet;
 
@@ -40,12 +41,38 @@ pub(crate) fn is_own(envelope: &Envelope, sender: &SignedHeader) -> bool {
     }
 }
 
+/// Whether one of the envelope's signatures is the sender's, and good.
+fn has_signed(envelope: &Envelope, sender: &SignedHeader) -> bool {
+    let mut own = envelope.signatures.iter().filter(|signature| signature.keyid == sender.header().from);
+    own.next()
+        .is_some_and(|signature| sender.key().verify(&envelope.message(), signature.sig.as_slice()).is_ok())
+}
+
+/// The contents that a statement names: files and folders, scopes, attachments. Who brings the statement may bring them.
+pub fn named(body: &Body) -> BTreeSet<Digest> {
+    match body {
+        Body::Proposal(proposal) => {
+            proposal.artefacts.iter().map(|artefact| artefact.digest).chain(proposal.summary).collect()
+        }
+        Body::ServedState(state) => {
+            state.manifest.components.iter().map(|component| component.digest).collect()
+        }
+        Body::Slot(slot) => slot.scopes.values().copied().collect(),
+        Body::Finding(finding) => finding.attachments.clone(),
+        Body::Approval(approval) => approval.note.into_iter().collect(),
+        Body::Rejection(rejection) => rejection.note.into_iter().collect(),
+        Body::DirectoryEntry(entry) => entry.profile.into_iter().collect(),
+        Body::Incident(incident) => incident.summary.into_iter().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
 /// Whether statements may be looked at. `forwarded` is the author's own signed header where another has sent them on;
 /// `files` are the digests that the folders among the contents name.
 ///
 /// # Errors
 /// The first reason against it: another direction, realm, trust root or receiver, expired, forwarded by another than the
-/// author gave it to or with other sections, a statement that is none, of another realm or not its author's alone, a
+/// author gave it to or with other sections, a statement that is none, of another realm or not signed by its author, a
 /// content that no statement names.
 pub fn accept_submission(
     whole: &Whole,
@@ -67,13 +94,13 @@ pub fn accept_submission(
         same_parts(header, inner)?;
     }
     let author = inner.as_ref().unwrap_or_else(|| whole.signed());
-    let mut named = files.clone();
+    let mut contents = files.clone();
     let mut envelopes = Vec::new();
     for (number, bytes) in statements.iter().enumerate() {
         let wrong = |source| BundleError::FindingForm { number, source };
         let envelope = Envelope::parse(bytes).map_err(wrong)?;
         let content = Content::parse(envelope.payload.as_slice()).map_err(wrong)?;
-        if !is_own(&envelope, author) {
+        if !has_signed(&envelope, author) {
             return Err(BundleError::FindingSigner { number, key: author.header().from });
         }
         if content.header().realm != *realm {
@@ -84,17 +111,14 @@ pub fn accept_submission(
         }
         let mut place = 1;
         if let Content::Known(known) = &content {
-            if let Body::Proposal(proposal) = &known.body {
-                named.extend(proposal.artefacts.iter().map(|artefact| artefact.digest));
-                named.extend(proposal.summary);
-            }
+            contents.extend(named(&known.body));
             if matches!(known.body, Body::ServedState(_)) {
                 place = 0;
             }
         }
         envelopes.push((place, envelope));
     }
-    if let Some(foreign) = header.contents().find(|digest| !named.contains(*digest)) {
+    if let Some(foreign) = header.contents().find(|digest| !contents.contains(*digest)) {
         return Err(BundleError::ContentForeign { digest: *foreign });
     }
     envelopes.sort_by_key(|(place, _)| *place);

@@ -14,6 +14,7 @@ mod tests;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use statement::KeyId;
 
 pub(crate) use self::attest::{AttestCommand, AttestKeyArgs, AttestQuoteArgs, AttestVerifyArgs, RawKind};
 pub(crate) use self::bundle::{BundleCommand, BundleOutArgs, StationArgs};
@@ -57,6 +58,16 @@ pub(crate) struct Cli {
     /// The worker program, which opens what is proposed (default: `countersign-worker` beside this program).
     #[arg(long, global = true, env = "COUNTERSIGN_WORKER")]
     pub(crate) worker: Option<PathBuf>,
+    /// Bring what is signed to the process that serves on this socket, instead of writing the log here. In a realm's
+    /// folder that is served, this is known.
+    #[arg(long, global = true, env = "COUNTERSIGN_SOCKET", requires = "receiver_key")]
+    pub(crate) socket: Option<PathBuf>,
+    /// The key that must sign that process's receipts.
+    #[arg(long, global = true, env = "COUNTERSIGN_RECEIVER_KEY", requires = "socket")]
+    pub(crate) receiver_key: Option<KeyId>,
+    /// In a station's folder: the realm's newest export, to read the record from (default: the one that was taken last).
+    #[arg(long, global = true, env = "COUNTERSIGN_RECORD")]
+    pub(crate) record: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

@@ -26,11 +26,13 @@ use zeroize::Zeroizing;
 
 use crate::busy::while_busy;
 use crate::cli::{Cli, Command};
-use crate::failure::Done;
+use crate::failure::{Done, Failure};
 use crate::home::Home;
 use crate::keys::{Keys, PassphraseSource};
-use crate::realm::{Published, Realm};
+use crate::realm::{Heads as _, Published, Realm};
+use crate::served::{Contents, Route, announced};
 use crate::show;
+use crate::station::Station;
 use crate::text::print;
 
 /// How commands answer.
@@ -49,10 +51,14 @@ pub(crate) struct Setting {
     pub(crate) passphrase: PassphraseSource,
     /// The worker program, where it is not the one beside this program.
     pub(crate) worker: Option<PathBuf>,
+    /// Where statements are brought to, where that was told.
+    pub(crate) route: Option<Route>,
+    /// The export to read the record from, where the folder has none of its own.
+    pub(crate) record: Option<PathBuf>,
 }
 
 impl Setting {
-    /// Opens the realm for writing.
+    /// Opens the realm for writing into its log.
     pub(crate) fn open(&self) -> Done<Realm> {
         Realm::open(self.home.clone(), self.keys()?, translog::system_clock())
     }
@@ -68,6 +74,9 @@ impl Setting {
     ///
     /// What a process that was ended had logged and not published yet is published first, as its successor would do.
     pub(crate) fn read(&self) -> Done<Published> {
+        if Station::is_in(&self.home) {
+            return Station::open(&self.home, self.passphrase.clone())?.published(self.record.as_deref());
+        }
         let open = || Published::open(self.home.clone(), self.keys()?, translog::system_clock());
         let published = open()?;
         if !published.is_behind() {
@@ -83,6 +92,33 @@ impl Setting {
         }
     }
 
+    /// Opens the realm to write into: its log, or the process that has the log.
+    fn writing(&self) -> Done<Realm> {
+        if let Some(route) = &self.route {
+            let of_its_own = Station::is_in(&self.home);
+            let contents = if of_its_own { Contents::GoAlong } else { Contents::AreThere };
+            return Ok(self.beside()?.served(route.clone(), contents));
+        }
+        if Station::is_in(&self.home) {
+            return Err(Failure::usage(
+                "in a station's folder, --socket and --receiver-key say where this is brought",
+            ));
+        }
+        self.open().or_else(|failure| {
+            let route = failure.is("CS-LOG-004").then(|| announced(&self.home, &failure)).flatten();
+            let route = route.ok_or(failure)?;
+            Ok(self.beside()?.served(route, Contents::AreThere))
+        })
+    }
+
+    /// Reads the realm without asking for its log.
+    fn beside(&self) -> Done<Published> {
+        if Station::is_in(&self.home) {
+            return self.read();
+        }
+        Published::open(self.home.clone(), self.keys()?, translog::system_clock())
+    }
+
     /// The keys of the realm's folder.
     fn keys(&self) -> Done<Keys> {
         // Asked first, so that a folder without a realm is refused by name and not by its missing keys.
@@ -91,8 +127,19 @@ impl Setting {
     }
 
     /// Acts on the realm, then publishes the log's head, also when the act was refused: the attempt is in the log.
+    ///
+    /// Where another process has the log, what was signed is brought to it, and its receipt waited for.
     pub(crate) fn act<T>(&self, act: impl FnOnce(&mut Realm) -> Done<T>) -> Done<T> {
-        let mut realm = self.open()?;
+        let mut realm = self.writing()?;
+        if realm.is_served() {
+            let done = act(&mut realm)?;
+            if let Some(leaf) = realm.settle()?
+                && self.output == Output::Text
+            {
+                print(&format!("brought and taken: leaf {leaf}\n"));
+            }
+            return Ok(done);
+        }
         let before = realm.log().size();
         let done = act(&mut realm);
         let logged = realm.log().size().saturating_sub(before);
@@ -128,7 +175,9 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         (None, Err(_)) => PassphraseSource::Terminal,
     };
     let output = if cli.json { Output::Json } else { Output::Text };
-    let setting = Setting { home: Home::new(&cli.home), output, passphrase, worker: cli.worker };
+    let route = cli.socket.zip(cli.receiver_key).map(|(socket, receiver)| Route { socket, receiver });
+    let (home, worker, record) = (Home::new(&cli.home), cli.worker, cli.record);
+    let setting = Setting { home, output, passphrase, worker, route, record };
     let done = match cli.command {
         Command::Scan(args) => return models::scan(&setting, &args),
         Command::Diff(args) => return models::diff(&setting, &args),

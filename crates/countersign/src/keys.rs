@@ -100,6 +100,11 @@ impl Keys {
         Ok(key)
     }
 
+    /// A key that was opened before, by its id.
+    pub(crate) fn held(&self, key: &KeyId) -> Option<Arc<FileKey>> {
+        self.open.borrow().values().find(|held| held.public_key().id() == *key).cloned()
+    }
+
     /// The public half of a key and how it is kept, without a passphrase.
     pub(crate) fn public(&self, name: &str) -> Done<(PublicKey, Assurance)> {
         let path = self.path(name)?;

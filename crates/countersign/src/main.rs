@@ -11,6 +11,7 @@ mod keys;
 mod outfile;
 mod realm;
 mod serve;
+mod served;
 mod shelf;
 mod show;
 mod station;

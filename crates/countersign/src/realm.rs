@@ -1,7 +1,8 @@
 //! An open realm: its log, its vault, and what the log folds to.
 //!
 //! A realm is open for writing in one process at a time ([`Realm`]), and for reading in any number beside it
-//! ([`Published`]): those take no lock and write nothing, so that they work from a read-only copy, too.
+//! ([`Published`]): those take no lock and write nothing, so that they work from a read-only copy, too. While a process
+//! serves, others write by bringing it what they have signed ([`crate::served`]).
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +15,8 @@ use policy::gate::{Bench, Rules};
 use signer::{FileKey, LogKey, sign_statement};
 use statement::kind::Attempt;
 use statement::{
-    Body, ChangeId, Content, Digest, Envelope, KeyId, Name, Statement, StatementError, StatementId, Tracking,
+    Body, ChangeId, Content, Digest, Envelope, KeyId, Leaf, Name, Statement, StatementError, StatementId,
+    Tracking,
 };
 use translog::{
     AdmissionRefusal, Clock, Config, Disk, Log, LogError, MissingCheckpoint, Publishing, ReadLog, TileCheck,
@@ -26,7 +28,9 @@ use zeroize::Zeroizing;
 use crate::failure::{Done, Failure};
 use crate::home::{Home, Settings, read_bounded};
 use crate::keys::{Keys, id};
+use crate::served::{Exported, Journal, Source};
 use crate::shelf::{self, Shelf};
+use crate::station::Station;
 use crate::witness::Unwitnessed;
 
 /// The key that stamps the log.
@@ -35,6 +39,13 @@ pub(crate) const LOG_KEY: &str = "log";
 pub(crate) const WITNESS_KEY: &str = "witness";
 /// The key that signs verdicts and attempts.
 pub(crate) const AUTOMATION_KEY: &str = "automation";
+
+/// How many attempts of keys that nobody has enrolled are logged in [`STRANGERS_MS`]. Anybody can make such a key, and a
+/// log never forgets: beyond this, strangers are refused without a leaf. That somebody knocked is in the record; how often
+/// is in the output of the process that was knocked at, because a number that only this machine knows proves nothing.
+const STRANGERS_MAX: usize = 8;
+/// An hour, by the log's stamps.
+const STRANGERS_MS: u64 = 60 * 60 * 1000;
 
 /// What became of a text in the vault.
 pub(crate) enum Attached {
@@ -46,14 +57,17 @@ pub(crate) enum Attached {
     Unreadable(Failure),
 }
 
-/// A realm, opened for writing: one process at a time.
-pub(crate) type Realm = Record<Log>;
+/// A realm, opened for writing: one process at a time has its log, others bring it what they say.
+pub(crate) type Realm = Record<Journal>;
 
 /// A realm as it was published last and cosigned by a witness, opened for reading.
-pub(crate) type Published = Record<ReadLog>;
+pub(crate) type Published = Record<Source>;
 
 /// A log, however it was opened, as far as it has been published.
 pub(crate) trait Heads {
+    /// How many entries there are.
+    fn size(&self) -> u64;
+
     /// The entry with this index, as it is stored.
     fn entry(&self, index: u64) -> Result<Vec<u8>, LogError>;
 
@@ -65,6 +79,10 @@ pub(crate) trait Heads {
 }
 
 impl Heads for Log {
+    fn size(&self) -> u64 {
+        self.size()
+    }
+
     fn entry(&self, index: u64) -> Result<Vec<u8>, LogError> {
         self.entry(index)
     }
@@ -79,6 +97,10 @@ impl Heads for Log {
 }
 
 impl Heads for ReadLog {
+    fn size(&self) -> u64 {
+        self.size()
+    }
+
     fn entry(&self, index: u64) -> Result<Vec<u8>, LogError> {
         self.entry(index)
     }
@@ -118,7 +140,7 @@ impl Realm {
             Log::create(Arc::new(disk(&home.log())?), log_config(&settings, &keys, Arc::clone(&clock))?)?;
         home.write_settings(&settings)?;
         let (book, bench) = (KeyBook::new(), Bench::new());
-        let ledger = Ledger::new();
+        let (ledger, log) = (Ledger::new(), Journal::Own(Box::new(log)));
         Ok(Self { home, settings, keys, vault, tenant, log, clock, book, entries: Vec::new(), ledger, bench })
     }
 
@@ -138,7 +160,7 @@ impl Realm {
         config.tile_check = TileCheck::Contents;
         config.missing_checkpoint = MissingCheckpoint::Republish;
         let realm = Self::open_log(home, settings, keys, clock, config)?;
-        let repaired = realm.log.recovery().repaired.clone();
+        let repaired = realm.own_log()?.recovery().repaired.clone();
         Ok((realm, repaired))
     }
 
@@ -146,8 +168,8 @@ impl Realm {
         let seen = crate::witness::last_cosigned(&home, &settings)?;
         let at = |failure: Failure| failure.at(&home.log());
         let log = Log::open(Arc::new(disk(&home.log())?), config).map_err(|error| at(error.into()))?;
-        let size = log.size();
-        let opened = Opened { home, settings, keys, clock, log, size };
+        let log = Journal::Own(Box::new(log));
+        let opened = Opened { home, settings, keys, clock, log };
         opened.fold(seen.as_ref())
     }
 }
@@ -161,15 +183,38 @@ impl Published {
         let path = home.log();
         let disk = Disk::open_existing(&path).map_err(|error| Failure::file(&path, &error))?;
         let log = ReadLog::open_cosigned(Arc::new(disk), &settings.origin, &[settings.log_key.parse()?])?;
-        let size = log.size();
-        Opened { home, settings, keys, clock, log, size }.fold(seen.as_ref())
+        let log = Source::Tiles(Box::new(log));
+        Opened { home, settings, keys, clock, log }.fold(seen.as_ref())
     }
-}
 
-impl Published {
+    /// A realm as it was exported, with the keys and the vault of a folder of its own.
+    pub(crate) fn exported(station: Station, export: Exported, clock: Clock) -> Done<Self> {
+        let root = export.context.ledger().world().root();
+        let root = root.ok_or_else(|| Failure::missing("trust root", "in force"))?;
+        let settings = Settings {
+            log_key: root.body.log.key.clone(),
+            local_witness: String::new(),
+            origin: root.body.log.origin.clone(),
+            realm: station.setup.realm.clone(),
+            root: station.setup.root,
+            witnesses: Vec::new(),
+        };
+        let mut book = KeyBook::new();
+        let read = |(index, entry): (u64, &Vec<u8>)| Checked::read(index, entry, &mut book);
+        let entries: Vec<Checked> = (0..).zip(&export.entries).map(read).collect();
+        let bench = Bench::new();
+        let ledger = replay(&entries, &bench)?;
+        let log = Source::Export(Box::new(export));
+        let (home, keys, vault, tenant) = station.into_shelf();
+        Ok(Self { home, settings, keys, vault, tenant, log, clock, book, entries, ledger, bench })
+    }
+
     /// Whether the log holds more than was published and cosigned: somebody is writing, or was ended while doing so.
     pub(crate) fn is_behind(&self) -> bool {
-        self.log.unpublished() > 0
+        match &self.log {
+            Source::Tiles(log) => log.unpublished() > 0,
+            Source::Export(_) => false,
+        }
     }
 }
 
@@ -180,13 +225,13 @@ struct Opened<L> {
     keys: Keys,
     clock: Clock,
     log: L,
-    size: u64,
 }
 
 impl<L: Heads> Opened<L> {
     /// Compares the log with what the witness on this machine has cosigned, and folds it.
     fn fold(self, seen: Option<&VerifiedCheckpoint>) -> Done<Record<L>> {
-        let Self { home, settings, keys, clock, log, size } = self;
+        let Self { home, settings, keys, clock, log } = self;
+        let size = log.size();
         crate::witness::compare(&home, seen, size, |size| log.root(size), &log.checkpoint())?;
         let vault = open_vault(&home)?;
         let mut book = KeyBook::new();
@@ -214,8 +259,40 @@ impl<L> Record<L> {
         &self.log
     }
 
+    pub(crate) const fn log_mut(&mut self) -> &mut L {
+        &mut self.log
+    }
+
+    /// The same realm, of which the log is something else.
+    pub(crate) fn with_log<M>(self, log: impl FnOnce(L) -> M) -> Record<M> {
+        Record {
+            home: self.home,
+            settings: self.settings,
+            keys: self.keys,
+            vault: self.vault,
+            tenant: self.tenant,
+            log: log(self.log),
+            clock: self.clock,
+            book: self.book,
+            entries: self.entries,
+            ledger: self.ledger,
+            bench: self.bench,
+        }
+    }
+
+    /// What the record folds from and to.
+    pub(crate) const fn folding(&mut self) -> (&mut Vec<Checked>, &mut KeyBook, &mut Ledger, &Bench) {
+        (&mut self.entries, &mut self.book, &mut self.ledger, &self.bench)
+    }
+
     pub(crate) const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The place of a statement in the log.
+    pub(crate) fn leaf_of(&self, id: &StatementId) -> Option<u64> {
+        let mut leaves = self.entries.iter().rev().filter_map(|entry| entry.leaf().ok());
+        leaves.find(|leaf| leaf.id == *id).map(|leaf| leaf.index)
     }
 
     /// Every leaf, as the fold read it.
@@ -307,8 +384,12 @@ impl Realm {
         Ok(self.bench.duties(world)?)
     }
 
-    /// Submits a signed statement. What would change nothing is refused, and the attempt is logged in its place.
+    /// Submits a signed statement. What would change nothing is refused, and the attempt is logged in its place. Where
+    /// another process has the log, the statement is kept to be brought.
     pub(crate) fn submit(&mut self, envelope: &Envelope) -> Done<StatementId> {
+        if self.is_served() {
+            return self.lay_out(envelope);
+        }
         let bytes = envelope.to_bytes()?;
         let stamp_ms = self.now_ms().max(self.ledger.world().stamp_ms());
         let entry = statement::stamp(&bytes, stamp_ms);
@@ -328,11 +409,12 @@ impl Realm {
     }
 
     fn append(&mut self, bytes: Vec<u8>) -> Done<Applied> {
-        let appended = self.log.submit(bytes)?.wait()?;
+        let log = self.own_log()?;
+        let appended = log.submit(bytes)?.wait()?;
         if appended.duplicate {
             return Ok(Applied::Effective);
         }
-        let entry = self.log.entry(appended.index)?;
+        let entry = log.entry(appended.index)?;
         self.entries.push(Checked::read(appended.index, &entry, &mut self.book));
         let Some(last) = self.entries.last() else { return Ok(Applied::Effective) };
         let applied = self.ledger.apply(last, &self.bench)?;
@@ -365,7 +447,16 @@ impl Realm {
         reasons: &[&str],
         request: Option<Digest>,
     ) -> Done {
-        if self.ledger.world().root().is_none() {
+        // What is refused before it is brought was not asked of the log.
+        if self.ledger.world().root().is_none() || self.is_served() {
+            return Ok(());
+        }
+        if requester.is_none_or(|key| self.is_stranger(&key)) && self.strangers() >= STRANGERS_MAX {
+            tracing::warn!(
+                action,
+                ?reasons,
+                "an attempt of a stranger is not logged: there were enough this hour"
+            );
             return Ok(());
         }
         let reasons = reasons.iter().map(|code| code.parse::<Name>()).collect::<Result<_, _>>()?;
@@ -377,26 +468,47 @@ impl Realm {
         self.append(envelope.to_bytes()?).map(drop)
     }
 
+    /// Whether nobody has enrolled the key.
+    fn is_stranger(&self, key: &KeyId) -> bool {
+        self.ledger.world().actor(key).is_none()
+    }
+
+    /// How many attempts of strangers were logged in the last hour by the log's stamps.
+    fn strangers(&self) -> usize {
+        let since_ms = self.now_ms().max(self.ledger.world().stamp_ms()).saturating_sub(STRANGERS_MS);
+        let leaves = self.entries.iter().rev().filter_map(|entry| entry.leaf().ok());
+        let late = leaves.take_while(|leaf| leaf.stamp_ms > since_ms);
+        let is_strange = |leaf: &&Leaf| match &leaf.content {
+            Content::Known(known) => match &known.body {
+                Body::Attempt(attempt) => attempt.requester.is_none_or(|key| self.is_stranger(&key)),
+                _ => false,
+            },
+            Content::Opaque(_) => false,
+        };
+        late.filter(is_strange).count()
+    }
+
     /// Publishes the log's head and has it witnessed. Answers the checkpoint.
     pub(crate) fn publish(&self) -> Done<Vec<u8>> {
-        self.log.publish()?;
-        self.witness_locally()?;
+        let log = self.own_log()?;
+        log.publish()?;
+        self.witness_locally(log)?;
         for witness in &self.settings.witnesses {
-            match crate::witness::ask(&self.log, witness, &self.settings.origin) {
+            match crate::witness::ask(log, witness, &self.settings.origin) {
                 Ok(()) => {}
                 // A stop or a rollback must not wait for a witness; gates count cosignatures themselves.
                 Err(Unwitnessed::Absent(failure)) => eprintln!("not cosigned by a witness: {failure}"),
                 Err(Unwitnessed::Refused(failure)) => return Err(failure),
             }
         }
-        Ok(self.log.checkpoint())
+        Ok(log.checkpoint())
     }
 
-    fn witness_locally(&self) -> Done {
+    fn witness_locally(&self, log: &Log) -> Done {
         let store = crate::witness::open_local(&self.home, &self.settings, &self.keys, &self.clock)?;
         let known = store.size(&self.settings.origin).unwrap_or(0);
-        let response = store.add_checkpoint(&self.log.witness_request(known)?);
-        crate::witness::take(&self.home, &self.log, &response, &self.settings.local_witness)
+        let response = store.add_checkpoint(&log.witness_request(known)?);
+        crate::witness::take(&self.home, log, &response, &self.settings.local_witness)
     }
 
     /// A fresh tracking id.

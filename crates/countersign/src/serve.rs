@@ -11,10 +11,14 @@
 //!
 //! What this does not do: give a role to a key. Whether a statement has effect is the fold's matter, whoever brings it.
 
+mod asking;
 mod authority;
 mod channel;
+mod door;
 mod examiner;
 mod intake;
+mod patience;
+mod places;
 
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -26,7 +30,7 @@ use statement::KeyId;
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 
-pub(crate) use channel::send_file;
+pub(crate) use channel::{Receipt, send_file};
 
 /// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,6 +67,9 @@ pub(crate) struct ServeArgs {
     /// The intake's key: for `authority`. Submissions by another are refused.
     #[arg(long)]
     pub(crate) intake_key: Option<KeyId>,
+    /// Where the intake listens: for `authority`. Commands in the realm's folder then bring there what they sign.
+    #[arg(long)]
+    pub(crate) intake_socket: Option<PathBuf>,
     /// Where the examiner listens, as KEY-ID=SOCKET: for `authority`; may be repeated.
     #[arg(long = "examiner")]
     pub(crate) examiners: Vec<String>,
@@ -77,14 +84,8 @@ pub(crate) struct ServeArgs {
 /// A bundle of statements to bring.
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
-    /// The bundle, of direction `submission`.
+    /// The bundle, of direction `submission`. Where to is told by --socket and --receiver-key.
     pub(crate) file: PathBuf,
-    /// The socket of the intake, or of a process that is everything.
-    #[arg(long)]
-    pub(crate) socket: PathBuf,
-    /// The key that must sign the receipt.
-    #[arg(long)]
-    pub(crate) receiver_key: KeyId,
 }
 
 /// `countersign serve`.
@@ -112,10 +113,13 @@ pub(crate) fn run(setting: &Setting, args: &ServeArgs) -> Done {
 
 /// `countersign submit`.
 pub(crate) fn submit(setting: &Setting, args: &SubmitArgs) -> Done {
-    let refused = send_file(&args.socket, &args.file, args.receiver_key)?;
-    match refused {
+    let route = wanted(setting.route.clone(), "--socket and --receiver-key")?;
+    let receipt = send_file(&route.socket, &args.file, route.receiver)?;
+    match receipt.refused {
         None => {
-            setting.print(&serde_json::json!({ "taken": true }), "taken\n");
+            let leaf = receipt.leaf;
+            let text = leaf.map_or_else(|| "taken\n".to_owned(), |leaf| format!("taken: leaf {leaf}\n"));
+            setting.print(&serde_json::json!({ "taken": true, "leaf": leaf }), &text);
             Ok(())
         }
         Some(code) => Err(declined(&code)),
@@ -154,5 +158,5 @@ fn become_user(user: &str) -> Done {
 
 /// What an option must say for a part.
 fn wanted<T>(option: Option<T>, name: &str) -> Done<T> {
-    option.ok_or_else(|| Failure::usage(format!("this part needs {name}")))
+    option.ok_or_else(|| Failure::usage(format!("this needs {name}")))
 }

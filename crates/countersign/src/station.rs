@@ -4,6 +4,7 @@
 //! station.json       which realm, which trust root, which key
 //! record.export      the newest record it has taken
 //! taken/ID.header    the signed headers of the requests it has taken
+//! taken/ID.answered  which of them a process that serves has answered
 //! findings/ID.json   what it has found, signed
 //! keys/, vault/, vault-keys/, vault.master    as a realm has them
 //! ```
@@ -13,7 +14,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use audit::{Context, Expectations};
+use audit::{Context, Expectations, Export, Section};
 use bundle::{Head, Known, SignedHeader};
 use dossier::{Dossier, Ledger};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,8 @@ use vault::blocking::BlockingVault;
 use crate::failure::{Done, Failure};
 use crate::home::{Home, read_bounded, replace};
 use crate::keys::{Keys, PassphraseSource};
-use crate::realm::{open_vault, write_master_key};
+use crate::realm::{Published, open_vault, write_master_key};
+use crate::served::Exported;
 use crate::shelf::Shelf;
 
 /// The longest record that is taken: it is folded in memory.
@@ -149,6 +151,32 @@ impl Station {
         self.home.path().join("record.export")
     }
 
+    /// The realm as an export of it has it, checked from the pinned trust root: a file's, or that of the record that was
+    /// taken last.
+    pub(crate) fn published(self, record: Option<&Path>) -> Done<Published> {
+        let path = record.map_or_else(|| self.record_path(), Path::to_owned);
+        if record.is_none() && !path.exists() {
+            let hint = "give --record: an export of the realm, as `countersign export` writes it";
+            return Err(Failure::new("CS-SRV-013", "this folder has no record of the realm yet", hint));
+        }
+        let limit = usize::try_from(RECORD_BYTES_MAX).unwrap_or(usize::MAX);
+        let bytes = read_bounded(&path, limit)?;
+        let context = self.check(&bytes)?;
+        let (seen, needed) = (context.witnesses(), context.witnesses_needed());
+        if seen < needed {
+            return Err(bundle::BundleError::Unwitnessed { seen, needed }.into());
+        }
+        let export = Export::parse(&bytes)?;
+        let section = export.section(Section::Entries).unwrap_or_default();
+        let entries = audit::export::entries(section)?.into_iter().map(<[u8]>::to_vec).collect();
+        Published::exported(self, Exported { context, entries }, translog::system_clock())
+    }
+
+    /// Its folder, keys and vault, for a record that is not its own.
+    pub(crate) fn into_shelf(self) -> (Home, Keys, BlockingVault, Tenant) {
+        (self.home, self.keys, self.vault, self.tenant)
+    }
+
     /// The newest record that was taken.
     pub(crate) fn known(&self) -> Option<Known> {
         let context = self.context.as_ref()?;
@@ -183,12 +211,28 @@ impl Station {
         replace(&taken(&self.home).join(format!("{}.header", request.id())), request.as_bytes())
     }
 
+    /// The requests that have no answer yet and may still be answered, oldest first.
+    pub(crate) fn unanswered(&self) -> Done<Vec<SignedHeader>> {
+        let now_ms = self.now_ms();
+        let mut requests = self.requests()?;
+        requests.retain(|request| {
+            now_ms < request.header().expires_ms && !answered(&self.home, request.id()).exists()
+        });
+        requests.sort_by_key(|request| request.header().created_ms);
+        Ok(requests)
+    }
+
+    /// Remembers that a request was answered.
+    pub(crate) fn answered(&self, request: &SignedHeader) -> Done {
+        replace(&answered(&self.home, request.id()), b"")
+    }
+
     /// The newest request about a change, by its tracking id or an unambiguous beginning of it.
     pub(crate) fn request(&self, name: &str) -> Done<SignedHeader> {
         let dossier = self.dossier(name)?;
         let about = |request: &SignedHeader| {
-            let about = &request.header().about;
-            about.change == dossier.change && about.proposal == dossier.proposal.id
+            let about = request.header().about.as_ref();
+            about.is_some_and(|about| about.change == dossier.change && about.proposal == dossier.proposal.id)
         };
         let requests = self.requests()?.into_iter().filter(about);
         let newest = requests.max_by_key(|request| request.header().created_ms);
@@ -228,6 +272,10 @@ fn setup_path(home: &Home) -> PathBuf {
 
 fn taken(home: &Home) -> PathBuf {
     home.path().join("taken")
+}
+
+fn answered(home: &Home, request: &Digest) -> PathBuf {
+    taken(home).join(format!("{request}.answered"))
 }
 
 fn findings(home: &Home) -> PathBuf {

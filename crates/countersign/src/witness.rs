@@ -193,7 +193,7 @@ pub(crate) fn run(args: &WitnessArgs) -> Done {
         .route("/add-checkpoint", post(add_checkpoint))
         .layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(Arc::new(store));
-    http::serve(args.listen, router)
+    http::serve(args.listen, &router)
 }
 
 fn watched(text: &str) -> Done<WatchedLog> {

@@ -73,15 +73,22 @@ fn render(found: &Value) -> String {
             whole(row.get("dropped")),
             whole(row.get("moved_forward")),
         ];
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        text.extend(["| ", &cells.join(" | "), " |\n"]);
     }
     let of = |name: &str| whole(found.get(name));
-    text.push_str(&format!(
+    let told = format!(
         "\n{} requests in {} s at {} a second; {} dropped; {} sessions, {} moved forward, {} moved back where their version was \
          taken back or could not answer; memory in kB at the start, after the first cycle and at the end: {}",
-        of("requests"), of("seconds"), of("rate"), of("dropped"), of("sessions"), of("moved_forward"), of("moved_back"),
+        of("requests"),
+        of("seconds"),
+        of("rate"),
+        of("dropped"),
+        of("sessions"),
+        of("moved_forward"),
+        of("moved_back"),
         of("resident_kb"),
-    ));
+    );
+    text.push_str(&told);
     text
 }
 

@@ -37,7 +37,7 @@ fn check_from(who: Who, code: &str, change: impl FnOnce(&Scene, &mut Draft)) {
 fn what_is_for_somebody_else_is_refused() {
     check("CS-BUN-010", |_, draft| draft.header.to = Who::Lea.key_id());
     check("CS-BUN-008", |_, draft| draft.header.realm = "other".parse().unwrap());
-    check("CS-BUN-009", |_, draft| draft.header.root = draft.header.about.proposal);
+    check("CS-BUN-009", |_, draft| draft.header.root = draft.header.about.as_ref().unwrap().proposal);
     let scene = Scene::new();
     let request = scene.request();
     refused(scene.take(&scene.answer(&request).signed(EXAMINER)).map(drop), "CS-BUN-007");
@@ -73,7 +73,9 @@ fn only_what_was_asked_for_is_taken() {
 
 #[test]
 fn findings_about_another_change_are_refused() {
-    check("CS-BUN-023", |_, draft| draft.header.about.change = Plan::tuning("other").change());
+    check("CS-BUN-023", |_, draft| {
+        draft.header.about.as_mut().unwrap().change = Plan::tuning("other").change();
+    });
     check("CS-BUN-026", |scene, draft| {
         let finding = scene.finding();
         let about = Tracking::Change(Plan::tuning("other").change());

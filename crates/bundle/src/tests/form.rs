@@ -106,6 +106,8 @@ fn a_header_whose_members_do_not_go_together_is_refused() {
     check(&|draft| draft.header.sections[1].kind = SectionKind::Finding);
     check(&|draft| draft.header.answers = Some(Digest::of(b"")));
     check(&|draft| draft.header.head = None);
+    check(&|draft| draft.header.about = None);
+    check(&|draft| draft.header.leaf = Some(1));
     check(&|draft| draft.header.direction = crate::Direction::Findings);
     check(&|draft| {
         let one = draft.header.sections[0];

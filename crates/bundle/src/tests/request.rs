@@ -41,7 +41,7 @@ fn check_from(who: Who, code: &str, change: impl FnOnce(&mut Draft)) {
 fn what_is_for_somebody_else_is_refused() {
     check("CS-BUN-010", |draft| draft.header.to = Who::Cas.key_id());
     check("CS-BUN-008", |draft| draft.header.realm = "other".parse().unwrap());
-    check("CS-BUN-009", |draft| draft.header.root = draft.header.about.proposal);
+    check("CS-BUN-009", |draft| draft.header.root = draft.header.about.as_ref().unwrap().proposal);
     let scene = Scene::new();
     refused(scene.take_findings(&scene.request()), "CS-BUN-007");
 }
@@ -61,8 +61,8 @@ fn only_senders_of_the_record_are_believed() {
 
 #[test]
 fn a_change_that_the_record_does_not_have_is_refused() {
-    check("CS-BUN-019", |draft| draft.header.about.change = Plan::tuning("other").change());
-    check("CS-BUN-019", |draft| draft.header.about.proposal = draft.header.root);
+    check("CS-BUN-019", |draft| draft.header.about.as_mut().unwrap().change = Plan::tuning("other").change());
+    check("CS-BUN-019", |draft| draft.header.about.as_mut().unwrap().proposal = draft.header.root);
 }
 
 #[test]

@@ -99,13 +99,14 @@ impl Scene {
     pub(super) fn draft(&self) -> Draft {
         let now_ms = self.realm.now_ms();
         let header = Header {
-            about: self.about(),
+            about: Some(self.about()),
             answers: None,
             created_ms: now_ms,
             direction: Direction::Request,
             expires_ms: now_ms + 24 * HOUR_MS,
             from: SENDER.key_id(),
             head: Some(self.head()),
+            leaf: None,
             nonce: Bytes::new(vec![7; 16]),
             realm: self.realm.id().clone(),
             refused: None,
@@ -141,13 +142,14 @@ impl Scene {
         let whole = read(request).unwrap();
         let now_ms = self.realm.now_ms() + HOUR_MS;
         let header = Header {
-            about: self.about(),
+            about: Some(self.about()),
             answers: Some(*whole.signed().id()),
             created_ms: now_ms,
             direction: Direction::Findings,
             expires_ms: now_ms + 24 * HOUR_MS,
             from: EXAMINER.key_id(),
             head: None,
+            leaf: None,
             nonce: Bytes::new(vec![9; 16]),
             realm: self.realm.id().clone(),
             refused: None,

@@ -15,8 +15,8 @@ fn draft(scene: &Scene, author: Who, to: Who) -> Draft {
     let state = scene.realm.sign(&about, scene.realm.target_state(plan), &[author]);
     let proposal = scene.realm.sign(&about, scene.realm.proposal(plan), &[author]);
     let mut draft = scene.draft();
-    draft.header.about.change = plan.change();
-    draft.header.about.proposal = proposal.id();
+    draft.header.about.as_mut().unwrap().change = plan.change();
+    draft.header.about.as_mut().unwrap().proposal = proposal.id();
     draft.header.direction = Direction::Submission;
     draft.header.head = None;
     draft.header.from = author.key_id();
@@ -89,7 +89,7 @@ fn an_intake_can_neither_alter_nor_add_nor_redirect() {
     check("CS-BUN-022", &|draft| draft.sections.truncate(2));
     check("CS-BUN-022", &|draft| draft.sections.push((SectionKind::Content, b"more".to_vec())));
     check("CS-BUN-022", &|draft| draft.header.answers = Some(Digest::of(b"another")));
-    check("CS-BUN-022", &|draft| draft.header.about.change = scene.change());
+    check("CS-BUN-022", &|draft| draft.header.about.as_mut().unwrap().change = scene.change());
     // Its own statement in the author's place.
     let own = draft(&scene, INTAKE, INTAKE);
     let mut mixed = draft(&scene, Who::Ada, INTAKE);
@@ -102,6 +102,41 @@ fn an_intake_can_neither_alter_nor_add_nor_redirect() {
     let mut more = draft(&scene, Who::Ada, INTAKE);
     more.sections.push((SectionKind::Content, b"more".to_vec()));
     refused(take(&scene, &more.signed(Who::Ada), INTAKE, 0), "CS-BUN-021");
+}
+
+#[test]
+fn what_several_have_signed_is_brought_by_one_of_them_and_by_nobody_else() {
+    let scene = Scene::new();
+    let about = Tracking::Realm;
+    let freeze = statement::kind::Freeze {
+        action: statement::kind::FreezeAction::Begin,
+        reason: "drill".parse().unwrap(),
+        target: statement::kind::FreezeTarget::Realm,
+    };
+    let together = scene.realm.sign(&about, freeze, &[Who::Ada, Who::Fay]);
+    let brought = |who: Who, bytes: Vec<u8>| {
+        let mut draft = draft(&scene, who, INTAKE);
+        // It is about the realm, and no change.
+        draft.header.about = None;
+        draft.sections = vec![(SectionKind::Statement, bytes)];
+        take(&scene, &draft.signed(who), INTAKE, 0)
+    };
+    for who in [Who::Ada, Who::Fay] {
+        assert_eq!(brought(who, together.to_bytes().unwrap()).unwrap().author(), who.key_id());
+    }
+    refused(brought(Who::Gil, together.to_bytes().unwrap()), "CS-BUN-027");
+    // Who brings it vouches for their own signature alone: the others' are the fold's matter.
+    let mut forged = together.clone();
+    forged.signatures[0].sig = statement::Bytes::new(vec![0; 64]);
+    let own = forged.signatures[0].keyid;
+    for who in [Who::Ada, Who::Fay] {
+        let taken = brought(who, forged.to_bytes().unwrap());
+        if who.key_id() == own {
+            refused(taken, "CS-BUN-027");
+        } else {
+            assert_eq!(taken.unwrap().author(), who.key_id());
+        }
+    }
 }
 
 #[test]
@@ -122,6 +157,8 @@ fn a_receipt_answers_one_bundle_of_one_sender() {
     };
     let taken = receipt(&|_| {});
     assert_eq!(accept_receipt(&taken, sent.signed(), INTAKE.key_id()).unwrap(), None);
+    let leaf = receipt(&|draft| draft.header.leaf = Some(41));
+    assert_eq!(accept_receipt(&leaf, sent.signed(), INTAKE.key_id()).unwrap(), None);
     let not = receipt(&|draft| draft.header.refused = Some("CS-FLD-006".parse().unwrap()));
     assert_eq!(accept_receipt(&not, sent.signed(), INTAKE.key_id()).unwrap(), Some("CS-FLD-006"));
     let another = receipt(&|draft| draft.header.answers = Some(Digest::of(b"another")));

@@ -59,6 +59,7 @@ pub(crate) fn purge(realm: &mut Realm, digests: &[Digest], basis: Name, by: &[St
         return Err(dossier::Refusal::new(dossier::Code::InForce, served).into());
     }
     let statement = say_together(realm, by, Tracking::Realm, Purge { basis, targets: targets.clone() })?;
+    realm.settle()?;
     // Folders last: they say which files are theirs, should this have to be done again.
     let (folders, files): (Vec<&Digest>, Vec<&Digest>) =
         targets.iter().partition(|digest| digests.contains(digest));

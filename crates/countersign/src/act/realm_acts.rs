@@ -12,7 +12,7 @@ use statement::{Digest, KeyId, Name, PersonId, PublicKey, SlotId, StateId, State
 
 use super::{DAY_MS, propose::store, say_together};
 use crate::failure::{Done, Failure};
-use crate::realm::Realm;
+use crate::realm::{Heads as _, Realm};
 
 /// Who gets which roles.
 pub(crate) struct Enrolment {
@@ -29,16 +29,15 @@ pub(crate) struct Enrolment {
 pub(crate) enum EnrolledKey {
     /// A key of this machine, by name.
     Here(String),
-    /// A key of another machine.
-    Elsewhere(PublicKey),
+    /// A key of another machine, and how it is kept there: the officers' word, who sign it.
+    Elsewhere(PublicKey, Assurance),
 }
 
 /// Binds a key to a person and roles.
 pub(crate) fn enrol(realm: &mut Realm, request: Enrolment) -> Done<StatementId> {
     let (key, assurance) = match request.key {
         EnrolledKey::Here(name) => realm.keys.public(&name)?,
-        // Nobody here can tell how it is kept.
-        EnrolledKey::Elsewhere(public) => (public, Assurance::Unsealed),
+        EnrolledKey::Elsewhere(public, assurance) => (public, assurance),
     };
     let entry = DirectoryEntry {
         assurance,

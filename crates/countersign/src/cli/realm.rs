@@ -119,6 +119,9 @@ pub(crate) struct EnrolArgs {
     /// The public half of a key of another machine: what `countersign --json key show NAME` prints there.
     #[arg(long)]
     pub(crate) public: Option<PathBuf>,
+    /// How a key of another machine is kept, by the word of the officers who sign: unsealed, sealed, hardware.
+    #[arg(long, default_value = "unsealed", requires = "public")]
+    pub(crate) assurance: String,
     /// The person's pseudonym.
     #[arg(long)]
     pub(crate) person: String,

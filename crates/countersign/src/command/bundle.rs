@@ -68,7 +68,8 @@ fn show(setting: &Setting, path: &Path) -> Done {
     let header = whole.signed().header();
     let mut text = String::new();
     line(&mut text, &format!("bundle    {}", whole.signed().id()));
-    line(&mut text, &format!("brings    {}: change {}", header.direction.brings(), header.about.change));
+    let change = header.about.as_ref().map(|about| format!(": change {}", about.change)).unwrap_or_default();
+    line(&mut text, &format!("brings    {}{change}", header.direction.brings()));
     line(&mut text, &format!("realm     {}, trust root {}", header.realm, header.root));
     line(&mut text, &format!("from      {}", header.from));
     line(&mut text, &format!("to        {}", header.to));
@@ -99,7 +100,7 @@ pub(super) fn examine(
     let by = args.by.as_deref().ok_or_else(|| Failure::usage("give --by for a proposed change"))?;
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let request = station.request(&args.change)?;
-    let change = &request.header().about.change;
+    let change = &request.header().about()?.change;
     let (statement, outcome) = find(&station, worker, change, by, host)?;
     let value = json!({ "change": change, "statement": statement, "outcome": outcome });
     let text = format!(

@@ -49,7 +49,7 @@ fn earlier(realm: &Published, path: &Path) -> Done<Vec<u8>> {
         .map_err(|error| Failure::not_a("checkpoint of this log", path, error))?;
     if realm.log().root(earlier.size())? != *earlier.root() {
         let message = format!("`{}` is signed by this log's key and is no head of it", path.display());
-        let (theirs, ours) = (earlier.to_bytes(), realm.log().checkpoint().to_bytes());
+        let (theirs, ours) = (earlier.to_bytes(), realm.log().checkpoint());
         let evidence = format!("{}\n{}", String::from_utf8_lossy(&theirs), String::from_utf8_lossy(&ours));
         return Err(Failure::contradicted(message, &evidence));
     }

@@ -16,6 +16,7 @@ use crate::cli::{LogCommand, LogWitnessCommand};
 use crate::failure::{Done, Failure};
 use crate::home::{RemoteWitness, Settings};
 use crate::http;
+use crate::realm::Heads as _;
 use crate::text::line;
 use crate::witness::{Unwitnessed, ask, compare, last_cosigned};
 
@@ -161,7 +162,7 @@ fn witness(setting: &Setting, mut settings: Settings, command: LogWitnessCommand
             }
             let added = RemoteWitness { key, url };
             let realm = setting.open()?;
-            ask(realm.log(), &added, &settings.origin).map_err(|unwitnessed| match unwitnessed {
+            ask(realm.own_log()?, &added, &settings.origin).map_err(|unwitnessed| match unwitnessed {
                 Unwitnessed::Absent(failure) | Unwitnessed::Refused(failure) => failure,
             })?;
             let root = realm.ledger().world().root();
@@ -197,7 +198,7 @@ fn serve(setting: &Setting, listen: std::net::SocketAddr) -> Done {
         .route("/checkpoint", get(checkpoint))
         .route("/tile/{*path}", get(tile))
         .with_state(root);
-    http::serve(listen, router)
+    http::serve(listen, &router)
 }
 
 async fn checkpoint(State(root): State<Arc<std::path::PathBuf>>) -> impl IntoResponse {

@@ -127,7 +127,7 @@ pub(super) fn key(setting: &Setting, command: KeyCommand) -> Done {
             let request = act::Enrolment {
                 key: match public.clone() {
                     None => EnrolledKey::Here(args.name.clone()),
-                    Some(public) => EnrolledKey::Elsewhere(public),
+                    Some(public) => EnrolledKey::Elsewhere(public, word("assurance", &args.assurance)?),
                 },
                 person: args.person.parse()?,
                 roles: words("role", &args.roles)?,

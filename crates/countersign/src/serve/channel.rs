@@ -1,168 +1,119 @@
-//! Channels: bundles over Unix sockets. One connection carries one bundle and one receipt.
+//! Channels: bundles over Unix sockets. One connection carries one bundle and one receipt. Here is what is said on them;
+//! who is let in is the matter of [`super::door`].
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use bundle::{Direction, Header, Reader, SignedHeader, Unsigned, Whole};
 use signer::{FileKey, Signer as _, sign_bundle};
 use statement::{Bytes, KeyId, Name};
+use translog::Clock;
 
+use super::places::{Room, Spool};
 use crate::act::DAY_MS;
 use crate::failure::{Done, Failure};
 
-/// How long a peer may say nothing.
-const SILENCE: Duration = Duration::from_secs(30);
-/// How many connections are read at once; others wait in the system's queue.
-const AT_ONCE: usize = 16;
-/// How much is read at once.
-const PIECE: usize = 1 << 18;
-/// The longest body of a bundle on a channel.
-const BODY_BYTES_MAX: u64 = 64 << 30;
+/// How long a receiver may take no byte of a bundle: it may have many before this one.
+const TAKEN_WITHIN: Duration = Duration::from_mins(1);
+/// How long a receiver may take to decide. While it runs, the connection stands; when it ends, so does the wait.
+const RECEIPT_WITHIN: Duration = Duration::from_mins(10);
+/// The longest receipt, with its opening.
+const RECEIPT_BYTES_MAX: usize = 1 << 16;
 
 /// A bundle that came, whole, and the connection that waits for its receipt.
 pub(super) struct Arrived {
     pub(super) whole: Whole,
     pub(super) file: Arc<File>,
     stream: UnixStream,
+    /// Given back when this was answered.
+    _place: (Room, Spool),
 }
 
-/// Which senders may bring what.
-pub(super) type MayBring = Arc<dyn Fn(&Header) -> bool + Send + Sync>;
+/// What a receiver says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    /// The code of the refusal; none where it was taken.
+    pub(crate) refused: Option<String>,
+    /// The leaf of the last statement that was taken.
+    pub(crate) leaf: Option<u64>,
+}
 
-/// Listens, and answers what arrives, one after another. Each connection is read on a thread of its own, so that a slow
-/// peer keeps one of them busy, and not for long.
-pub(super) fn listen(path: &Path, spool: &Path, may_bring: &MayBring) -> Done<Receiver<Arrived>> {
-    let failed = |error: std::io::Error| Failure::file(path, &error);
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && UnixStream::connect(path).is_err() {
-        // Left behind by a process that has ended.
-        std::fs::remove_file(path).map_err(failed)?;
+impl Receipt {
+    /// It was taken.
+    pub(super) const fn taken(leaf: Option<u64>) -> Self {
+        Self { refused: None, leaf }
     }
-    std::fs::create_dir_all(spool).map_err(|error| Failure::file(spool, &error))?;
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    // Who may speak is decided by keys; who may reach the socket, by the folder that it is in.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
-    let (sender, receiver) = sync_channel(AT_ONCE);
-    for _ in 0..AT_ONCE {
-        let listener = listener.try_clone().map_err(failed)?;
-        let (sender, spool, may_bring) = (sender.clone(), spool.to_owned(), Arc::clone(may_bring));
-        std::thread::spawn(move || {
-            loop {
-                match listener.accept() {
-                    Ok((stream, _)) => read_one(stream, &spool, &may_bring, &sender),
-                    // The peer has thought better of it.
-                    Err(error)
-                        if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
-                    Err(error) => {
-                        tracing::error!(%error, "the socket no longer accepts");
-                        return;
-                    }
-                }
-            }
+
+    /// It was refused; whoever runs this process is told why, too.
+    pub(super) fn refusal(failure: Failure) -> Self {
+        tracing::warn!(code = %failure.code, "{}", failure.message);
+        Self { refused: Some(failure.code), leaf: None }
+    }
+}
+
+/// What makes receipts: the receiver's key, and its clock.
+#[derive(Clone)]
+pub(super) struct Receipts {
+    key: Arc<FileKey>,
+    clock: Clock,
+}
+
+impl Receipts {
+    pub(super) fn new(key: &Arc<FileKey>) -> Self {
+        Self { key: Arc::clone(key), clock: translog::system_clock() }
+    }
+
+    /// The id of the key.
+    pub(super) fn key(&self) -> KeyId {
+        self.key.public_key().id()
+    }
+
+    /// The receipt for what was asked.
+    pub(super) fn answer(&self, asked: &SignedHeader, receipt: &Receipt) -> Done<SignedHeader> {
+        // Codes are names; what were none would be no code.
+        let name = |code: &String| code.parse::<Name>().or_else(|_| "CS-SRV-006".parse());
+        let header = Header {
+            answers: Some(*asked.id()),
+            direction: Direction::Receipt,
+            leaf: receipt.leaf,
+            refused: receipt.refused.as_ref().map(name).transpose()?,
+            sections: Vec::new(),
+            to: asked.header().from,
+            ..header_like(asked.header(), (self.clock)())
+        };
+        seal(&self.key, header)
+    }
+}
+
+impl Arrived {
+    pub(super) const fn new(whole: Whole, file: Arc<File>, stream: UnixStream, place: (Room, Spool)) -> Self {
+        Self { whole, file, stream, _place: place }
+    }
+
+    /// Gives the receipt.
+    pub(super) fn answer(mut self, receipts: &Receipts, receipt: &Receipt) {
+        let sent = receipts.answer(self.whole.signed(), receipt).and_then(|signed| {
+            let patient = self.stream.set_nonblocking(false);
+            // A receipt is shorter than what the system keeps for a peer that does not read.
+            let patient = patient.and_then(|()| self.stream.set_write_timeout(Some(Duration::from_secs(1))));
+            patient.and_then(|()| self.stream.write_all(&signed.opening())).map_err(|error| broken(&error))
         });
-    }
-    crate::text::print(&format!("listening on {}\n", path.display()));
-    Ok(receiver)
-}
-
-fn read_one(mut stream: UnixStream, spool: &Path, may_bring: &MayBring, to: &SyncSender<Arrived>) {
-    match receive(&mut stream, spool, |header| may_bring(header)) {
-        Ok((whole, file)) => {
-            if to.send(Arrived { whole, file, stream }).is_err() {
-                tracing::warn!("a bundle came while the process ends");
-            }
+        if let Err(failure) = sent {
+            tracing::warn!(code = %failure.code, "a receipt was not given: {}", failure.message);
         }
-        // Who is not known, or does not keep to the form, gets no answer: the connection ends.
-        Err(failure) => tracing::warn!(code = %failure.code, "a connection was refused: {}", failure.message),
     }
 }
 
-/// Reads a bundle from a stream into a file without a name. Its sender is looked at before its body is read.
-fn receive(
-    stream: &mut UnixStream,
-    spool: &Path,
-    may_bring: impl Fn(&Header) -> bool,
-) -> Done<(Whole, Arc<File>)> {
-    let broken = |error: std::io::Error| broken(&error);
-    stream.set_read_timeout(Some(SILENCE)).map_err(broken)?;
-    stream.set_write_timeout(Some(SILENCE)).map_err(broken)?;
-    let mut file = tempfile::tempfile_in(spool).map_err(|error| Failure::file(spool, &error))?;
-    let mut reader = Reader::new();
-    let mut buffer = vec![0; PIECE];
-    let mut deadline = Instant::now() + SILENCE;
-    let mut known = false;
-    while !reader.is_complete() {
-        let count = stream.read(&mut buffer).map_err(broken)?;
-        if Instant::now() > deadline {
-            return Err(Failure::new(
-                "CS-SRV-006",
-                "the channel is too slow",
-                "see what the other process does",
-            ));
-        }
-        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
-        reader.feed(piece)?;
-        if !known && let Some(signed) = reader.header() {
-            let header = signed.header();
-            if !may_bring(header) {
-                let message = format!("key `{}` brings {}", header.from, header.direction.brings());
-                return Err(Failure::new(
-                    "CS-SRV-004",
-                    message,
-                    "this process takes it from other keys only",
-                ));
-            }
-            if header.body_bytes() > BODY_BYTES_MAX {
-                let message = format!("a bundle of {} bytes", header.body_bytes());
-                return Err(Failure::new("CS-SRV-005", message, "a channel takes at most 64 GiB at once"));
-            }
-            // A mebibyte a second is asked for.
-            deadline = Instant::now() + SILENCE + Duration::from_secs(header.body_bytes() >> 20);
-            known = true;
-        }
-        file.write_all(piece).map_err(|error| Failure::file(spool, &error))?;
-    }
-    file.rewind().map_err(|error| Failure::file(spool, &error))?;
-    Ok((reader.finish()?, Arc::new(file)))
-}
-
-fn broken(error: &std::io::Error) -> Failure {
+pub(super) fn broken(error: &std::io::Error) -> Failure {
     Failure::new(
         "CS-SRV-006",
         format!("the channel broke off: {error}"),
         "see whether the other process still runs",
     )
-}
-
-impl Arrived {
-    /// Gives the receipt: taken, or the code of the refusal.
-    pub(super) fn answer(mut self, key: &FileKey, now_ms: u64, refused: Option<&str>) {
-        let asked = self.whole.signed();
-        // Codes are names; what were none would be no code.
-        let refused = refused.map(|code| code.parse::<Name>().or_else(|_| "CS-SRV-006".parse())).transpose();
-        let receipt = refused.map_err(Failure::from).and_then(|refused| {
-            let header = Header {
-                answers: Some(*asked.id()),
-                direction: Direction::Receipt,
-                refused,
-                sections: Vec::new(),
-                to: asked.header().from,
-                ..header_like(asked.header(), now_ms)
-            };
-            seal(key, header)
-        });
-        let sent = receipt
-            .and_then(|signed| self.stream.write_all(&signed.opening()).map_err(|error| broken(&error)));
-        if let Err(failure) = sent {
-            tracing::warn!(code = %failure.code, "a receipt was not given: {}", failure.message);
-        }
-    }
 }
 
 /// A header about the same, in the same realm, for a day.
@@ -171,6 +122,7 @@ pub(super) fn header_like(header: &Header, now_ms: u64) -> Header {
         created_ms: now_ms,
         expires_ms: now_ms.saturating_add(DAY_MS),
         head: None,
+        leaf: None,
         refused: None,
         ..header.clone()
     }
@@ -200,8 +152,8 @@ pub(super) fn ended(path: &Path) -> Failure {
     )
 }
 
-/// Brings a bundle that stands in a file; answers the code of the refusal, if it was refused.
-pub(crate) fn send_file(socket: &Path, path: &Path, receiver: KeyId) -> Done<Option<String>> {
+/// Brings a bundle that stands in a file.
+pub(crate) fn send_file(socket: &Path, path: &Path, receiver: KeyId) -> Done<Receipt> {
     let (whole, _) = crate::command::bundle::take::whole(path)?;
     let mut file = File::open(path).map_err(|error| Failure::file(path, &error))?;
     send(socket, whole.signed(), &mut file, receiver)
@@ -213,9 +165,9 @@ pub(super) fn send(
     signed: &SignedHeader,
     body: &mut dyn std::io::Read,
     receiver: KeyId,
-) -> Done<Option<String>> {
+) -> Done<Receipt> {
     let mut stream = UnixStream::connect(socket).map_err(|error| Failure::file(socket, &error))?;
-    stream.set_write_timeout(Some(SILENCE)).map_err(|error| broken(&error))?;
+    stream.set_write_timeout(Some(TAKEN_WITHIN)).map_err(|error| broken(&error))?;
     // A receiver that does not take this from this key ends the connection, before or after all was written.
     let silent = |error: &dyn std::fmt::Display| {
         let message = format!("`{}` gave no receipt: {error}", socket.display());
@@ -225,9 +177,33 @@ pub(super) fn send(
             "the receiver takes it from other keys, or has ended; its own output says which",
         )
     };
-    std::io::copy(body, &mut stream).and_then(|_| stream.flush()).map_err(|error| silent(&error))?;
-    let folder: PathBuf = std::env::temp_dir();
-    let (receipt, _) = receive(&mut stream, &folder, |header| header.from == receiver)
-        .map_err(|failure| if failure.code == "CS-SRV-004" { failure } else { silent(&failure.message) })?;
-    Ok(bundle::accept_receipt(&receipt, signed, receiver)?.map(str::to_owned))
+    // A receiver may say no before it has read everything, and closes then: its receipt is there all the same.
+    let written = std::io::copy(body, &mut stream).and_then(|_| stream.flush());
+    let receipt = receipt(&mut stream).map_err(|failure| match &written {
+        Err(error) => silent(error),
+        Ok(()) => silent(&failure.message),
+    })?;
+    let refused = bundle::accept_receipt(&receipt, signed, receiver)?.map(str::to_owned);
+    Ok(Receipt { refused, leaf: receipt.signed().header().leaf })
+}
+
+/// Reads a receipt, which is short, in bounded time.
+fn receipt(stream: &mut UnixStream) -> Done<Whole> {
+    let until = Instant::now() + RECEIPT_WITHIN;
+    let mut reader = Reader::new();
+    let mut buffer = vec![0; RECEIPT_BYTES_MAX];
+    let mut left = RECEIPT_BYTES_MAX;
+    while !reader.is_complete() {
+        // No time left would mean any time to the system.
+        let wait = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        stream.set_read_timeout(Some(wait)).map_err(|error| broken(&error))?;
+        let count = stream.read(&mut buffer).map_err(|error| broken(&error))?;
+        let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
+        reader.feed(piece)?;
+        left = left.saturating_sub(count);
+        if left == 0 || Instant::now() >= until {
+            return Err(super::door::too_slow("its receipt"));
+        }
+    }
+    Ok(reader.finish()?)
 }

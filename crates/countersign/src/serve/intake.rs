@@ -1,69 +1,93 @@
 //! The intake: takes what clients bring, checks it, and sends it on under its own name beside the author's.
+//!
+//! Each submission is sent on by a thread of its own, which waits for the authority's receipt; there are no more of them
+//! than the door has rooms.
 
+use std::convert::Infallible;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bundle::{Direction, Header, Section, SectionKind};
+use signer::FileKey;
 use statement::{Digest, KeyId};
 
-use super::channel::{Arrived, ended, header_like, listen, seal, send};
+use super::channel::{Arrived, Receipt, Receipts, ended, header_like, seal, send};
+use super::door::{self, Came};
 use super::{ServeArgs, wanted};
 use crate::command::Setting;
 use crate::command::bundle::take;
 use crate::failure::Done;
-use crate::station::Station;
+use crate::station::{Setup, Station};
+
+/// What every thread needs.
+struct Desk {
+    setup: Setup,
+    key: Arc<FileKey>,
+    receipts: Receipts,
+    authority: (PathBuf, KeyId),
+}
 
 /// Runs until it is ended.
 pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let key = station.keys.open(&station.setup.key_name)?;
-    let authority = wanted(args.authority.as_deref(), "--authority")?;
+    let authority = wanted(args.authority.clone(), "--authority")?;
     let authority_key = wanted(args.authority_key, "--authority-key")?;
+    let receipts = Receipts::new(&key);
+    let desk = Desk {
+        setup: station.setup.clone(),
+        key,
+        receipts: receipts.clone(),
+        authority: (authority, authority_key),
+    };
+    let desk = Arc::new(desk);
     let may_bring = Arc::new(|header: &Header| header.direction == Direction::Submission);
-    let arrivals = listen(&args.listen, &setting.home.path().join("spool"), &(may_bring as _))?;
-    for arrived in arrivals {
-        let done = forward(&station, &key, &arrived, (authority, authority_key));
-        let code = match done {
-            Ok(code) => code,
-            Err(failure) => {
-                tracing::warn!(code = %failure.code, "{}", failure.message);
-                Some(failure.code)
+    let spool = setting.home.path().join("spool");
+    let opened = door::open::<Infallible>(&args.listen, &spool, may_bring, receipts)?;
+    drop(opened.tell);
+    door::told(&args.listen);
+    for came in opened.comes {
+        match came {
+            Came::Bundle(arrived) => {
+                let desk = Arc::clone(&desk);
+                std::thread::spawn(move || desk.pass_on(*arrived));
             }
-        };
-        arrived.answer(&key, station.now_ms(), code.as_deref());
+            Came::Ended => break,
+            Came::Told(never) => match never {},
+        }
     }
     Err(ended(&args.listen))
 }
 
-/// Checks a submission and sends it on, its author's header beside it.
-fn forward(
-    station: &Station,
-    key: &signer::FileKey,
-    arrived: &Arrived,
-    authority: (&Path, KeyId),
-) -> Done<Option<String>> {
-    let here = (&station.setup.realm, station.setup.root, station.setup.key);
-    take::submission(&arrived.whole, &arrived.file, here, station.now_ms())?;
-    let signed = arrived.whole.signed();
-    let asked = signed.header();
-    let inner = signed.as_bytes();
-    let mut sections = asked.sections.clone();
-    sections.push(Section {
-        bytes: u64::try_from(inner.len()).unwrap_or(u64::MAX),
-        kind: SectionKind::Request,
-        sha256: Digest::of(inner),
-    });
-    sections.sort_by_key(|section| (section.kind, section.sha256));
-    let header = Header {
-        answers: Some(*signed.id()),
-        sections,
-        to: authority.1,
-        ..header_like(asked, station.now_ms())
-    };
-    let outer = seal(key, header)?;
-    // The author's header comes first among the sections, before what it was read with.
-    let opening = outer.opening();
-    let mut all = opening.as_slice().chain(inner).chain(take::body(&arrived.whole, &arrived.file));
-    send(authority.0, &outer, &mut all, authority.1)
+impl Desk {
+    fn pass_on(&self, arrived: Arrived) {
+        let receipt = self.forward(&arrived).unwrap_or_else(Receipt::refusal);
+        arrived.answer(&self.receipts, &receipt);
+    }
+
+    /// Checks a submission and sends it on, its author's header beside it.
+    fn forward(&self, arrived: &Arrived) -> Done<Receipt> {
+        let now_ms = translog::system_clock()();
+        let here = (&self.setup.realm, self.setup.root, self.setup.key);
+        take::submission(&arrived.whole, &arrived.file, here, now_ms)?;
+        let signed = arrived.whole.signed();
+        let asked = signed.header();
+        let inner = signed.as_bytes();
+        let mut sections = asked.sections.clone();
+        sections.push(Section {
+            bytes: u64::try_from(inner.len()).unwrap_or(u64::MAX),
+            kind: SectionKind::Request,
+            sha256: Digest::of(inner),
+        });
+        sections.sort_by_key(|section| (section.kind, section.sha256));
+        let (socket, authority) = &self.authority;
+        let header =
+            Header { answers: Some(*signed.id()), sections, to: *authority, ..header_like(asked, now_ms) };
+        let outer = seal(&self.key, header)?;
+        // The author's header comes first among the sections, before what it was read with.
+        let opening = outer.opening();
+        let mut all = opening.as_slice().chain(inner).chain(take::body(&arrived.whole, &arrived.file));
+        send(socket, &outer, &mut all, *authority)
+    }
 }

@@ -50,6 +50,8 @@ mod scan;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod serving;
+#[cfg(test)]
 mod tour;
 #[cfg(test)]
 mod traces;

@@ -1,6 +1,7 @@
 //! Reading a realm beside whoever writes it, and files that commands write where they are told to.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -39,15 +40,13 @@ struct Authority(Child);
 
 impl Authority {
     fn of(house: &House) -> Self {
-        let mut command = house.command("serve all --listen a.sock");
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // The log's lock names it as soon as it has it.
-        let lock = house.path("realm/log/lock");
-        let mine = format!("process `{}`", child.id());
-        while !fs::read_to_string(&lock).unwrap_or_default().starts_with(&mine) {
-            assert_eq!(child.try_wait().unwrap(), None, "the authority has ended");
-            std::thread::yield_now();
-        }
+        let mut command = house.command("serve authority --listen a.sock --intake-key ");
+        let intake = house.json("key show automation")["key"].as_str().unwrap().to_owned();
+        command.arg(intake);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("listening on "), "the authority has ended");
         Self(child)
     }
 }
@@ -223,8 +222,8 @@ fn a_station_is_no_realm_and_a_realm_no_station() {
     let told =
         house.ok(&format!("--home st bundle station --realm acme --root {root} --key vault-room --service"));
     assert!(told.contains("intake"), "{told}");
-    house.refused("--home st list", "CS-CLI-062");
-    house.refused("--home st freeze begin --reason drill --by olga", "CS-CLI-062");
+    house.refused("--home st list", "CS-SRV-013");
+    house.refused("--home st freeze begin --reason drill --by olga", "CS-CLI-001");
     let refused =
         format!("serve intake --listen i.sock --authority a.sock --authority-key {}", "0".repeat(64));
     house.refused(&refused, "CS-CLI-063");

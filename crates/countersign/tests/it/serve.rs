@@ -17,10 +17,10 @@ use statement::{
     Body, Bytes, ChangeId, Content, Digest, Envelope, KeyId, Leaf, RealmId, Statement, StatementId, Tracking,
 };
 
-use crate::house::{House, check_refusal, copy};
+use crate::house::{House, check_refusal, copy, files};
 
 /// A part that runs, ended with its test.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
 }
@@ -34,7 +34,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(house: &House, line: &str) -> Self {
+    pub(crate) fn start(house: &House, line: &str) -> Self {
         let mut child = house.command(line).stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let mut running = Self { child, out };
@@ -43,7 +43,7 @@ impl Running {
     }
 
     /// The next line it says.
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         assert_ne!(self.out.read_line(&mut line).unwrap(), 0, "it ended");
         line.trim_end().to_owned()
@@ -51,29 +51,29 @@ impl Running {
 }
 
 /// A realm, an intake and an examiner, each in its own folder with its own key, and a proposal that nobody has brought yet.
-struct Parts {
-    house: House,
+pub(crate) struct Parts {
+    pub(crate) house: House,
     realm: RealmId,
     root: StatementId,
-    intake: FileKey,
-    examiner: FileKey,
-    automation: FileKey,
-    trainer: FileKey,
+    pub(crate) intake: FileKey,
+    pub(crate) examiner: FileKey,
+    pub(crate) automation: FileKey,
+    pub(crate) trainer: FileKey,
     statements: Vec<Envelope>,
     about: About,
     content: Vec<u8>,
 }
 
-fn key(house: &House, path: &str) -> FileKey {
+pub(crate) fn key(house: &House, path: &str) -> FileKey {
     KeyFile::read(&house.path(path)).unwrap().open_unsealed().unwrap()
 }
 
-fn id(key: &FileKey) -> KeyId {
+pub(crate) fn id(key: &FileKey) -> KeyId {
     key.public_key().id()
 }
 
 impl Parts {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let house = House::staffed();
         let settings: Value =
             serde_json::from_slice(&fs::read(house.path("realm/realm.json")).unwrap()).unwrap();
@@ -108,7 +108,7 @@ impl Parts {
         }
     }
 
-    fn authority(&self) -> Running {
+    pub(crate) fn authority(&self) -> Running {
         let line = format!(
             "serve authority --listen authority.sock --intake-key {} --examiner {}=exam.sock",
             id(&self.intake),
@@ -117,7 +117,7 @@ impl Parts {
         Running::start(&self.house, &line)
     }
 
-    fn apart(&self, folder: &str, part: &str, socket: &str) -> Running {
+    pub(crate) fn apart(&self, folder: &str, part: &str, socket: &str) -> Running {
         let line = format!(
             "--home {folder} serve {part} --listen {socket} --authority authority.sock --authority-key {}",
             id(&self.automation)
@@ -126,21 +126,22 @@ impl Parts {
     }
 
     /// A statement about the change, signed by whoever.
-    fn say(&self, key: &FileKey, body: impl Into<Body>) -> Envelope {
+    pub(crate) fn say(&self, key: &FileKey, body: impl Into<Body>) -> Envelope {
         let tracking = Tracking::Change(self.about.change.clone());
         let statement = Statement::new(self.realm.clone(), tracking, now_ms(), body).signed_by(&[id(key)]);
         sign_statement(key, &statement).unwrap()
     }
 
-    fn header(&self, from: &FileKey, to: KeyId, direction: Direction) -> Header {
+    pub(crate) fn header(&self, from: &FileKey, to: KeyId, direction: Direction) -> Header {
         Header {
-            about: self.about.clone(),
+            about: Some(self.about.clone()),
             answers: None,
             created_ms: now_ms(),
             direction,
             expires_ms: now_ms() + 3_600_000,
             from: id(from),
             head: None,
+            leaf: None,
             nonce: Bytes::new(vec![5; 16]),
             realm: self.realm.clone(),
             refused: None,
@@ -151,7 +152,13 @@ impl Parts {
     }
 
     /// A submission as a file.
-    fn submission(&self, from: &FileKey, to: KeyId, statements: &[Envelope], content: &[u8]) -> Vec<u8> {
+    pub(crate) fn submission(
+        &self,
+        from: &FileKey,
+        to: KeyId,
+        statements: &[Envelope],
+        content: &[u8],
+    ) -> Vec<u8> {
         let mut sections: Vec<(SectionKind, Vec<u8>)> = statements
             .iter()
             .map(|envelope| (SectionKind::Statement, envelope.to_bytes().unwrap()))
@@ -178,7 +185,7 @@ impl Parts {
 
     /// Brings a file to a socket; answers the code of the refusal.
     #[track_caller]
-    fn bring(&self, file: &[u8], socket: &str, receiver: &FileKey) -> Option<String> {
+    pub(crate) fn bring(&self, file: &[u8], socket: &str, receiver: &FileKey) -> Option<String> {
         self.house.write("brought.bundle", file);
         let run = self
             .house
@@ -238,7 +245,7 @@ impl Parts {
         }
     }
 
-    fn order(&self) -> ReleaseOrder {
+    pub(crate) fn order(&self) -> ReleaseOrder {
         ReleaseOrder {
             admit_before_ms: now_ms() + 3_600_000,
             approvals: BTreeSet::new(),
@@ -273,7 +280,7 @@ impl Parts {
         }
     }
 
-    fn proposal(&self) -> statement::kind::Proposal {
+    pub(crate) fn proposal(&self) -> statement::kind::Proposal {
         let found = self.statements.iter().find_map(|envelope| {
             let Content::Known(known) = Content::parse(envelope.payload.as_slice()).unwrap() else {
                 return None;
@@ -286,6 +293,20 @@ impl Parts {
         found.unwrap()
     }
 
+    /// The state and the proposal, as the client has signed them.
+    pub(crate) fn bodies(&self) -> (statement::kind::ServedState, statement::kind::Proposal) {
+        let states = self.statements.iter().find_map(|envelope| {
+            let Content::Known(known) = Content::parse(envelope.payload.as_slice()).unwrap() else {
+                return None;
+            };
+            match known.body {
+                Body::ServedState(state) => Some(*state),
+                _ => None,
+            }
+        });
+        (states.unwrap(), self.proposal())
+    }
+
     fn target(&self) -> statement::StateId {
         self.proposal().target_state
     }
@@ -295,11 +316,15 @@ impl Parts {
     }
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     translog::system_clock()()
 }
 
-fn sealed(key: &FileKey, mut header: Header, mut sections: Vec<(SectionKind, Vec<u8>)>) -> Vec<u8> {
+pub(crate) fn sealed(
+    key: &FileKey,
+    mut header: Header,
+    mut sections: Vec<(SectionKind, Vec<u8>)>,
+) -> Vec<u8> {
     sections.sort_by_key(|(kind, bytes)| (*kind, Digest::of(bytes)));
     header.sections = sections
         .iter()
@@ -318,7 +343,7 @@ fn opened(file: &[u8]) -> SignedHeader {
 }
 
 /// Every envelope of a realm's log.
-fn entries(house: &House, home: &str) -> Vec<Envelope> {
+pub(crate) fn entries(house: &House, home: &str) -> Vec<Envelope> {
     house.ok(&format!("--home {home} export --out {home}.export"));
     let file = fs::read(house.path(&format!("{home}.export"))).unwrap();
     let export = audit::Export::parse(&file).unwrap();
@@ -443,7 +468,8 @@ fn hostile_intake(parts: &Parts, to_intake: &[u8], table: &mut Table) {
 
 /// A findings bundle that answers the request the examiner has taken.
 fn findings_of(parts: &Parts, from: &FileKey, envelope: &Envelope) -> Vec<u8> {
-    let taken = fs::read_dir(parts.house.path("exam/taken")).unwrap().next().unwrap().unwrap().path();
+    let taken = files(&parts.house.path("exam/taken"));
+    let taken = taken.iter().find(|path| path.extension().is_some_and(|ending| ending == "header")).unwrap();
     let request = fs::read(taken).unwrap();
     let mut header = parts.header(from, id(&parts.automation), Direction::Findings);
     header.answers = Some(*SignedHeader::parse(&request).unwrap().id());
@@ -547,9 +573,10 @@ fn one_process_is_everything_on_a_laptop() {
     parts.house.ok("key enrol bench --person benno --role examiner --by root-ada --by root-ben");
     let file = parts.submission(&parts.trainer, id(&parts.automation), &parts.statements, &parts.content);
     {
-        let _all = Running::start(&parts.house, "serve all --listen all.sock --examine-by bench");
+        let mut all = Running::start(&parts.house, "serve all --listen all.sock --examine-by bench");
         assert_eq!(parts.bring(&file, "all.sock", &parts.automation), None);
-        // Taken again only after the first was examined; then it is there already.
+        assert_eq!(all.line(), format!("examined {}", parts.about.change));
+        // It is there already.
         assert!(parts.bring(&file, "all.sock", &parts.automation).is_some());
     }
     let shown = parts.house.json(&format!("show {}", parts.about.change));

@@ -1,6 +1,6 @@
 //! Writing bundles: piece by piece from the vault to the medium, each piece verified before it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use bundle::{About, Direction, Head, Header, Section, SectionKind, SignedHeader};
 use serde_json::json;
 use signer::FileKey;
-use statement::{Bytes, ChangeId, Digest, KeyId};
+use statement::{Bytes, ChangeId, Digest, Envelope, KeyId};
 
 use super::{expiry, sign};
 use crate::act;
@@ -127,13 +127,14 @@ pub(crate) fn write_request(
     }
     let head = add_record(realm, &mut parts)?;
     let header = Header {
-        about,
+        about: Some(about),
         answers: None,
         created_ms: now_ms,
         direction: Direction::Request,
         expires_ms: expiry(now_ms, days),
         from: id(key),
         head: Some(head),
+        leaf: None,
         nonce: Bytes::new(Vec::new()),
         realm: realm.settings.realm.clone(),
         refused: None,
@@ -179,11 +180,12 @@ pub(crate) fn write_findings(
     path: &Path,
 ) -> Done<(SignedHeader, u64)> {
     let asked = request.header();
+    let about = asked.about()?;
     let mut parts = Parts::default();
     parts.add(SectionKind::Request, request.as_bytes().to_vec());
     let mut count = 0_u32;
     for envelope in station.findings()? {
-        let Some(finding) = finding_about(&envelope, &asked.about)? else { continue };
+        let Some(finding) = finding_about(&envelope, about)? else { continue };
         for digest in &finding.attachments {
             parts.add_content(station, digest)?;
         }
@@ -192,19 +194,20 @@ pub(crate) fn write_findings(
     }
     if count == 0 {
         let hint = "examine it first: `countersign examine CHANGE --by KEY`";
-        let message = format!("nothing was found out about `{}` yet", asked.about.change);
+        let message = format!("nothing was found out about `{}` yet", about.change);
         return Err(Failure::new("CS-CLI-024", message, hint));
     }
     let key = station.keys.open(&station.setup.key_name)?;
     let now_ms = station.now_ms();
     let header = Header {
-        about: asked.about.clone(),
+        about: Some(about.clone()),
         answers: Some(*request.id()),
         created_ms: now_ms,
         direction: Direction::Findings,
         expires_ms: expiry(now_ms, days),
         from: id(&key),
         head: None,
+        leaf: None,
         nonce: Bytes::new(Vec::new()),
         realm: station.setup.realm.clone(),
         refused: None,
@@ -215,6 +218,57 @@ pub(crate) fn write_findings(
     let signed = sign(&key, header)?;
     let bytes = parts.write(station, &signed, path)?;
     Ok((signed, bytes))
+}
+
+/// For how many days a submission may be taken: it is brought at once.
+const SUBMISSION_DAYS: u64 = 1;
+
+/// Writes statements of one author, and the contents that go along, for whom they are brought to.
+pub(crate) fn write_submission(
+    realm: &Record<impl Heads>,
+    key: &FileKey,
+    about: Option<About>,
+    to: KeyId,
+    envelopes: &[Envelope],
+    contents: &BTreeSet<Digest>,
+    path: &Path,
+) -> Done {
+    let mut parts = Parts::default();
+    for envelope in envelopes {
+        parts.add(SectionKind::Statement, envelope.to_bytes()?);
+    }
+    for digest in contents {
+        parts.add_content(realm, digest)?;
+    }
+    let now_ms = realm.now_ms();
+    let header = Header {
+        about,
+        answers: None,
+        created_ms: now_ms,
+        direction: Direction::Submission,
+        expires_ms: expiry(now_ms, SUBMISSION_DAYS),
+        from: id(key),
+        head: None,
+        leaf: None,
+        nonce: Bytes::new(Vec::new()),
+        realm: realm.settings.realm.clone(),
+        refused: None,
+        root: realm.settings.root,
+        sections: parts.list(),
+        to,
+    };
+    let signed = sign(key, header)?;
+    parts.write(realm, &signed, path).map(drop)
+}
+
+/// Whether the station has found something out about this proposal.
+pub(crate) fn has_findings(station: &Station, about: &About) -> Done<bool> {
+    for envelope in station.findings()? {
+        if finding_about(&envelope, about)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The finding, where it is one about this proposal.
@@ -230,12 +284,13 @@ fn finding_about(envelope: &statement::Envelope, about: &About) -> Done<Option<s
 
 fn told(setting: &Setting, args: &BundleOutArgs, signed: &SignedHeader, bytes: u64, next: &str) {
     let header = signed.header();
-    let value = json!({ "bundle": signed.id(), "file": args.out, "bytes": bytes, "change": header.about.change,
+    let change = header.about.as_ref().map(|about| about.change.to_string()).unwrap_or_default();
+    let value = json!({ "bundle": signed.id(), "file": args.out, "bytes": bytes, "change": change,
                         "to": header.to, "expires_ms": header.expires_ms });
     let text = format!(
         "bundle {} of change {}: {bytes} bytes written to {}\n  next: {next}\n",
         signed.id().short(),
-        header.about.change,
+        change,
         args.out.display(),
     );
     setting.print(&value, &text);

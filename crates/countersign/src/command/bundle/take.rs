@@ -181,7 +181,7 @@ pub(crate) fn accept(station: &Station, whole: &Whole, file: &Arc<File>, path: &
 
 /// The files of the folders among the change's artefacts.
 fn folders(whole: &Whole, file: &Arc<File>, context: &audit::Context, path: &Path) -> Done<BTreeSet<Digest>> {
-    let about = &whole.signed().header().about;
+    let Ok(about) = whole.signed().header().about() else { return Ok(BTreeSet::new()) };
     let Some(dossier) = context.ledger().dossier(&about.change) else { return Ok(BTreeSet::new()) };
     let needed = bundle::needed(dossier);
     manifests(whole, file, |digest| needed.contains(digest), path)
@@ -213,7 +213,7 @@ pub(super) fn findings(setting: &Setting, path: &Path) -> Done {
     setting.home.settings()?;
     let (whole, file) = whole(path)?;
     let (change, decision) = setting.act(|realm| {
-        let about = &whole.signed().header().about;
+        let about = whole.signed().header().about()?;
         match admit(realm, &whole, &file, path) {
             Ok(()) => Ok((about.change.clone(), change::conclude(realm, &about.change)?)),
             Err(failure) => {
@@ -232,10 +232,16 @@ pub(crate) fn note(realm: &mut Realm, whole: &Whole, failure: &Failure) -> Done 
         return Ok(());
     }
     let header = whole.signed().header();
-    let known = realm.ledger().dossier(&header.about.change).is_some();
-    let tracking = if known { Tracking::Change(header.about.change.clone()) } else { Tracking::Realm };
+    let tracking = tracking(realm, whole);
     let codes = [failure.code.as_str()];
     realm.attempt("bundle-in", tracking, Some(header.from), &codes, Some(*whole.signed().id()))
+}
+
+/// What a refused bundle was about, as far as the record knows it.
+pub(crate) fn tracking(realm: &Realm, whole: &Whole) -> Tracking {
+    let about = whole.signed().header().about.as_ref().map(|about| &about.change);
+    let known = about.filter(|change| realm.ledger().dossier(change).is_some());
+    known.map_or(Tracking::Realm, |change| Tracking::Change(change.clone()))
 }
 
 /// Submits the findings, if they may be.
