@@ -133,12 +133,11 @@ fn the_change<'a>(report: &'a Report, text: &str) -> Result<&'a ChangeReport, Fa
 }
 
 fn expectations(arguments: &Arguments) -> Result<Expectations, Fault> {
-    let now_ms = match arguments.at {
-        Some(seconds) => seconds.checked_mul(1000).ok_or(Fault::Clock)?,
-        None => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Fault::Clock)?;
-            u64::try_from(now.as_millis()).map_err(|_| Fault::Clock)?
-        }
+    let now_ms = if let Some(seconds) = arguments.at {
+        seconds.checked_mul(1000).ok_or(Fault::Clock)?
+    } else {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Fault::Clock)?;
+        u64::try_from(now.as_millis()).map_err(|_| Fault::Clock)?
     };
     let policy = |path: &PathBuf| {
         let parsed = audit::AttestationPolicy::parse(&file::read(path, file::SMALL_BYTES_MAX)?);

@@ -384,7 +384,7 @@ fn finding_line(world: &World, finding: &Recorded<Finding>) -> String {
         text.push_str(&told);
     }
     if body.worker.is_none() && !body.attachments.is_empty() {
-        text.push_str(&format!("\n                its report: --report {}", word(&body.evidence)));
+        text.extend(["\n                its report: --report ", &word(&body.evidence)]);
     }
     text
 }

@@ -63,7 +63,7 @@ fn report(realm: &Published, finding: &Recorded<Finding>) -> (String, Value) {
         let (told, kept) = match realm.attached(digest) {
             Attached::Text(told) => (Some(told), "present".to_owned()),
             Attached::Purged => (None, "purged".to_owned()),
-            Attached::Unreadable(failure) => (None, failure.code.to_string()),
+            Attached::Unreadable(failure) => (None, failure.code),
         };
         line(&mut text, &format!("  report {digest} ({kept})"));
         for row in told.as_deref().unwrap_or_default().lines() {

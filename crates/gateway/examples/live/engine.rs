@@ -136,7 +136,7 @@ async fn answer(
     let number = usize::from(fault.load(Ordering::SeqCst));
     let fault = Fault::ALL.get(number).copied().unwrap_or(Fault::None);
     tokio::time::sleep(if fault == Fault::Slow { SLOW } else { USUAL }).await;
-    let other = count.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+    let other = count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
     let finish = if fault == Fault::Drifted { "length" } else { "stop" };
     let refusal = (fault == Fault::Refuses).then_some("I cannot help with that");
     let message = json!({ "role": "assistant", "content": "attic", "refusal": refusal });

@@ -248,10 +248,12 @@ fn ordered(
         summary: Some(summary),
         rebase: None,
     };
-    let change = act::propose(realm, request)?;
+    let change = act::propose(realm, request)?.change;
     act::examine(realm, props.worker, &change, "erik", None)?;
     for (evidence, by, report) in REPORTS {
-        let request = act::ReviewRequest { change: &change, evidence, outcome: Outcome::Pass, report, by };
+        let overturns = BTreeSet::new();
+        let request =
+            act::ReviewRequest { change: &change, evidence, outcome: Outcome::Pass, report, by, overturns };
         act::sign_review(realm, &request)?;
     }
     act::decide(realm, &change)?;

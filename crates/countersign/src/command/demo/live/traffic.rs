@@ -115,7 +115,7 @@ impl Users {
     /// The requests of one user.
     fn session(&self, user: u64) {
         let mut messages = Vec::new();
-        if user % 3 != 0 {
+        if !user.is_multiple_of(3) {
             for turn in 0..6 {
                 messages.push(json!({ "role": "user", "content": question(user + turn) }));
                 messages.push(json!({ "role": "assistant", "content": "attic" }));
@@ -125,7 +125,7 @@ impl Users {
         let body =
             json!({ "model": MODEL, "messages": messages, "max_tokens": 4, "temperature": 0 }).to_string();
         let first = self.ask(user, &body);
-        let second = if user % 4 == 0 { self.ask(user, &body) } else { first.clone() };
+        let second = if user.is_multiple_of(4) { self.ask(user, &body) } else { first.clone() };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.users += 1;
         if let (Some(first), Some(second)) = (&first, &second) {
