@@ -97,7 +97,7 @@ pub(crate) enum Command {
     Propose(ProposeArgs),
     /// Examine a change: measure its bytes against its scope, sign the finding, decide; or hold files against a base.
     #[command(
-        after_help = "Example: countersign examine ./adapter --base ./model --suite ./suite --unboxed --html report.html"
+        after_help = "Example: countersign examine ./adapter --base ./model --suite ./suite --html report.html"
     )]
     Examine(ExamineArgs),
     /// Sign a finding that a person made, with its report.

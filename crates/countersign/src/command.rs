@@ -14,7 +14,7 @@ mod realm;
 mod record;
 mod trace;
 
-pub(crate) use models::diff_page;
+pub(crate) use models::{as_worker, diff_page};
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use dossier::Refusal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a command did not do what it was asked to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     /// A stable code.
     pub(crate) code: String,
@@ -16,7 +16,7 @@ pub(crate) struct Failure {
     /// What to do about it.
     pub(crate) hint: String,
     /// Further reasons, of a refusal with several.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) more: Vec<Failure>,
 }
 

@@ -224,11 +224,6 @@ pub(crate) fn read_bounded(path: &Path, limit: usize) -> Done<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As [`read_bounded`], of what must be a file: what somebody else put into a folder.
-pub(crate) fn read_file_bounded(path: &Path, limit: usize) -> Done<Vec<u8>> {
-    read_open(open_file(path).map_err(|error| Failure::file(path, &error))?, path, limit)
-}
-
 fn read_open(file: fs::File, path: &Path, limit: usize) -> Done<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

@@ -193,6 +193,14 @@ pub struct Place {
 /// The form of the answer.
 const FORM: &str = "countersign-examination/1";
 
+/// Which examiners work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who<'w> {
+    All,
+    /// This one; the others work elsewhere.
+    Only(&'w str),
+}
+
 /// Examines a change against its base. `heard` is told of progress. What is wrong with the change is a finding.
 ///
 /// # Errors
@@ -204,6 +212,32 @@ pub fn run(
     table: &Table,
     heard: &mut dyn FnMut(Progress),
 ) -> Result<Examination, Error> {
+    examined(change, base, suites, table, Who::All, heard)
+}
+
+/// One examiner's part in an examination, whoever does the others: [`crate::Apart`] joins the parts.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_one(
+    change: &Change,
+    base: &Files,
+    suites: &[Suite],
+    table: &Table,
+    examiner: &str,
+    heard: &mut dyn FnMut(Progress),
+) -> Result<Examination, Error> {
+    examined(change, base, suites, table, Who::Only(examiner), heard)
+}
+
+fn examined(
+    change: &Change,
+    base: &Files,
+    suites: &[Suite],
+    table: &Table,
+    who: Who<'_>,
+    heard: &mut dyn FnMut(Progress),
+) -> Result<Examination, Error> {
     let depth = table
         .depth(change.kind)
         .ok_or_else(|| Error::Depth { reason: format!("it has no entry for `{}`", change.kind.name()) })?;
@@ -212,20 +246,26 @@ pub fn run(
         Unfit::Model(source) => Error::BaseModel { source: Box::new(source) },
     })?;
     let mut bench = Bench::new(change, base, subject, suites, depth, table.drift_max);
+    let working = |name: &str| who == Who::All || who == Who::Only(name);
+    if who != Who::All && !working(screen::FIT.name) {
+        // What loads the change where all work in turn; what is wrong with it is told there.
+        bench.candidate = Subject::load(&change.files, Some(&bench.base)).ok();
+    }
+    let wants = |name: &str| depth.wants(name) && working(name);
     let costs: Vec<u64> = EXAMINERS
         .iter()
-        .map(|examiner| if depth.wants(examiner.name) { (examiner.cost)(&bench).max(1) } else { 0 })
+        .map(|examiner| if wants(examiner.name) { (examiner.cost)(&bench).max(1) } else { 0 })
         .collect();
     let all = costs.iter().sum::<u64>().max(1) as f64;
     let mut notes = Notes::default();
-    let (mut ran, mut parts, mut before) = (Vec::new(), Vec::new(), 0_u64);
-    for (examiner, &cost) in EXAMINERS.iter().zip(&costs) {
+    let (mut ran, mut before) = (Vec::new(), 0_u64);
+    for (examiner, &cost) in EXAMINERS.iter().zip(&costs).filter(|(examiner, _)| working(examiner.name)) {
         notes.examiner = examiner.name;
         let (stage, name) = (examiner.stage, examiner.name);
         let missed = if !depth.wants(name) {
-            Some(format!("not part of the examination of a change of kind `{}`", change.kind.name()))
+            Some(not_part(change.kind))
         } else if notes.refused() && stage != Stage::Screen {
-            Some("the change is refused already".to_owned())
+            Some(REFUSED_ALREADY.to_owned())
         } else {
             let mut told = |share: f64| {
                 let done = (before as f64 + cost as f64 * share.clamp(0.0, 1.0)) / all;
@@ -238,32 +278,66 @@ pub fn run(
             notes.gap(why.clone());
         }
         before += cost;
-        ran.push(Ran {
-            examiner: name.to_owned(),
-            stage,
-            reference: examiner.reference.to_owned(),
-            multiply_adds: cost,
-            missed,
-        });
-    }
-    for (examiner, ran) in EXAMINERS.iter().zip(&ran) {
-        let missed = ran.missed.as_deref();
-        parts.push(Part { examiner: examiner.name, looks_for: examiner.looks_for, missed });
+        ran.push(Ran::of(examiner, cost, missed));
     }
     let mut examination = bench.examination;
-    examination.coverage = Coverage::of(&parts);
-    FORM.clone_into(&mut examination.form);
-    change.kind.name().clone_into(&mut examination.kind);
-    notes.findings.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.examiner.cmp(&b.examiner)));
     examination.findings = notes.findings;
     examination.scores = notes.scores;
     examination.gaps = notes.gaps;
     examination.measures = notes.measures.into_iter().collect();
     examination.examiners = ran;
+    examination.settle(change.kind);
     Ok(examination)
 }
 
+/// Why an examiner does not work that the table does not name.
+pub(crate) fn not_part(kind: Kind) -> String {
+    format!("not part of the examination of a change of kind `{}`", kind.name())
+}
+
+/// Why an examiner does not work after a refusal.
+pub(crate) const REFUSED_ALREADY: &str = "the change is refused already";
+
+impl Ran {
+    pub(crate) fn of(examiner: &Examiner, multiply_adds: u64, missed: Option<String>) -> Self {
+        Self {
+            examiner: examiner.name.to_owned(),
+            stage: examiner.stage,
+            reference: examiner.reference.to_owned(),
+            multiply_adds,
+            missed,
+        }
+    }
+}
+
 impl Examination {
+    /// Puts what was found in order, and says what was looked for by those who worked.
+    pub(crate) fn settle(&mut self, kind: Kind) {
+        self.coverage = self.covered();
+        FORM.clone_into(&mut self.form);
+        kind.name().clone_into(&mut self.kind);
+        self.findings.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.examiner.cmp(&b.examiner)));
+    }
+
+    /// What follows from who worked, and who did not.
+    pub(crate) fn covered(&self) -> Coverage {
+        let parts: Vec<Part<'_>> = self
+            .examiners
+            .iter()
+            .filter_map(|ran| {
+                let examiner = EXAMINERS.iter().find(|examiner| examiner.name == ran.examiner)?;
+                let missed = ran.missed.as_deref();
+                Some(Part { examiner: examiner.name, looks_for: examiner.looks_for, missed })
+            })
+            .collect();
+        Coverage::of(&parts)
+    }
+
+    /// Whether this form is the one that is read here.
+    pub(crate) fn is_of_this_form(&self) -> bool {
+        self.form == FORM
+    }
+
     /// Whether a finding refuses the change by itself.
     pub fn is_refused(&self) -> bool {
         self.findings.iter().any(|finding| finding.weight == Weight::Refusal)

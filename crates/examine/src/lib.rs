@@ -5,7 +5,8 @@
 //! | give an examination its files | [`Files`], [`Change`] |
 //! | give it questions with expected answers | [`suite::Suite`] |
 //! | decide how deep it goes, by kind of change | [`depth::Table`] |
-//! | run it | [`run`] |
+//! | run it | [`run`]; each examiner by itself: [`run_one`], [`Apart`] |
+//! | hold against the question what somebody else has run | [`Examination::check`] |
 //! | judge its scores by a calibration | [`verdict`] |
 //! | read results of other tools | [`import`] |
 //! | merge models, with a test after each step | [`merge`] |
@@ -36,6 +37,7 @@
 )]
 
 mod align;
+mod apart;
 mod bench;
 mod change;
 pub mod coverage;
@@ -54,7 +56,8 @@ pub mod suite;
 mod vary;
 pub mod verdict;
 
+pub use apart::Apart;
 pub use change::{Change, Declaration, Declared, Files, Form, Kind};
 pub use error::Error;
-pub use examination::{Behaviour, Examination, Place, Progress, SliceDelta, Stage, Transcript, run};
+pub use examination::{Behaviour, Examination, Place, Progress, SliceDelta, Stage, Transcript, run, run_one};
 pub use finding::{Finding, Gap, Score, Weight};

@@ -179,8 +179,10 @@ impl Run {
             outside::map_users(worker.child.pid)
                 .map_err(|source| SandboxError::Start { step: "mapping users", source })?;
         }
-        worker.group = Some(Group::around(worker.child.pid, &self.limits, mapped));
         worker.open_gate()?;
+        // Moving a process waits for every processor; meanwhile the worker closes its box. The gate before the job opens
+        // after both, so that no input is read outside of the group.
+        worker.group = Some(Group::around(worker.child.pid, &self.limits, mapped));
         Ok(worker)
     }
 }

@@ -16,10 +16,10 @@ use crate::raw;
 /// The largest program.
 const PROGRAM_BYTES_MAX: u64 = 1 << 30;
 
-/// A program, sealed in memory. What runs is just what was hashed, whatever happens to the file.
+/// A program, most often sealed in memory: what runs is just what was hashed, whatever happens to the file.
 #[derive(Debug)]
 pub struct Program {
-    sealed: OwnedFd,
+    code: OwnedFd,
     digest: OnceLock<Digest>,
     hashing: Mutex<Option<JoinHandle<Digest>>>,
 }
@@ -47,7 +47,26 @@ impl Program {
         let map = raw::map_sealed(&sealed).map_err(failed)?;
         let hashing = std::thread::Builder::new().name("hash".to_owned()).spawn(move || Digest::of(&map));
         let hashing = Mutex::new(Some(hashing.map_err(failed)?));
-        Ok(Self { sealed, digest: OnceLock::new(), hashing })
+        Ok(Self { code: sealed, digest: OnceLock::new(), hashing })
+    }
+
+    /// The program that this process runs, to be run once more as a worker of its own. It is not copied: whoever could
+    /// change its file could have changed this process as well. It is hashed on another thread, as one that is sealed.
+    ///
+    /// A file that only its owner may execute is sealed all the same, for a worker of root's is nobody.
+    pub fn running() -> Result<Self, SandboxError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        const BY_ANYBODY: u32 = 0o001;
+        let path = Path::new("/proc/self/exe");
+        let failed = |source| SandboxError::Program { name: path.display().to_string(), source };
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.permissions().mode() & BY_ANYBODY == 0 {
+            return Self::seal(path);
+        }
+        let map = raw::map(&file).map_err(failed)?;
+        let hashing = std::thread::Builder::new().name("hash".to_owned()).spawn(move || Digest::of(&map));
+        let hashing = Mutex::new(Some(hashing.map_err(failed)?));
+        Ok(Self { code: OwnedFd::from(file), digest: OnceLock::new(), hashing })
     }
 
     /// SHA-256 of the code that runs.
@@ -61,7 +80,7 @@ impl Program {
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.sealed.as_fd()
+        self.code.as_fd()
     }
 }
 

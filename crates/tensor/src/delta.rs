@@ -27,6 +27,8 @@ mod walk;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 pub use adapter::{AdapterChange, adapter_change, between_adapters};
 pub use operand::Operand;
 pub use walk::{Relation, TensorChange, tensor};
@@ -46,7 +48,8 @@ pub enum Effort {
 }
 
 /// Singular values of a change, and what they say of its rank.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Spectrum {
     /// The leading singular values, falling. Those of a large matrix are never above the true ones.
     pub values: Vec<f64>,
@@ -63,7 +66,8 @@ pub struct Spectrum {
 }
 
 /// The rank of a change, as far as it can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Rank {
     /// This many directions stand clear of rounding, and what is left is rounding.
     Of(usize),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Isolation;
 use super::attest::AttestKeyArgs;
 
 /// What is proposed.
@@ -96,7 +97,10 @@ pub(crate) struct ExamineArgs {
     /// How deep each kind of change is examined, in place of policies/examination.json.
     #[arg(long, requires = "base")]
     pub(crate) depth: Option<PathBuf>,
-    /// Read and run the change inside this program, with every right of its user.
+    /// What is around the worker that reads and runs the files.
+    #[arg(long, value_enum, default_value_t = Isolation::Standard, conflicts_with = "unboxed")]
+    pub(crate) isolation: Isolation,
+    /// Read and run the change inside this program, with every right of its user: `--isolation none`.
     #[arg(long, requires = "base")]
     pub(crate) unboxed: bool,
     /// Write the report as a page of its own.

@@ -74,6 +74,9 @@ pub(crate) struct FingerprintArgs {
     /// How many blocks a check of a running process looks at.
     #[arg(long, default_value_t = 64, requires = "running")]
     pub(crate) blocks: u64,
+    /// What is around the worker that opens the files.
+    #[arg(long, value_enum, default_value_t = Isolation::Standard)]
+    pub(crate) isolation: Isolation,
     /// Print the rule as the canonical JSON that is signed, and do nothing else.
     #[arg(long, value_name = "RULE")]
     pub(crate) print_rule: Option<String>,
@@ -159,7 +162,8 @@ pub(crate) struct VerifyArgs {
 }
 
 /// How ggml's kinds are spread over the tensors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum QuantizeChoice {
     /// As llama.cpp's mixture of that name has it.
     Mixture,
@@ -168,7 +172,8 @@ pub(crate) enum QuantizeChoice {
 }
 
 /// Whose rule decides between neighbouring levels of NF4 and FP4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum QuantizeBackend {
     /// The default back end of bitsandbytes 0.50.
     Midpoints,
@@ -205,6 +210,9 @@ pub(crate) struct QuantizeArgs {
     /// Weights that share a scale in `NF4` and `FP4`.
     #[arg(long, default_value_t = 64)]
     pub(crate) blocksize: usize,
+    /// What is around the worker that opens the files.
+    #[arg(long, value_enum, default_value_t = Isolation::Standard)]
+    pub(crate) isolation: Isolation,
 }
 
 impl QuantizeArgs {
@@ -269,6 +277,9 @@ pub(crate) struct DiffArgs {
     /// Write the report as a page that needs nothing else.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// What is around the worker that opens the files.
+    #[arg(long, value_enum, default_value_t = Isolation::Standard)]
+    pub(crate) isolation: Isolation,
     /// How many of the changed tensors are listed on the terminal.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) top: usize,

@@ -267,3 +267,97 @@ fn a_worker_that_lies_about_a_model_is_not_believed() {
         assert_eq!((status, &answer["error"]["code"]), (503, &json!("CS-ENG-039")), "{lie}: {answer}");
     }
 }
+
+/// What a command answers, without what it says of the box, and what it says of that.
+#[track_caller]
+fn answered(house: &House, line: &str) -> (i32, Value, Value) {
+    let run = house.run(&format!("--json {line}"));
+    let mut answer: Value =
+        serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("`{line}`: {}{}", run.out, run.err));
+    let members = answer.as_object_mut().unwrap();
+    let read_in = members.remove("read_in").unwrap_or(Value::Null);
+    members.remove("isolation");
+    (run.code, answer, read_in)
+}
+
+/// The same answer unboxed, in the box, and in the deep box where this host has it.
+#[track_caller]
+fn check_answers(house: &House, line: &str) {
+    let (code, here, read_in) = answered(house, &format!("{line} --isolation none"));
+    assert!(here.get("error").is_none(), "`{line}`: {here}");
+    assert_eq!(read_in, json!({ "isolation": "none", "not_enforced": [] }), "`{line}`");
+    let (boxed_code, boxed, read_in) = answered(house, line);
+    assert_eq!(read_in["isolation"], "standard", "`{line}`: {boxed}");
+    assert_eq!(read_in["worker"].as_str().unwrap().len(), 64, "`{line}`");
+    assert_eq!((boxed_code, &boxed), (code, &here), "`{line}`");
+    if house.json("doctor")["levels"].as_array().unwrap().contains(&json!("deep")) {
+        let (deep_code, deep, read_in) = answered(house, &format!("{line} --isolation deep"));
+        assert_eq!(read_in["isolation"], "deep", "`{line}`: {deep}");
+        assert_eq!((deep_code, &deep), (code, &here), "`{line}`");
+    } else {
+        eprintln!("SKIPPED `{line}` at the deep level: this host cannot enforce it");
+    }
+}
+
+#[test]
+fn comparing_and_sealing_answer_the_same_in_the_box() {
+    let house = House::empty();
+    check_answers(&house, "diff model.safetensors within --scope scope.json");
+    check_answers(&house, "diff within outside");
+    check_answers(&house, "diff within");
+    check_answers(&house, "fingerprint model.safetensors --rule exact --rule 8-bit");
+    house.ok("fingerprint model.safetensors --out a.seal");
+    house.ok("fingerprint model.safetensors --out b.seal --isolation none");
+    assert_eq!(fs::read(house.path("a.seal")).unwrap(), fs::read(house.path("b.seal")).unwrap());
+    check_answers(&house, "fingerprint model.safetensors --against a.seal");
+    check_answers(&house, "fingerprint model.safetensors --base a.seal");
+}
+
+/// Our own small model.
+fn tiny() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/models/countersign-tiny")
+}
+
+#[test]
+fn quantising_writes_the_same_bytes_in_the_box() {
+    let house = House::empty();
+    copy(&tiny(), &house.path("tiny"));
+    for (model, to) in [("tiny", "Q8_0"), ("model.safetensors", "NF4"), ("model.safetensors", "Q4_0")] {
+        check_answers(&house, &format!("quantize {model} --to {to} --out out.bin"));
+        let boxed = fs::read(house.path("out.bin")).unwrap();
+        house.ok(&format!("quantize {model} --to {to} --out out.bin --isolation none"));
+        assert!(boxed == fs::read(house.path("out.bin")).unwrap(), "{model} to {to}");
+    }
+}
+
+#[test]
+fn an_examination_answers_the_same_in_the_box() {
+    let house = House::empty();
+    copy(&tiny(), &house.path("tiny"));
+    house.write("prompt.md", b"Answer in two lines.\n");
+    check_answers(&house, "examine prompt.md --base tiny");
+    let text = house.run("examine prompt.md --base tiny");
+    assert!(text.out.contains("in a worker's box"), "{}", text.out);
+    let text = house.run("examine prompt.md --base tiny --unboxed");
+    assert!(text.out.contains("without a box, as was asked for"), "{}", text.out);
+}
+
+#[test]
+fn what_cannot_be_boxed_is_not_read_at_all() {
+    let house = House::empty();
+    for line in [
+        "diff model.safetensors within",
+        "fingerprint model.safetensors",
+        "quantize model.safetensors --to NF4 --out out.bin",
+        "examine within --base model.safetensors",
+    ] {
+        // Too few descriptors for a worker's pipes: none is started.
+        let mut arguments = vec!["-c", "ulimit -n 16; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_countersign")];
+        arguments.extend(line.split(' '));
+        let done = Command::new("sh").args(arguments).current_dir(house.path("")).output().unwrap();
+        let told = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(told.contains("[CS-BOX-002]"), "`{line}`: {told}");
+        assert!(done.stdout.is_empty() && !done.status.success(), "`{line}`");
+    }
+    assert!(!house.path("out.bin").exists());
+}

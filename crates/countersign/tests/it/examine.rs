@@ -1,12 +1,16 @@
-//! `countersign examine PATH --base B`: what it refuses before anything is run. What it finds is tested in `examine`.
+//! `countersign examine PATH --base B`: what it refuses before anything is run. What it finds is tested in `examine`, and
+//! that the box changes none of it in `boxed`.
 
 use crate::house::House;
 
 #[test]
-fn a_path_is_examined_unboxed_only_where_that_was_asked_for() {
+fn what_cannot_be_examined_is_refused_by_name() {
     let house = House::empty();
     for (line, code) in [
-        ("examine within --base model.safetensors", "CS-CLI-040"),
+        ("examine within --base model.safetensors", "CS-EXM-003"),
+        ("examine within --base model.safetensors --suite within", "CS-EXM-002"),
+        ("examine within --base model.safetensors --isolation none", "CS-EXM-003"),
+        ("examine within --base model.safetensors --isolation none --unboxed", "CS-CLI-001"),
         ("examine within --base nowhere --unboxed", "CS-CLI-003"),
         ("examine nowhere --base model.safetensors --unboxed", "CS-CLI-003"),
         ("examine within --base model.safetensors --unboxed", "CS-EXM-003"),

@@ -69,7 +69,7 @@ pub fn report(report: &Report, rules: &Rules) -> String {
 }
 
 /// Where the files were read, and what the host did not enforce around it.
-fn read_in(read_in: &ReadIn) -> String {
+pub fn read_in(read_in: &ReadIn) -> String {
     let level = match read_in.isolation {
         Isolation::None => return "Read in this program itself, without a box, as was asked for.".to_owned(),
         level => level.name(),

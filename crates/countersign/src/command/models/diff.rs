@@ -10,33 +10,50 @@ mod text;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use scan::ReadIn;
+use serde::{Deserialize, Serialize};
 use tensor::scope::{Scope, Verdict};
 
-use super::tree::{self, Found};
-use crate::cli::DiffArgs;
+use super::work::{self, Allowance, Answer, Contents, Handed, Side};
+use super::{told_with, with_place};
+use crate::busy::while_busy;
+use crate::cli::{DiffArgs, Isolation};
 use crate::command::{Output, Setting};
-use crate::failure::{Done, Failure};
+use crate::failure::Done;
 use crate::outfile::{OutFile, Readers};
 use crate::text::print;
 
+pub(crate) use report::Report;
+
+/// What is compared with what.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Task {
+    base: Side,
+    candidate: Option<Side>,
+    /// The number of the scope's file.
+    scope: Option<u32>,
+}
+
+/// Comparing decodes a few columns at a time; the spectrum of a matrix is a few times as large as the matrix.
+const ALLOWANCE: Allowance =
+    Allowance { memory_for_each: 2, time: Duration::from_hours(2), answer_for_each: 1 };
+
 /// Compares, prints, and answers 0 (within the scope, or none was given), 1 (outside) or 2 (undecided).
 pub(crate) fn diff(setting: &Setting, args: &DiffArgs) -> Done<ExitCode> {
-    let scope = args.scope.as_deref().map(read_scope).transpose()?;
-    let base = side::Files::find(&args.base)?;
-    let candidate = args.candidate.as_deref().map(side::Files::find).transpose()?;
-    let base = base.open()?;
-    let candidate = candidate.as_ref().map(side::Files::open).transpose()?;
-    let report = match &candidate {
-        Some(candidate) => compare::two(&base, candidate, scope.as_ref())?,
-        None => compare::alone(&base, scope.as_ref())?,
-    };
+    let (report, read_in) =
+        asked(args.isolation, &args.base, args.candidate.as_deref(), args.scope.as_deref())?;
     if let Some(path) = &args.html {
         OutFile::put(path, Readers::Everybody, html::page(&report).as_bytes())?;
     }
     match setting.output {
-        Output::Json => print(&format!("{}\n", report.told())),
-        Output::Text => print(&text::page(&report, args.top, text::Paint::of_stdout())),
+        Output::Json => print(&format!("{}\n", told_with(report.told(), &read_in))),
+        Output::Text => {
+            let page = text::page(&report, args.top, text::Paint::of_stdout());
+            print(&with_place(page, &read_in));
+        }
     }
     Ok(match report.scope.as_ref().map(|scope| scope.within) {
         None | Some(Verdict::Within) => ExitCode::SUCCESS,
@@ -45,46 +62,54 @@ pub(crate) fn diff(setting: &Setting, args: &DiffArgs) -> Done<ExitCode> {
     })
 }
 
-/// The page about a candidate and what it is compared with, or an adapter by itself.
+/// The page about a candidate and what it is compared with, or an adapter by itself; with where the files were read.
 pub(crate) fn page(base: Option<&Path>, candidate: &Path) -> Done<String> {
     /// The most rows on the page.
     const ROWS: usize = 20;
-    let candidate = side::Files::find(candidate)?;
-    let candidate = candidate.open()?;
-    let base = base.map(side::Files::find).transpose()?;
-    let base = base.as_ref().map(side::Files::open).transpose()?;
-    let report = match &base {
-        Some(base) => compare::two(base, &candidate, None)?,
-        None => compare::alone(&candidate, None)?,
-    };
-    Ok(text::page(&report, ROWS, text::Paint::of_stdout()))
+    let (first, second) = base.map_or((candidate, None), |base| (base, Some(candidate)));
+    let (report, read_in) = asked(Isolation::Standard, first, second, None)?;
+    Ok(with_place(text::page(&report, ROWS, text::Paint::of_stdout()), &read_in))
 }
 
-/// The largest scope file that is read.
-const SCOPE_BYTES_MAX: usize = 1 << 20;
+/// Has two models compared, or one adapter looked at, where that is to be done.
+fn asked(
+    isolation: Isolation,
+    base: &Path,
+    candidate: Option<&Path>,
+    scope: Option<&Path>,
+) -> Done<(Report, ReadIn)> {
+    let mut handed = Handed::default();
+    let task = Task {
+        base: handed.model(base)?,
+        candidate: candidate.map(|path| handed.model(path)).transpose()?,
+        scope: scope.map(|path| handed.file(path)).transpose()?,
+    };
+    let task = work::Task::Diff(task);
+    let (answer, read_in) =
+        while_busy("comparing", || work::perform(isolation, &handed, task, ALLOWANCE, &mut |_| Ok(())))?;
+    let Answer::Diff(mut report) = answer else { return Err(work::another()) };
+    report.check().map_err(work::lie)?;
+    // Whose files they are is this program's to say.
+    report.base = base.display().to_string();
+    report.candidate = candidate.map(|path| path.display().to_string());
+    Ok((report, read_in))
+}
 
-fn read_scope(path: &Path) -> Done<Scope> {
-    Ok(Scope::read(&crate::home::read_bounded(path, SCOPE_BYTES_MAX)?)?)
+/// Compares, wherever that is done.
+pub(super) fn compared(task: &Task, contents: &Contents) -> Done<Report> {
+    let scope = task.scope.map(|number| contents.number(number)).transpose()?;
+    let scope = scope.map(|bytes| Scope::read(bytes)).transpose()?;
+    let base = side::Files::find(&task.base, contents)?;
+    let candidate = task.candidate.as_ref().map(|side| side::Files::find(side, contents)).transpose()?;
+    let base = base.open()?;
+    let candidate = candidate.as_ref().map(side::Files::open).transpose()?;
+    match &candidate {
+        Some(candidate) => compare::two(&base, candidate, scope.as_ref()),
+        None => compare::alone(&base, scope.as_ref()),
+    }
 }
 
 /// Adds words to a text.
 fn put(text: &mut String, words: std::fmt::Arguments<'_>) {
     text.push_str(&words.to_string());
-}
-
-/// One file, mapped.
-fn file(path: &Path) -> Done<Found> {
-    let mut found: Vec<Found> = tree::list(&[path.to_owned()])?.iter().map(tree::hold).collect();
-    match (found.pop(), found.is_empty()) {
-        (Some(one), true) if bytes(&one).is_some() => Ok(one),
-        _ => Err(Failure::not_a("model file", path, "it is not one plain file that can be read")),
-    }
-}
-
-fn bytes(found: &Found) -> Option<&[u8]> {
-    match &found.held {
-        tree::Held::Read(bytes) => Some(bytes),
-        tree::Held::Mapped(map) => Some(map),
-        tree::Held::Link(_) | tree::Held::Special(_) | tree::Held::Unreadable(_) => None,
-    }
 }

@@ -1,7 +1,11 @@
 //! `countersign fingerprint`: the canonical seal of a model.
 
-use std::path::{Path, PathBuf};
+mod spots;
 
+use std::path::Path;
+use std::time::Duration;
+
+use scan::ReadIn;
 use seal::difference::{Change, Difference};
 use seal::fingerprint::SEAL_BYTES_MAX;
 use seal::gguf::{self, Naming};
@@ -10,13 +14,14 @@ use seal::oms::key::PEM_BYTES_MAX;
 use seal::oms::{Bundle, Found, PublicKey, Trust};
 use seal::rule::RULE_BYTES_MAX;
 use seal::{Coding, Rule, Seal, Tensor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tensor::gguf::Gguf;
 use tensor::safetensors::{Index, SafeTensors, Sharded};
 
-use super::running;
-use super::tree::{Held, content};
-use crate::busy;
+use super::work::{self, Allowance, Answer, Contents, Handed, Side};
+use super::{running, told_with, with_place};
+use crate::busy::while_busy;
 use crate::cli::FingerprintArgs;
 use crate::command::Setting;
 use crate::failure::{Done, Failure, in_file};
@@ -24,9 +29,47 @@ use crate::home::read_bounded;
 use crate::outfile::{OutFile, Readers};
 use crate::text::line;
 
+pub(super) use spots::{Hashed, SpotTask, ask as ask_spots, spots};
+
 const INDEX: &str = "model.safetensors.index.json";
-/// Largest index, in bytes.
-const INDEX_BYTES_MAX: usize = 256 << 20;
+/// Most rules of one command.
+const RULES_MAX: usize = 64;
+
+/// Blocks are decoded one at a time; a seal is a hash for each block.
+const ALLOWANCE: Allowance =
+    Allowance { memory_for_each: 1, time: Duration::from_hours(1), answer_for_each: 1 };
+
+/// What is sealed, and how.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Task {
+    side: Side,
+    /// Rules as the canonical JSON that is signed.
+    rules: Vec<String>,
+}
+
+/// The seals, as they are written, in the order of the rules.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Seals {
+    names: Names,
+    seals: Vec<String>,
+}
+
+/// Where names of tensors come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Names {
+    Canonical,
+    File,
+}
+
+/// A model as it is given, and where it is read.
+pub(super) struct Model<'a> {
+    pub(super) handed: Handed,
+    pub(super) side: Side,
+    pub(super) args: &'a FingerprintArgs,
+}
 
 /// Seals, compares, writes.
 pub(crate) fn fingerprint(setting: &Setting, args: &FingerprintArgs) -> Done {
@@ -36,56 +79,108 @@ pub(crate) fn fingerprint(setting: &Setting, args: &FingerprintArgs) -> Done {
         return Ok(());
     }
     let Some(path) = &args.path else { return Err(Failure::usage("give a model")) };
-    let files = Files::open(path)?;
+    let mut handed = Handed::default();
+    let side = handed.model(path)?;
+    let model = Model { handed, side, args };
     if let (Some(process), Some(against)) = (args.running, &args.against) {
         let wanted = read_seal(against)?;
-        return running::check(setting, &files, &wanted, process, args.blocks);
+        return running::check(setting, &model, &wanted, process);
     }
-    files.with_tensors(|tensors, naming| {
-        if let Some(against) = &args.against {
-            return compare(setting, tensors, &read_seal(against)?);
+    if let Some(against) = &args.against {
+        return compare(setting, &model, &read_seal(against)?);
+    }
+    if let Some(base) = &args.base {
+        return differ(setting, &model, &read_seal(base)?);
+    }
+    seal_all(setting, &model)
+}
+
+impl Model<'_> {
+    /// The seals under some rules, made where they are asked to be made, and read strictly.
+    fn seals(&self, rules: &[&Rule]) -> Done<(Vec<Seal>, Names, ReadIn)> {
+        if rules.len() > RULES_MAX {
+            return Err(Failure::usage(format!("more than {RULES_MAX} rules at once")));
         }
-        if let Some(base) = &args.base {
-            return differ(setting, tensors, &read_seal(base)?, args.out.as_deref());
+        let texts = rules.iter().map(|rule| String::from_utf8_lossy(&rule.to_bytes()).into_owned());
+        let task = work::Task::Seal(Task { side: self.side.clone(), rules: texts.collect() });
+        let (answer, read_in) = while_busy("sealing weights", || {
+            work::perform(self.args.isolation, &self.handed, task, ALLOWANCE, &mut |_| Ok(()))
+        })?;
+        let Answer::Seals(told) = answer else { return Err(work::another()) };
+        if told.seals.len() != rules.len() {
+            return Err(work::lie("it made another number of seals than there are rules"));
         }
-        seal_all(setting, args, tensors, naming)
+        let sealed = told.seals.iter().zip(rules).map(|(text, rule)| {
+            let seal = Seal::parse(text.as_bytes()).map_err(|error| work::lie(&error.to_string()))?;
+            if seal.rule().digest() == rule.digest() {
+                Ok(seal)
+            } else {
+                Err(work::lie("it sealed under another rule"))
+            }
+        });
+        Ok((sealed.collect::<Done<Vec<_>>>()?, told.names, read_in))
+    }
+
+    /// The seal under one rule.
+    fn seal(&self, rule: &Rule) -> Done<(Seal, ReadIn)> {
+        let (seals, _, read_in) = self.seals(&[rule])?;
+        let seal = seals.into_iter().next().ok_or_else(|| work::lie("it made no seal"))?;
+        Ok((seal, read_in))
+    }
+}
+
+/// Seals, wherever that is done.
+pub(super) fn sealed(task: &Task, contents: &Contents) -> Done<Seals> {
+    with_tensors(&task.side, contents, |tensors, naming| {
+        let seals = task.rules.iter().map(|text| {
+            let seal = Seal::of(&Rule::parse(text.as_bytes())?, tensors, |_| {})?;
+            String::from_utf8(seal.to_bytes()?)
+                .map_err(|error| Failure::outside(error, "report this as a fault"))
+        });
+        let names = match naming {
+            Naming::Canonical => Names::Canonical,
+            Naming::File => Names::File,
+        };
+        Ok(Seals { names, seals: seals.collect::<Done<_>>()? })
     })
 }
 
-fn seal_all(setting: &Setting, args: &FingerprintArgs, tensors: &[Tensor<'_>], naming: Naming) -> Done {
-    let rules = rules(args)?;
-    if args.out.is_some() && rules.len() != 1 {
+fn seal_all(setting: &Setting, model: &Model<'_>) -> Done {
+    let rules = rules(model.args)?;
+    if model.args.out.is_some() && rules.len() != 1 {
         return Err(Failure::usage("`--out` takes the seal under one rule"));
     }
+    let (seals, naming, read_in) = model.seals(&rules.iter().collect::<Vec<_>>())?;
     let mut values = Vec::new();
     let mut text = String::new();
-    for rule in &rules {
-        let seal = sealed(rule, tensors)?;
-        if let Some(out) = &args.out {
+    for seal in &seals {
+        if let Some(out) = &model.args.out {
             OutFile::put(out, Readers::Everybody, &seal.to_bytes()?)?;
         }
-        values.push(shown(&seal));
-        text.push_str(&told(&seal));
+        values.push(shown(seal));
+        text.push_str(&told(seal));
     }
-    if naming == Naming::File {
+    if naming == Names::File {
         line(
             &mut text,
             "names: the file's own; this architecture's seal compares GGUF files with each other only",
         );
     }
-    let names = if naming == Naming::Canonical { "canonical" } else { "file" };
-    setting.print(&json!({ "seals": values, "names": names }), &text);
+    let names = if naming == Names::Canonical { "canonical" } else { "file" };
+    let value = told_with(json!({ "seals": values, "names": names }), &read_in);
+    setting.print(&value, &with_place(text, &read_in));
     Ok(())
 }
 
-fn compare(setting: &Setting, tensors: &[Tensor<'_>], wanted: &Seal) -> Done {
-    let seal = sealed(wanted.rule(), tensors)?;
+fn compare(setting: &Setting, model: &Model<'_>, wanted: &Seal) -> Done {
+    let (seal, read_in) = model.seal(wanted.rule())?;
     if seal.root() == wanted.root() {
         let mut value = shown(&seal);
         if let Value::Object(members) = &mut value {
             members.insert("same".to_owned(), Value::Bool(true));
         }
-        setting.print(&value, &format!("the same seal\n{}", told(&seal)));
+        let text = with_place(format!("the same seal\n{}", told(&seal)), &read_in);
+        setting.print(&told_with(value, &read_in), &text);
         return Ok(());
     }
     let difference = Difference::between(wanted, &seal)?;
@@ -99,10 +194,10 @@ fn compare(setting: &Setting, tensors: &[Tensor<'_>], wanted: &Seal) -> Done {
     Err(failure)
 }
 
-fn differ(setting: &Setting, tensors: &[Tensor<'_>], base: &Seal, out: Option<&Path>) -> Done {
-    let seal = sealed(base.rule(), tensors)?;
+fn differ(setting: &Setting, model: &Model<'_>, base: &Seal) -> Done {
+    let (seal, read_in) = model.seal(base.rule())?;
     let difference = Difference::between(base, &seal)?;
-    if let Some(out) = out {
+    if let Some(out) = &model.args.out {
         OutFile::put(out, Readers::Everybody, &difference.to_bytes()?)?;
     }
     let named: Vec<String> = difference.changes().iter().map(|(name, change)| what(name, change)).collect();
@@ -122,8 +217,8 @@ fn differ(setting: &Setting, tensors: &[Tensor<'_>], base: &Seal, out: Option<&P
     } else {
         line(&mut text, &format!("  {} tensors differ: {}", named.len(), some(&named)));
     }
-    setting
-        .print(&json!({ "base": base.root().to_string(), "seal": shown(&seal), "changes": changes }), &text);
+    let value = json!({ "base": base.root().to_string(), "seal": shown(&seal), "changes": changes });
+    setting.print(&told_with(value, &read_in), &with_place(text, &read_in));
     Ok(())
 }
 
@@ -143,13 +238,6 @@ fn some(named: &[String]) -> String {
         text.push_str(", \u{2026}");
     }
     text
-}
-
-fn sealed(rule: &Rule, tensors: &[Tensor<'_>]) -> Done<Seal> {
-    let bar = busy::bytes("sealing weights", tensors.iter().map(Tensor::length).sum());
-    let seal = Seal::of(rule, tensors, |elements| busy::advance(&bar, elements))?;
-    bar.finish_and_clear();
-    Ok(seal)
 }
 
 fn shown(seal: &Seal) -> Value {
@@ -233,53 +321,52 @@ fn read_seal(path: &Path) -> Done<Seal> {
     Ok(Seal::parse(&read_bounded(path, SEAL_BYTES_MAX)?)?)
 }
 
-/// The model's files, held while it is sealed.
-pub(crate) struct Files {
-    index: Option<Vec<u8>>,
-    pub(crate) held: Vec<(PathBuf, Held)>,
+/// The files with the weights, by name: the one that was named, or all of a folder.
+fn weights(side: &Side) -> Vec<&str> {
+    match &side.only {
+        Some(only) => vec![only.as_str()],
+        None => side.names().filter(|name| name.ends_with(".safetensors")).collect(),
+    }
 }
 
-impl Files {
-    /// A file, or the `.safetensors` files of a folder.
-    fn open(path: &Path) -> Done<Self> {
-        let failed = |error| Failure::file(path, &error);
-        if !std::fs::metadata(path).map_err(failed)?.is_dir() {
-            return Ok(Self { index: None, held: vec![(path.to_owned(), content(path)?)] });
-        }
-        let index = path.join(INDEX);
-        let index = if index.exists() { Some(read_bounded(&index, INDEX_BYTES_MAX)?) } else { None };
-        let listing = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let mut paths: Vec<PathBuf> = listing.map_err(failed)?.iter().map(std::fs::DirEntry::path).collect();
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
-        paths.sort();
-        if paths.is_empty() {
-            return Err(Failure::not_a("model", path, "there is no `.safetensors` file in it"));
-        }
-        let held = paths.into_iter().map(|path| content(&path).map(|held| (path, held)));
-        Ok(Self { index, held: held.collect::<Done<_>>()? })
-    }
+/// The open files with the weights, in their order.
+pub(super) fn weight_files<'m>(model: &'m Model<'_>) -> Vec<&'m sandbox::Input> {
+    let names = weights(&model.side);
+    let number = |name: &&str| model.side.number(name).and_then(|number| usize::try_from(number).ok());
+    names.iter().filter_map(number).filter_map(|number| model.handed.inputs().get(number)).collect()
+}
 
-    /// Reads the files and hands their tensors on.
-    pub(crate) fn with_tensors<T>(&self, use_them: impl FnOnce(&[Tensor<'_>], Naming) -> Done<T>) -> Done<T> {
-        if let [(path, held)] = self.held.as_slice()
-            && held.bytes().starts_with(b"GGUF")
-        {
-            let file = Gguf::read(held.bytes()).map_err(in_file(path))?;
-            let model = gguf::Model::of(&file).map_err(in_file(path))?;
-            return use_them(&model.tensors()?, model.naming());
-        }
-        let mut shards = Vec::with_capacity(self.held.len());
-        for (path, held) in &self.held {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            shards.push((name, SafeTensors::read(held.bytes()).map_err(in_file(path))?));
-        }
-        if let Some(index) = &self.index {
-            let sharded = Sharded::join(Index::read(index)?, shards)?;
-            let tensors = sharded.views().map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
-            return use_them(&tensors, Naming::Canonical);
-        }
-        let views = shards.iter().flat_map(|(_, file)| file.views());
-        let tensors = views.map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
-        use_them(&tensors, Naming::Canonical)
+/// Reads the files and hands their tensors on.
+fn with_tensors<T>(
+    side: &Side,
+    contents: &Contents,
+    use_them: impl FnOnce(&[Tensor<'_>], Naming) -> Done<T>,
+) -> Done<T> {
+    let names = weights(side);
+    if names.is_empty() {
+        let why = "there is no `.safetensors` file in it";
+        return Err(Failure::not_a("model", Path::new(&side.path), why));
     }
+    let held = names.iter().map(|name| side.bytes(contents, name).map(|bytes| (*name, bytes)));
+    let held = held.collect::<Done<Vec<_>>>()?;
+    if let [(name, bytes)] = held.as_slice()
+        && bytes.starts_with(b"GGUF")
+    {
+        let path = side.place(name);
+        let file = Gguf::read(bytes).map_err(in_file(&path))?;
+        let model = gguf::Model::of(&file).map_err(in_file(&path))?;
+        return use_them(&model.tensors()?, model.naming());
+    }
+    let mut shards = Vec::with_capacity(held.len());
+    for (name, bytes) in held {
+        shards.push((name.to_owned(), SafeTensors::read(bytes).map_err(in_file(&side.place(name)))?));
+    }
+    if side.only.is_none() && side.has(INDEX) {
+        let sharded = Sharded::join(Index::read(side.bytes(contents, INDEX)?)?, shards)?;
+        let tensors = sharded.views().map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
+        return use_them(&tensors, Naming::Canonical);
+    }
+    let views = shards.iter().flat_map(|(_, file)| file.views());
+    let tensors = views.map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
+    use_them(&tensors, Naming::Canonical)
 }

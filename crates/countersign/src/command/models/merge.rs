@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use tensor::scope::Pattern;
 
-use super::examine::{files, read};
+use super::examine::{files_at as files, read};
 use crate::busy::while_busy;
 use crate::cli::MergeArgs;
 use crate::command::Setting;

@@ -6,10 +6,13 @@ mod plan;
 mod source;
 
 use std::path::Path;
+use std::time::Duration;
 
 use quant::Kind;
 use quant::bitsandbytes::{self, Backend};
 use quant::mixture::Importance;
+use scan::ReadIn;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use statement::Digest;
 use tensor::gguf::{GgmlType, TensorInfo};
@@ -20,85 +23,148 @@ use self::folder::Whole;
 use self::output::{Output, Written};
 use self::plan::{Plan, Target, Treatment};
 use self::source::{Opened, Source, Weights, plain_dtype};
-use super::tree::{Held, content};
-use crate::busy;
-use crate::cli::{QuantizeArgs, QuantizeBackend};
+use super::work::{self, Allowance, Answer, Contents, Handed, Mouth};
+use super::{told_with, with_place};
+use crate::busy::while_busy;
+use crate::cli::{QuantizeArgs, QuantizeBackend, QuantizeChoice};
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::text::line;
 
+pub(crate) use self::folder::{WholeTask, whole};
+
+/// What is quantised, and how.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Task {
+    /// As the user named it.
+    path: String,
+    /// The number of the file.
+    model: u32,
+    /// The number of the importance matrix, and as the user named it.
+    imatrix: Option<(u32, String)>,
+    to: String,
+    choice: QuantizeChoice,
+    again: Again,
+    backend: QuantizeBackend,
+    blocksize: usize,
+}
+
+/// Whether weights that are quantised already are quantised again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Again {
+    Refused,
+    Allowed,
+}
+
+/// What became of the tensors.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Told {
+    /// The weights had been quantised before.
+    derived: bool,
+    tensors: Vec<Report>,
+}
+
+/// A tensor is held in single precision, twice; a file as bitsandbytes keeps it, whole. What was packed to two bits can
+/// be written in sixteen.
+const ALLOWANCE: Allowance =
+    Allowance { memory_for_each: 16, time: Duration::from_hours(6), answer_for_each: 8 };
+
 /// Reads, quantises, writes, and tells how far each tensor has moved.
 pub(crate) fn quantize(setting: &Setting, args: &QuantizeArgs) -> Done {
     let target: Target = args.to.parse()?;
-    let input = Input::read(args, target)?;
-    let opened = Opened::read(input.bytes()).map_err(|failure| failure.of_file(&args.path))?;
-    let source = Source::of(&args.path, &opened)?;
-    let matrix = args.imatrix.as_deref().map(importance_matrix).transpose()?;
-    let importance = if matrix.is_some() { Importance::Given } else { Importance::Absent };
-    let plan = Plan::make(target, args.choice(), &source, importance)?;
-    if plan.requantises(&source) && !args.requantize {
-        let message = format!("`{}` is quantised already", args.path.display());
-        let hint = "quantise the weights it came from, or give `--requantize` and call the result derived";
-        return Err(Failure::new("CS-CLI-030", message, hint));
-    }
-    let (reports, written) = match target {
-        Target::Mixture(_) | Target::Kind(_) => to_gguf(args, &source, &plan, matrix.as_ref())?,
-        Target::FourBit(_) | Target::Int8 => to_safetensors(args, &source, &plan)?,
+    let whole = whole_of(args, target)?;
+    let mut handed = Handed::default();
+    let model = handed.file(whole.as_ref().map_or(args.path.as_path(), Whole::path))?;
+    let matrix = |path: &std::path::PathBuf| -> Done<(u32, String)> {
+        Ok((handed.file(path)?, path.display().to_string()))
     };
-    tell(setting, args, &plan, &source, &reports, &written);
+    let task = Task {
+        path: args.path.display().to_string(),
+        model,
+        imatrix: args.imatrix.as_ref().map(matrix).transpose()?,
+        to: args.to.clone(),
+        choice: args.choice(),
+        again: if args.requantize { Again::Allowed } else { Again::Refused },
+        backend: args.backend,
+        blocksize: args.blocksize,
+    };
+    let output = Output::begin(&args.out)?;
+    let (answer, read_in) = while_busy("quantising weights", || {
+        let task = work::Task::Quantize(task);
+        work::perform(args.isolation, &handed, task, ALLOWANCE, &mut |heard| output.hear(heard))
+    })?;
+    let Answer::Quantised(told) = answer else { return Err(work::another()) };
+    told.check().map_err(work::lie)?;
+    tell(setting, args, target, &told, &output.publish()?, &read_in);
     Ok(())
 }
 
 /// Reads an importance matrix.
-fn importance_matrix(path: &Path) -> Done<Matrix> {
-    let held = content(path)?;
-    Matrix::read(held.bytes()).map_err(|error| match error {
+fn importance_matrix(path: &Path, bytes: &[u8]) -> Done<Matrix> {
+    Matrix::read(bytes).map_err(|error| match error {
         imatrix::Error::Gguf(error) => Failure::from(error).of_file(path),
         other => Failure::not_a("importance matrix", path, other.to_string()),
     })
 }
 
-/// What is read: the file that was named, or the one that was made of the folder.
-enum Input {
-    File(Held),
-    Folder(Whole),
+/// The file that is made of a folder first; none where a file was named.
+fn whole_of(args: &QuantizeArgs, target: Target) -> Done<Option<Whole>> {
+    if !args.path.is_dir() {
+        return Ok(None);
+    }
+    match target {
+        Target::Mixture(_) | Target::Kind(_) => {
+            let whole = Whole::write(&args.path, &args.out, args.isolation);
+            whole.map(Some).map_err(|failure| failure.of_file(&args.path))
+        }
+        Target::FourBit(_) | Target::Int8 => {
+            let message =
+                format!("`{}` is a folder, and `{}` is made of one file", args.path.display(), args.to);
+            Err(Failure::new(
+                "CS-CLI-033",
+                message,
+                "name the .safetensors file in it; of several, each by itself",
+            ))
+        }
+    }
 }
 
-impl Input {
-    fn read(args: &QuantizeArgs, target: Target) -> Done<Self> {
-        if !args.path.is_dir() {
-            return content(&args.path).map(Self::File);
-        }
-        match target {
-            Target::Mixture(_) | Target::Kind(_) => {
-                let whole = Whole::write(&args.path, &args.out);
-                whole.map(Self::Folder).map_err(|failure| failure.of_file(&args.path))
-            }
-            Target::FourBit(_) | Target::Int8 => {
-                let message =
-                    format!("`{}` is a folder, and `{}` is made of one file", args.path.display(), args.to);
-                Err(Failure::new(
-                    "CS-CLI-033",
-                    message,
-                    "name the .safetensors file in it; of several, each by itself",
-                ))
-            }
-        }
+/// Quantises, wherever that is done.
+pub(super) fn quantised(task: &Task, contents: &Contents, mouth: &Mouth<'_>) -> Done<Told> {
+    let target: Target = task.to.parse()?;
+    let path = Path::new(&task.path);
+    let opened = Opened::read(contents.number(task.model)?).map_err(|failure| failure.of_file(path))?;
+    let source = Source::of(path, &opened)?;
+    let matrix = task.imatrix.as_ref().map(|(number, path)| {
+        let bytes = contents.number(*number)?;
+        importance_matrix(Path::new(path), bytes)
+    });
+    let matrix = matrix.transpose()?;
+    let importance = if matrix.is_some() { Importance::Given } else { Importance::Absent };
+    let plan = Plan::make(target, task.choice, &source, importance)?;
+    let derived = plan.requantises(&source);
+    if derived && task.again == Again::Refused {
+        let message = format!("`{}` is quantised already", task.path);
+        let hint = "quantise the weights it came from, or give `--requantize` and call the result derived";
+        return Err(Failure::new("CS-CLI-030", message, hint));
     }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::File(held) => held.bytes(),
-            Self::Folder(whole) => whole.bytes(),
-        }
-    }
+    let tensors = match target {
+        Target::Mixture(_) | Target::Kind(_) => to_gguf(&source, &plan, matrix.as_ref(), mouth)?,
+        Target::FourBit(_) | Target::Int8 => to_safetensors(task, &source, &plan, mouth)?,
+    };
+    Ok(Told { derived, tensors })
 }
 
 /// What became of one tensor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Report {
     name: String,
-    from: &'static str,
-    to: &'static str,
+    from: String,
+    to: String,
     elements: usize,
     /// Root of the mean squared difference; nothing for what was copied.
     rmse: Option<f64>,
@@ -106,12 +172,26 @@ struct Report {
     digest: Digest,
 }
 
+impl Told {
+    /// Whether a worker can have done this. Whether it is true is told by reading the file that was written.
+    fn check(&self) -> Result<(), &'static str> {
+        let text = |text: &String| text.len() <= 64 << 10;
+        let number = |value: f64| value >= 0.0;
+        let fits = |report: &Report| {
+            [&report.name, &report.from, &report.to].into_iter().all(text)
+                && report.rmse.is_none_or(number)
+                && number(report.largest)
+        };
+        if self.tensors.iter().all(fits) { Ok(()) } else { Err("what it says of a tensor is none of one") }
+    }
+}
+
 fn to_gguf(
-    args: &QuantizeArgs,
     source: &Source<'_>,
     plan: &Plan,
     matrix: Option<&Matrix>,
-) -> Done<(Vec<Report>, Written)> {
+    mouth: &Mouth<'_>,
+) -> Done<Vec<Report>> {
     let infos: Vec<TensorInfo<'_>> = source
         .tensors
         .iter()
@@ -123,29 +203,23 @@ fn to_gguf(
         })
         .collect();
     let metadata = source.metadata(plan.file_type());
-    let output = Output::begin(&args.out)?;
-    let bar = busy::bytes("quantising weights", source.bytes());
     let mut reports = Vec::new();
-    {
-        let mut writer = tensor::gguf::Writer::begin(&metadata, &infos, |bytes: &[u8]| output.write(bytes))?;
-        for (weights, treatment) in source.tensors.iter().zip(&plan.treatments) {
-            let (bytes, report) = treat(weights, *treatment, matrix)?;
-            writer.data(&bytes)?;
-            reports.push(report);
-            busy::advance(&bar, weights.data.len() as u64);
-        }
-        writer.finish()?;
+    let mut writer = tensor::gguf::Writer::begin(&metadata, &infos, |bytes: &[u8]| mouth.data(bytes))?;
+    for (weights, treatment) in source.tensors.iter().zip(&plan.treatments) {
+        let (bytes, report) = treat(weights, *treatment, matrix)?;
+        writer.data(&bytes)?;
+        reports.push(report);
     }
-    bar.finish_and_clear();
-    Ok((reports, output.publish()?))
+    writer.finish()?;
+    Ok(reports)
 }
 
 /// The tensor's bytes in the output, and how far they are from the input's weights.
 fn treat(weights: &Weights<'_>, treatment: Treatment, matrix: Option<&Matrix>) -> Done<(Vec<u8>, Report)> {
     let mut report = Report {
         name: weights.name.to_owned(),
-        from: weights.kind.name(),
-        to: treatment.ggml_type(weights).name(),
+        from: weights.kind.name().to_owned(),
+        to: treatment.ggml_type(weights).name().to_owned(),
         elements: weights.elements(),
         rmse: None,
         largest: 0.0,
@@ -223,15 +297,14 @@ fn unwritable(weights: &Weights<'_>) -> Failure {
 /// A tensor of a safetensors file.
 type Plain = (String, Dtype, Vec<usize>, Vec<u8>);
 
-fn to_safetensors(args: &QuantizeArgs, source: &Source<'_>, plan: &Plan) -> Done<(Vec<Report>, Written)> {
-    let bar = busy::bytes("quantising weights", source.bytes());
+fn to_safetensors(task: &Task, source: &Source<'_>, plan: &Plan, mouth: &Mouth<'_>) -> Done<Vec<Report>> {
     let mut tensors: Vec<Plain> = Vec::new();
     let mut reports = Vec::new();
     for (weights, treatment) in source.tensors.iter().zip(&plan.treatments) {
         let mut report = Report {
             name: weights.name.to_owned(),
-            from: weights.kind.name(),
-            to: weights.kind.name(),
+            from: weights.kind.name().to_owned(),
+            to: weights.kind.name().to_owned(),
             elements: weights.elements(),
             rmse: None,
             largest: 0.0,
@@ -242,29 +315,26 @@ fn to_safetensors(args: &QuantizeArgs, source: &Source<'_>, plan: &Plan) -> Done
             tensors.push((weights.name.to_owned(), dtype, weights.shape.clone(), weights.data.to_vec()));
         } else {
             let values = weights.floats()?;
-            let back = bitsandbytes_tensor(args, plan.target, weights, &values, &mut tensors)?;
+            let back = bitsandbytes_tensor(task, plan.target, weights, &values, &mut tensors)?;
             measure(&mut report, &values, &back);
-            report.to = plan.target.name();
+            plan.target.name().clone_into(&mut report.to);
             if let Some((.., bytes)) = tensors.iter().rev().find(|(name, ..)| name == weights.name) {
                 report.digest = Digest::of(bytes);
             }
         }
         reports.push(report);
-        busy::advance(&bar, weights.data.len() as u64);
     }
-    bar.finish_and_clear();
     let views: Vec<(&str, Dtype, &[usize], &[u8])> = tensors
         .iter()
         .map(|(name, dtype, shape, bytes)| (name.as_str(), *dtype, shape.as_slice(), bytes.as_slice()))
         .collect();
-    let output = Output::begin(&args.out)?;
-    output.write(&tensor::safetensors::write(&views)?);
-    Ok((reports, output.publish()?))
+    mouth.data(&tensor::safetensors::write(&views)?);
+    Ok(reports)
 }
 
 /// Adds the tensors that bitsandbytes keeps for one weight, and answers the weight turned back.
 fn bitsandbytes_tensor(
-    args: &QuantizeArgs,
+    task: &Task,
     target: Target,
     weights: &Weights<'_>,
     values: &[f32],
@@ -275,14 +345,14 @@ fn bitsandbytes_tensor(
     let mut back = vec![0.0; values.len()];
     let name = weights.name;
     if let Target::FourBit(table) = target {
-        let backend = Backend::from(args.backend);
-        let blocks = bitsandbytes::quantize_4bit(table, backend, values, args.blocksize).map_err(refused)?;
+        let backend = Backend::from(task.backend);
+        let blocks = bitsandbytes::quantize_4bit(table, backend, values, task.blocksize).map_err(refused)?;
         let packed = &blocks.packed;
-        bitsandbytes::dequantize_4bit(table, backend, packed, &blocks.absmax, args.blocksize, &mut back)?;
+        bitsandbytes::dequantize_4bit(table, backend, packed, &blocks.absmax, task.blocksize, &mut back)?;
         let kind = target.name().to_ascii_lowercase();
         let state = json!({
             "quant_type": kind,
-            "blocksize": args.blocksize,
+            "blocksize": task.blocksize,
             "dtype": torch_name(weights.kind),
             "shape": weights.shape,
         });
@@ -314,12 +384,12 @@ fn bitsandbytes_tensor(
 fn tell(
     setting: &Setting,
     args: &QuantizeArgs,
-    plan: &Plan,
-    source: &Source<'_>,
-    reports: &[Report],
+    target: Target,
+    told: &Told,
     written: &Written,
+    read_in: &ReadIn,
 ) {
-    let derived = plan.requantises(source);
+    let (derived, reports) = (told.derived, &told.tensors);
     let tensors: Vec<Json> = reports
         .iter()
         .map(|report| {
@@ -338,7 +408,7 @@ fn tell(
         "out": args.out,
         "sha256": written.digest,
         "bytes": written.bytes,
-        "to": plan.target.name(),
+        "to": target.name(),
         "derived": derived,
         "tensors": tensors,
     });
@@ -359,7 +429,7 @@ fn tell(
         &mut text,
         &format!("`{}`: {} bytes, SHA-256 {}", args.out.display(), written.bytes, written.digest),
     );
-    setting.print(&value, &text);
+    setting.print(&told_with(value, read_in), &with_place(text, read_in));
 }
 
 /// What PyTorch calls the type that a weight is turned back into.

@@ -9,12 +9,14 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
-use seal::fingerprint::block_mark;
+use sandbox::Input;
+use scan::ReadIn;
 use seal::spot::{draw, missed_ppm};
-use seal::{Elements, Seal, Tensor};
+use seal::{Mark, Seal};
 use serde_json::json;
 
-use super::fingerprint::Files;
+use super::fingerprint::{Hashed, Model, ask_spots, weight_files};
+use super::{told_with, with_place};
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::text::line;
@@ -32,41 +34,39 @@ struct Mapping {
 }
 
 /// Draws blocks and checks them.
-pub(super) fn check(setting: &Setting, files: &Files, seal: &Seal, process: u32, count: u64) -> Done {
+pub(super) fn check(setting: &Setting, model: &Model<'_>, seal: &Seal, process: u32) -> Done {
+    let files = weight_files(model);
     let mapped: Vec<Vec<Mapping>> =
-        files.held.iter().map(|(path, _)| mappings(process, path)).collect::<Done<_>>()?;
+        files.iter().map(|file| mappings(process, Path::new(&file.name))).collect::<Done<_>>()?;
     let memory = File::open(format!("/proc/{process}/mem")).ok();
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
         .map_err(|error| Failure::outside(format!("no randomness: {error}"), "check the system"))?;
-    let spots = draw(seal, &seed, count);
+    let spots = draw(seal, &seed, model.args.blocks);
+    let (hashed, read_in) = ask_spots(model, seal, &spots)?;
     let mut in_memory = 0_u64;
-    files.with_tensors(|tensors, _| {
-        for spot in &spots {
-            let differs = || seal::Error::Mismatch { tensor: spot.tensor.clone(), block: spot.block };
-            let tensor = tensors.iter().find(|tensor| tensor.name() == spot.tensor).ok_or_else(differs)?;
-            let sealed = seal.tensor(&spot.tensor).ok_or_else(differs)?;
-            if tensor.shape() != sealed.shape() {
+    for (spot, hashed) in spots.iter().zip(&hashed) {
+        let differs = || seal::Error::Mismatch { tensor: spot.tensor.clone(), block: spot.block };
+        let sealed = seal.tensor(&spot.tensor).ok_or_else(differs)?;
+        if hashed.shape.as_deref() != Some(sealed.shape()) {
+            return Err(differs().into());
+        }
+        let mark = Mark::new(hashed.mark);
+        seal.prove(&spot.tensor, spot.block)?.verify(seal.rule(), mark, seal.root())?;
+        if let Some(memory) = &memory
+            && let Some(same) = same_in_memory(memory, &files, &mapped, hashed)
+        {
+            if !same {
                 return Err(differs().into());
             }
-            let mark = block_mark(seal.rule(), tensor, spot.block)?;
-            seal.prove(&spot.tensor, spot.block)?.verify(seal.rule(), mark, seal.root())?;
-            if let Some(memory) = &memory
-                && let Some(same) = same_in_memory(memory, files, &mapped, tensor, spot.block, seal)
-            {
-                if !same {
-                    return Err(differs().into());
-                }
-                in_memory += 1;
-            }
+            in_memory += 1;
         }
-        Ok(())
-    })?;
-    told(setting, seal, process, spots.len() as u64, in_memory);
+    }
+    told(setting, seal, process, (spots.len() as u64, in_memory), &read_in);
     Ok(())
 }
 
-fn told(setting: &Setting, seal: &Seal, process: u32, checked: u64, in_memory: u64) {
+fn told(setting: &Setting, seal: &Seal, process: u32, (checked, in_memory): (u64, u64), read_in: &ReadIn) {
     let total = seal.blocks();
     let missed = missed_ppm(total, total.div_ceil(100), checked);
     let mut text = String::new();
@@ -87,47 +87,30 @@ fn told(setting: &Setting, seal: &Seal, process: u32, checked: u64, in_memory: u
         &mut text,
         "  not shown: that the process computes with what it has mapped (copies are not looked at)",
     );
-    setting.print(
-        &json!({
-            "blocks": total,
-            "checked": checked,
-            "in_memory": in_memory,
-            "missed_ppm_of_one_percent": missed,
-            "process": process,
-            "root": seal.root().to_string(),
-        }),
-        &text,
-    );
+    let value = json!({
+        "blocks": total,
+        "checked": checked,
+        "in_memory": in_memory,
+        "missed_ppm_of_one_percent": missed,
+        "process": process,
+        "root": seal.root().to_string(),
+    });
+    setting.print(&told_with(value, read_in), &with_place(text, read_in));
 }
 
 /// Whether the process sees the block's bytes as the file has them; none where they cannot be compared: elements that
 /// are decoded, parts that are not mapped, memory that may not be read.
-fn same_in_memory(
-    memory: &File,
-    files: &Files,
-    mapped: &[Vec<Mapping>],
-    tensor: &Tensor<'_>,
-    block: u64,
-    seal: &Seal,
-) -> Option<bool> {
-    let Elements::Plain { dtype, bytes } = tensor.elements() else { return None };
-    let size = u64::try_from(dtype.bytes()).ok()?;
-    let begin = usize::try_from(block.checked_mul(seal.rule().block())?.checked_mul(size)?).ok()?;
-    let length = usize::try_from(seal.rule().block() * size).ok()?;
-    let part = bytes.get(begin..bytes.len().min(begin.checked_add(length)?))?;
-    // Which file the bytes are of, and where in it.
-    let at = part.as_ptr() as usize;
-    let (mappings, offset) = files.held.iter().zip(mapped).find_map(|((_, held), mappings)| {
-        let range = held.bytes().as_ptr_range();
-        let (first, last) = (range.start as usize, range.end as usize);
-        (first..last).contains(&at).then_some((mappings, (at - first) as u64))
-    })?;
-    let end = offset + part.len() as u64;
+fn same_in_memory(memory: &File, files: &[&Input], mapped: &[Vec<Mapping>], hashed: &Hashed) -> Option<bool> {
+    let place = hashed.place?;
+    let (file, mappings) = (files.get(place.file)?, mapped.get(place.file)?);
+    let mut part = vec![0; usize::try_from(place.bytes).ok()?];
+    file.file.read_exact_at(&mut part, place.offset).ok()?;
+    let end = place.offset.checked_add(place.bytes)?;
     let mapping = mappings.iter().find(|mapping| {
-        mapping.offset <= offset && end <= mapping.offset.saturating_add(mapping.end - mapping.begin)
+        mapping.offset <= place.offset && end <= mapping.offset.saturating_add(mapping.end - mapping.begin)
     })?;
     let mut seen = vec![0; part.len()];
-    memory.read_exact_at(&mut seen, mapping.begin + (offset - mapping.offset)).ok()?;
+    memory.read_exact_at(&mut seen, mapping.begin + (place.offset - mapping.offset)).ok()?;
     Some(seen == part)
 }
 

@@ -10,7 +10,6 @@ use tensor::spectrum::Statistics;
 
 use super::report::{Report, ReportKind, Row, shown};
 use super::side::{Opened, OpenedKind};
-use crate::busy;
 use crate::failure::{Done, Failure};
 
 /// The seed of the random start for large matrices. Fixed, so that the same files give the same report.
@@ -102,16 +101,10 @@ fn weights(base: &Opened<'_>, candidate: &Opened<'_>, scope: Option<&Scope>) -> 
         .iter()
         .filter_map(|(before, after)| Some((old.get(*before)?.as_ref(), new.get(*after)?.as_ref())))
         .collect();
-    let bar = busy::bytes("comparing", pairs.iter().map(|(_, new)| new.bytes().len() as u64).sum());
     let changes: Vec<Result<TensorChange, tensor::Error>> = pairs
         .par_iter()
-        .map(|(old, new)| {
-            let change = delta::tensor(*old, *new, Effort::Spectrum { seed: SEED });
-            busy::advance(&bar, new.bytes().len() as u64);
-            change
-        })
+        .map(|(old, new)| delta::tensor(*old, *new, Effort::Spectrum { seed: SEED }))
         .collect();
-    bar.finish_and_clear();
 
     let mut report = Report {
         base: base.path.clone(),
@@ -203,23 +196,14 @@ fn adapter(
     report.scope =
         scope.map(|scope| scope::check_adapter(scope, &adapter, base.map(|base| base as &dyn BaseWeights)));
     let layout = if adapter.config.fan_in_fan_out { BaseLayout::InOut } else { BaseLayout::OutIn };
-    let bar = busy::bytes("measuring", adapter.modules.len() as u64);
-    let measured: Vec<Result<Row, tensor::Error>> = adapter
-        .modules
-        .par_iter()
-        .map(|module| {
-            let row = measured_row(module, base, layout);
-            busy::advance(&bar, 1);
-            row
-        })
-        .collect();
+    let measured: Vec<Result<Row, tensor::Error>> =
+        adapter.modules.par_iter().map(|module| measured_row(module, base, layout)).collect();
     for (module, row) in adapter.modules.iter().zip(measured) {
         match row {
             Ok(row) => report.rows.push(row),
             Err(error) => report.unmeasured.push(refused(module.path, &error)),
         }
     }
-    bar.finish_and_clear();
     for full in &adapter.full {
         report.added.push(full.view.name.to_owned());
     }

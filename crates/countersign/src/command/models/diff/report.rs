@@ -1,5 +1,6 @@
 //! What a comparison found, and how it is told to scripts.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tensor::delta::{Rank, Spectrum};
 use tensor::measure::SATURATED;
@@ -7,8 +8,13 @@ use tensor::scope::ScopeReport;
 
 use super::put;
 
+/// The longest text in a report, in bytes: names of tensors are bounded by their files' headers.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+
 /// The whole answer.
-pub(super) struct Report {
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Report {
     pub(super) base: String,
     pub(super) candidate: Option<String>,
     pub(super) kind: ReportKind,
@@ -34,8 +40,8 @@ pub(super) struct Report {
     pub(super) scope: Option<ScopeReport>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReportKind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ReportKind {
     /// Two models.
     Weights,
     /// A model and an adapter for it.
@@ -58,7 +64,9 @@ impl ReportKind {
 }
 
 /// One changed tensor or module.
-pub(super) struct Row {
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
     pub(super) name: String,
     /// The kind of module, `*` for each number.
     pub(super) family: String,
@@ -183,6 +191,44 @@ impl Report {
             (least, most) if least == most => Some(format!("rank {most}")),
             (least, most) => Some(format!("rank {least}-{most}")),
         }
+    }
+
+    /// Whether a worker can have found this: parts within their wholes, numbers that measures have, names of bearable
+    /// length. Whether it is true is not told from outside.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let measure = |value: f64| value.is_nan() || value >= 0.0;
+        let parts = [self.identical, self.same_values, self.reshaped.len(), self.rows.len()];
+        let parts = parts.into_iter().fold(0_usize, usize::saturating_add);
+        if parts > self.compared {
+            return Err("more differs than was compared");
+        }
+        let rows_changed = self.rows.iter().filter_map(|row| row.changed);
+        let within = |(all, changed): (u64, u64)| changed <= all;
+        if !self.elements.into_iter().chain(rows_changed).all(within) {
+            return Err("more elements changed than there are");
+        }
+        let numbers = self.rows.iter().all(|row| {
+            let spectrum = row.spectrum.iter().all(|spectrum| {
+                let values = spectrum.values.iter().chain([&spectrum.beyond, &spectrum.rounding]);
+                values.copied().all(measure) && spectrum.rank.number() <= spectrum.side
+            });
+            spectrum
+                && measure(row.frobenius)
+                && row.relative.iter().chain(&row.element).copied().all(measure)
+        });
+        if !numbers {
+            return Err("a measure of it is none");
+        }
+        let changed = self.rows.iter().flat_map(|row| [&row.name, &row.family, &row.types]);
+        let three = self.retyped.iter().chain(&self.unmeasured).flat_map(|(name, a, b)| [name, a, b]);
+        let names = self.added.iter().chain(&self.removed).chain(self.reshaped.iter().map(|(name, ..)| name));
+        if !changed.chain(three).chain(names).all(|text| text.len() <= TEXT_BYTES_MAX) {
+            return Err("a name in it is longer than names are");
+        }
+        Ok(())
     }
 
     /// For scripts.

@@ -1,7 +1,7 @@
-//! One side of a comparison: finds the files of a model or an adapter, reads them, and hands out their tensors.
+//! One side of a comparison: finds out which files are a model or an adapter, reads them, and hands out their tensors.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tensor::delta::Operand;
 use tensor::gguf::Gguf;
@@ -10,123 +10,131 @@ use tensor::safetensors::{Index, SafeTensors, Sharded};
 use tensor::scope::BaseWeights;
 use tensor::weights::{Family, Heads, RotaryRows, Tensor, Transform, Weights};
 
-use super::super::tree::Found;
-use super::{bytes, file};
+use super::super::work::{Contents, Side};
 use crate::failure::{Done, Failure, in_file};
 
 /// The largest configuration of an adapter that is read.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
 
-/// The files of one side, mapped.
-pub(super) struct Files {
-    path: PathBuf,
-    kind: FilesKind,
+/// The files of one side.
+pub(super) struct Files<'a> {
+    side: &'a Side,
+    kind: FilesKind<'a>,
 }
 
-enum FilesKind {
-    Single(Found),
-    Sharded { index: Found, shards: Vec<(String, Found)> },
-    Gguf(Found),
-    Adapter { config: Found, tensors: Found },
+enum FilesKind<'a> {
+    Single(&'a [u8]),
+    Sharded { index: &'a [u8], shards: Vec<(String, &'a [u8])> },
+    Gguf(&'a [u8]),
+    Adapter { config: &'a [u8], tensors: &'a [u8] },
 }
 
-impl Files {
-    /// What a path stands for: a file by its ending, a folder by what is in it.
-    pub(super) fn find(path: &Path) -> Done<Self> {
-        let kind = if path.is_dir() { Self::in_folder(path)? } else { Self::one(path)? };
-        Ok(Self { path: path.to_owned(), kind })
+const ADAPTER: &str = "adapter_model.safetensors";
+const ADAPTER_CONFIG: &str = "adapter_config.json";
+const INDEX: &str = "model.safetensors.index.json";
+const SINGLE: &str = "model.safetensors";
+
+impl<'a> Files<'a> {
+    /// What a side stands for: a file by its ending, a folder by what is in it.
+    pub(super) fn find(side: &'a Side, contents: &'a Contents) -> Done<Self> {
+        let finding = Finding { side, contents };
+        let kind = match &side.only {
+            Some(name) => finding.one(name)?,
+            None => finding.in_folder()?,
+        };
+        Ok(Self { side, kind })
     }
 
-    fn one(path: &Path) -> Done<FilesKind> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    /// Reads the files.
+    pub(super) fn open(&self) -> Done<Opened<'a>> {
+        self.read().map_err(|failure| failure.of_file(Path::new(&self.side.path)))
+    }
+
+    fn read(&self) -> Done<Opened<'a>> {
+        let kind = match &self.kind {
+            FilesKind::Single(bytes) => OpenedKind::Single(SafeTensors::read(bytes)?),
+            FilesKind::Sharded { index, shards } => {
+                let read: Done<Vec<(String, SafeTensors<'a>)>> = shards
+                    .iter()
+                    .map(|(name, bytes)| Ok((name.clone(), SafeTensors::read(bytes)?)))
+                    .collect();
+                OpenedKind::Sharded(Sharded::join(Index::read(index)?, read?)?)
+            }
+            FilesKind::Gguf(bytes) => OpenedKind::Gguf(Gguf::read(bytes)?),
+            FilesKind::Adapter { config, tensors } => {
+                if config.len() > CONFIG_BYTES_MAX {
+                    return Err(Failure::not_a(
+                        "adapter",
+                        Path::new(&self.side.path),
+                        "its configuration is larger than any",
+                    ));
+                }
+                OpenedKind::Adapter { config: Config::read(config)?, file: SafeTensors::read(tensors)? }
+            }
+        };
+        Ok(Opened { path: self.side.path.clone(), kind })
+    }
+}
+
+/// Finding out what the files of a side are.
+#[derive(Clone, Copy)]
+struct Finding<'a> {
+    side: &'a Side,
+    contents: &'a Contents,
+}
+
+impl<'a> Finding<'a> {
+    fn bytes(self, name: &str) -> Done<&'a [u8]> {
+        self.side.bytes(self.contents, name).map(AsRef::as_ref)
+    }
+
+    fn one(self, name: &str) -> Done<FilesKind<'a>> {
         if name.ends_with(".safetensors.index.json") {
-            return Self::sharded(path);
+            return self.sharded(name);
         }
-        let found = file(path)?;
-        let head = bytes(&found).and_then(|bytes| bytes.first_chunk::<4>());
-        if head == Some(b"GGUF") {
-            return Ok(FilesKind::Gguf(found));
+        let bytes = self.bytes(name)?;
+        if bytes.starts_with(b"GGUF") {
+            return Ok(FilesKind::Gguf(bytes));
         }
-        if name == "adapter_model.safetensors"
-            && let Some(folder) = path.parent()
-            && folder.join("adapter_config.json").is_file()
-        {
-            return Self::in_folder(folder);
+        if name == ADAPTER && self.side.has(ADAPTER_CONFIG) {
+            return self.adapter();
         }
-        Ok(FilesKind::Single(found))
+        Ok(FilesKind::Single(bytes))
     }
 
-    fn in_folder(folder: &Path) -> Done<FilesKind> {
-        let tensors = folder.join("adapter_model.safetensors");
-        if tensors.is_file() {
-            let config = file(&folder.join("adapter_config.json"))?;
-            return Ok(FilesKind::Adapter { config, tensors: file(&tensors)? });
+    fn adapter(self) -> Done<FilesKind<'a>> {
+        Ok(FilesKind::Adapter { config: self.bytes(ADAPTER_CONFIG)?, tensors: self.bytes(ADAPTER)? })
+    }
+
+    fn in_folder(self) -> Done<FilesKind<'a>> {
+        if self.side.has(ADAPTER) {
+            return self.adapter();
         }
-        let index = folder.join("model.safetensors.index.json");
-        if index.is_file() {
-            return Self::sharded(&index);
+        if self.side.has(INDEX) {
+            return self.sharded(INDEX);
         }
-        let single = folder.join("model.safetensors");
-        if single.is_file() {
-            return Ok(FilesKind::Single(file(&single)?));
+        if self.side.has(SINGLE) {
+            return Ok(FilesKind::Single(self.bytes(SINGLE)?));
         }
-        let entries = std::fs::read_dir(folder).map_err(|error| Failure::file(folder, &error))?;
-        let models: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                path.extension().is_some_and(|ending| ending == "gguf" || ending == "safetensors")
-                    && path.is_file()
-            })
-            .collect();
+        let folder = Path::new(&self.side.path);
+        let is_weights = |name: &&str| {
+            let ending = Path::new(name).extension();
+            ending.is_some_and(|ending| ending == "gguf" || ending == "safetensors")
+        };
+        let models: Vec<&str> = self.side.names().filter(is_weights).collect();
         match models.as_slice() {
-            [one] => Self::one(one),
+            [one] => self.one(one),
             [] => Err(Failure::not_a("model or adapter", folder, "no weights in it that this program reads")),
             _ => Err(Failure::not_a("model", folder, "several files of weights; name the one that is meant")),
         }
     }
 
-    fn sharded(path: &Path) -> Done<FilesKind> {
-        let index = file(path)?;
-        let read = Index::read(bytes(&index).unwrap_or_default()).map_err(in_file(path))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let shards: Done<Vec<(String, Found)>> =
-            read.shards().into_iter().map(|name| Ok((name.to_owned(), file(&folder.join(name))?))).collect();
+    fn sharded(self, name: &str) -> Done<FilesKind<'a>> {
+        let index = self.bytes(name)?;
+        let read = Index::read(index).map_err(in_file(&self.side.place(name)))?;
+        let shards: Done<Vec<(String, &'a [u8])>> =
+            read.shards().into_iter().map(|name| Ok((name.to_owned(), self.bytes(name)?))).collect();
         Ok(FilesKind::Sharded { index, shards: shards? })
-    }
-
-    /// Reads the files.
-    pub(super) fn open(&self) -> Done<Opened<'_>> {
-        self.read().map_err(|failure| failure.of_file(&self.path))
-    }
-
-    fn read(&self) -> Done<Opened<'_>> {
-        let content = |found| bytes(found).unwrap_or_default();
-        let kind = match &self.kind {
-            FilesKind::Single(found) => OpenedKind::Single(SafeTensors::read(content(found))?),
-            FilesKind::Sharded { index, shards } => {
-                let read: Done<Vec<(String, SafeTensors<'_>)>> = shards
-                    .iter()
-                    .map(|(name, found)| Ok((name.clone(), SafeTensors::read(content(found))?)))
-                    .collect();
-                OpenedKind::Sharded(Sharded::join(Index::read(content(index))?, read?)?)
-            }
-            FilesKind::Gguf(found) => OpenedKind::Gguf(Gguf::read(content(found))?),
-            FilesKind::Adapter { config, tensors } => {
-                let text = content(config);
-                if text.len() > CONFIG_BYTES_MAX {
-                    return Err(Failure::not_a(
-                        "adapter",
-                        &self.path,
-                        "its configuration is larger than any",
-                    ));
-                }
-                OpenedKind::Adapter {
-                    config: Config::read(text)?,
-                    file: SafeTensors::read(content(tensors))?,
-                }
-            }
-        };
-        Ok(Opened { path: self.path.display().to_string(), kind })
     }
 }
 

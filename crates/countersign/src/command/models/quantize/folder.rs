@@ -1,34 +1,46 @@
 //! A model's folder written as one GGUF file first: mixtures go by the names and settings that such a file has, and
 //! what is made of it can be run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::{Model, Tokenizer, Vocabulary};
+use serde::{Deserialize, Serialize};
 
-use super::super::engine::{mapped, opened, weights};
-use super::super::tree::{Held, content};
+use super::super::work::{self, Allowance, Answer, Contents, Handed, Mouth, Side};
 use super::output::Output;
+use crate::busy::while_busy;
+use crate::cli::Isolation;
 use crate::failure::{Done, Failure};
-use crate::home::read_file_bounded;
 
 /// Most bytes of a configuration, a template, a tokenizer.
 const TEXT_BYTES_MAX: usize = 64 << 20;
+/// Most files of weights.
+const SHARDS_MAX: usize = 4_000;
+
+/// The weights keep their type; a tokenizer is larger in memory than in its file.
+const ALLOWANCE: Allowance =
+    Allowance { memory_for_each: 4, time: Duration::from_hours(1), answer_for_each: 2 };
 
 /// The file, beside the place of the output until it is dropped.
 pub(super) struct Whole {
-    held: Held,
+    path: PathBuf,
     /// Keeps the file.
     _folder: tempfile::TempDir,
 }
 
+/// Which folder is written as a file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WholeTask {
+    side: Side,
+}
+
 impl Whole {
     /// Writes the model in `folder` as it is: its weights keep their type.
-    pub(super) fn write(folder: &Path, out: &Path) -> Done<Self> {
-        let weights = weights(folder)?;
-        let files = weights.iter().map(|path| Ok(mapped(&opened(path)?)?.bytes)).collect::<Done<Vec<_>>>()?;
-        let config = read_file_bounded(&folder.join("config.json"), TEXT_BYTES_MAX)?;
-        let model = Model::from_safetensors(&config, &files)?;
-        let texts = Texts::read(folder)?;
+    pub(super) fn write(folder: &Path, out: &Path, isolation: Isolation) -> Done<Self> {
+        let mut handed = Handed::default();
+        let task = work::Task::Whole(WholeTask { side: handed.model(folder)? });
         let beside = match out.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -36,14 +48,60 @@ impl Whole {
         let place = tempfile::tempdir_in(beside).map_err(|error| Failure::file(beside, &error))?;
         let path = place.path().join("whole.gguf");
         let output = Output::begin(&path)?;
-        model.write_gguf(texts.as_ref().map(Texts::vocabulary), |bytes| output.write(bytes))?;
+        let (answer, _) = while_busy("reading the folder", || {
+            work::perform(isolation, &handed, task, ALLOWANCE, &mut |heard| output.hear(heard))
+        })?;
+        let Answer::Whole = answer else { return Err(work::another()) };
         output.publish()?;
-        Ok(Self { held: content(&path)?, _folder: place })
+        Ok(Self { path, _folder: place })
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.held.bytes()
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
+}
+
+/// Writes a folder as a file, wherever that is done.
+pub(crate) fn whole(task: &WholeTask, contents: &Contents, mouth: &Mouth<'_>) -> Done {
+    let side = &task.side;
+    let files = weights(side)?.into_iter().map(|name| side.bytes(contents, name).cloned());
+    let files = files.collect::<Done<Vec<_>>>()?;
+    let config = text(side, contents, "config.json")?;
+    let model = Model::from_safetensors(&config, &files)?;
+    let texts = Texts::read(side, contents)?;
+    model.write_gguf(texts.as_ref().map(Texts::vocabulary), |bytes| mouth.data(bytes))?;
+    Ok(())
+}
+
+/// The weights in a folder, at least one file: `model.safetensors` alone where it is there, else its shards.
+fn weights(side: &Side) -> Done<Vec<&str>> {
+    const WHOLE: &str = "model.safetensors";
+    if side.has(WHOLE) {
+        return Ok(vec![WHOLE]);
+    }
+    let is_weights = |name: &&str| name.ends_with(".safetensors") && !name.starts_with("adapter");
+    let found: Vec<&str> = side.names().filter(is_weights).collect();
+    let why = if found.len() > SHARDS_MAX {
+        "it has more than 4000 shards"
+    } else if !found.is_empty() {
+        return Ok(found);
+    } else if side.has("adapter_config.json") {
+        "it holds an adapter, which needs the model it was made for"
+    } else {
+        "it holds no .safetensors files"
+    };
+    Err(Failure::not_a("model", Path::new(&side.path), why))
+}
+
+/// A short file.
+fn text(side: &Side, contents: &Contents, name: &str) -> Done<Vec<u8>> {
+    let bytes = side.bytes(contents, name)?;
+    if bytes.len() > TEXT_BYTES_MAX {
+        let message = format!("`{}` has more than {TEXT_BYTES_MAX} bytes", side.place(name).display());
+        return Err(Failure::new("CS-CLI-007", message, "this is not the file that was meant"));
+    }
+    Ok(bytes.to_vec())
 }
 
 /// What the folder says about texts.
@@ -54,11 +112,10 @@ struct Texts {
 }
 
 impl Texts {
-    fn read(folder: &Path) -> Done<Option<Self>> {
-        let there = |name: &str| Some(folder.join(name)).filter(|path| path.exists());
-        let bytes = |name: &str| there(name).map(|path| read_file_bounded(&path, TEXT_BYTES_MAX)).transpose();
+    fn read(side: &Side, contents: &Contents) -> Done<Option<Self>> {
+        let bytes = |name: &str| side.has(name).then(|| text(side, contents, name)).transpose();
         let text = |name: &str| -> Done<Option<String>> {
-            let unfit = |_| Failure::not_a("text", &folder.join(name), "it is not UTF-8");
+            let unfit = |_| Failure::not_a("text", &side.place(name), "it is not UTF-8");
             bytes(name)?.map(|bytes| String::from_utf8(bytes).map_err(unfit)).transpose()
         };
         let Some(json) = text("tokenizer.json")? else { return Ok(None) };

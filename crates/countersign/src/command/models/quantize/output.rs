@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 use statement::Digest;
 
+use super::super::work::Heard;
 use crate::failure::{Done, Failure};
 use crate::outfile::{OutFile, Readers};
 
@@ -38,13 +39,24 @@ impl Output {
     }
 
     /// Writes; an error is told when the file is published.
-    pub(super) fn write(&self, bytes: &[u8]) {
+    fn write(&self, bytes: &[u8]) {
         let mut state = self.state.borrow_mut();
         if state.failed.is_none() {
             state.failed = state.file.write_all(bytes).err();
         }
         state.hash.update(bytes);
         state.bytes += bytes.len() as u64;
+    }
+
+    /// Writes what is heard; what cannot be written ends the work.
+    pub(super) fn hear(&self, heard: Heard<'_>) -> Done {
+        if let Heard::Data(bytes) = heard {
+            self.write(bytes);
+        }
+        match self.state.borrow_mut().failed.take() {
+            Some(error) => Err(Failure::file(&self.path, &error)),
+            None => Ok(()),
+        }
     }
 
     /// Puts the file in its place.

@@ -76,11 +76,6 @@ impl<'s> Source<'s> {
         self.head.is_some()
     }
 
-    /// Bytes of all tensors.
-    pub(super) fn bytes(&self) -> u64 {
-        self.tensors.iter().map(|weights| weights.data.len() as u64).sum()
-    }
-
     /// What the rules of mixtures ask.
     pub(super) fn facts(&self, importance: Importance) -> Facts<'_> {
         let number = |name: &str| {
