@@ -99,7 +99,7 @@ impl Handed {
     }
 
     /// The bytes, to be worked on in this process.
-    pub(super) fn contents(&self) -> Done<Contents> {
+    pub(in super::super) fn contents(&self) -> Done<Contents> {
         let read = |input: &Input| {
             let content = Content::of(&input.file);
             content.map(Bytes::from_owner).map_err(|error| Failure::file(input.name.as_ref(), &error))

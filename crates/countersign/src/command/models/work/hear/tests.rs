@@ -62,7 +62,7 @@ fn what_is_no_message_is_a_lie() {
     check_lie(&[b"w\xff\xff"]);
     // A map that says that it has 2^63 members, and one that nests without end.
     check_lie(&[b"w\xbb\x80\x00\x00\x00\x00\x00\x00\x00"]);
-    check_lie(&[&[&b"w"[..], &[0x81; 100_000]].concat()]);
+    check_lie(&[&[&b"w"[..], &vec![0x81; 100_000]].concat()]);
     let mut more = answer();
     more.push(0);
     check_lie(&[&more]);
