@@ -149,9 +149,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example: countersign list --json")]
     List,
     /// Show a change, a slot or a statement.
-    #[command(
-        after_help = "Examples: countersign show 3f0c\n          countersign show 3f0c --report security-review\n          countersign show 3f0c --diff"
-    )]
+    #[command(after_help = "Example: countersign show 3f0c --report security-review")]
     Show(ShowArgs),
     /// Look into the log, check it, serve it, have it witnessed.
     #[command(subcommand)]

@@ -262,6 +262,7 @@ fn full(realm: &Record<impl Sized>, dossier: &Dossier) -> Value {
     let mut value = summary(dossier);
     if let Some(members) = value.as_object_mut() {
         let proposal = &dossier.proposal.body;
+        members.insert("on_revoked_keys".to_owned(), standing::told(realm, dossier));
         members.insert("proposal".to_owned(), json!({ "id": dossier.proposal.id, "body": proposal }));
         let findings: Vec<_> = dossier
             .findings

@@ -22,9 +22,19 @@ fn answers_have_their_documented_members() {
         &list,
         &["changes", "grants", "holds", "leaves", "persons", "realm", "root_expires_ms", "slots"],
     );
-    let summary =
-        ["approvals", "change", "level", "modification", "order", "proposer", "slot", "state", "tier"]
-            .as_slice();
+    let summary = [
+        "approvals",
+        "change",
+        "level",
+        "modification",
+        "on_revoked_keys",
+        "order",
+        "proposer",
+        "slot",
+        "state",
+        "tier",
+    ]
+    .as_slice();
     check_members(&list["changes"][0], summary);
     check_members(&list["slots"][0], &["change", "slot", "state"]);
     check_members(&list["persons"][0], &["clearance", "key", "person", "roles"]);

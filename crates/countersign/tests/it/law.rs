@@ -41,9 +41,9 @@ fn devices_and_pipes_are_read_within_bounds_or_refused() {
         house.refused(&with("pipe"), silent);
     }
     // A comparison that cannot be made answers 2, as one that is undecided.
-    for (path, code) in [("/dev/zero", "CS-CLI-007"), ("pipe", "CS-CLI-003")] {
+    for path in ["/dev/zero", "pipe"] {
         let run = house.run(&format!("diff model.safetensors within --scope {path}"));
-        assert!(run.code == 2 && run.err.contains(&format!("[{code}]")), "{}{}", run.out, run.err);
+        assert!(run.code == 2 && run.err.contains("[CS-CLI-003]"), "{}{}", run.out, run.err);
     }
 }
 

@@ -36,7 +36,10 @@ fn a_change_goes_from_proposal_to_release_and_back() {
 
     // Each kind of artefact that can be proposed is measured within its scope.
     let settings = house.examined("--settings new.json");
-    house.write("tuned.safetensors", &std::fs::read(house.path("model.safetensors")).unwrap());
+    let mut tuned = std::fs::read(house.path("model.safetensors")).unwrap();
+    let last = tuned.len() - 4;
+    tuned[last] ^= 1;
+    house.write("tuned.safetensors", &tuned);
     let weights = house.examined("--weights tuned.safetensors");
     let prompt = house.examined("--prompt new.md");
     for change in [&settings, &weights, &prompt] {

@@ -100,7 +100,7 @@ fn nobody_signs_anothers_word() {
         }
         kinds += 1;
     }
-    assert_eq!(kinds, 20);
+    assert_eq!(kinds, 21);
 }
 
 const DELEGABLE: [Role; 8] = [

@@ -246,7 +246,7 @@ fn a_shadow_sees_what_users_ask_and_no_user_sees_it() {
 
     let change = street.order("good", good.url());
     let (state, _) = street.until_ended(120);
-    assert_eq!(state, "done");
+    assert_eq!(state, "done", "{}", street.rollout());
     assert_eq!(street.house.submit_reports(), 4);
     assert_eq!(street.reports_follow(&change)[0], (Stage::Shadow, GateDecision::Promote));
 }

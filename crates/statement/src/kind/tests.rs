@@ -22,8 +22,8 @@ fn known(payload: &[u8]) -> Statement {
 }
 
 #[test]
-fn there_are_25_kinds_with_valid_names() {
-    assert_eq!(Kind::ALL.len(), 25);
+fn there_are_26_kinds_with_valid_names() {
+    assert_eq!(Kind::ALL.len(), 26);
     let mut names = BTreeSet::new();
     for kind in Kind::ALL {
         assert_eq!(kind.name().parse::<crate::Name>().unwrap(), kind.to_name());
@@ -32,7 +32,7 @@ fn there_are_25_kinds_with_valid_names() {
         assert!(!kind.signers().is_empty());
         names.insert(kind.name());
     }
-    assert_eq!(names.len(), 25);
+    assert_eq!(names.len(), 26);
     assert_eq!(Kind::from_name("Proposal"), None);
     assert_eq!(Kind::from_name(""), None);
 }
