@@ -101,6 +101,11 @@ fn a_change_goes_from_proposal_to_release_and_back() {
           risk          3430
           capacity      technical
           expires       TIME TIME UTC
+          read first    countersign show ID --diff
+                        countersign show ID --report compliance-review
+                        countersign show ID --report formal-verification
+                        countersign show ID --report scope
+                        countersign show ID --report security-review
           impact score 3430 -> tier medium  (MIS:1.0/S:182/D:300/R:1000/T:300/I:4000/L:1)
             offset             input     0    -6000
             scope              input   182     +364
