@@ -108,6 +108,15 @@ impl Passed {
         }
     }
 
+    /// The engine has said everything.
+    fn end(&mut self) {
+        self.over = true;
+        if let Some(sample) = &mut self.sample {
+            sample.complete();
+        }
+        self.tracked.outcome("ok");
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
             if self.over {
@@ -122,11 +131,7 @@ impl Passed {
                     return self.broken("the engine fell silent");
                 }
                 Poll::Ready(None) => {
-                    self.over = true;
-                    if let Some(sample) = &mut self.sample {
-                        sample.complete();
-                    }
-                    self.tracked.outcome("ok");
+                    self.end();
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Some(Err(_))) => return self.broken("the engine closed the connection"),
@@ -141,6 +146,10 @@ impl Passed {
                     self.silence.as_mut().reset(next);
                     if let Some(sample) = &mut self.sample {
                         sample.feed(&data);
+                    }
+                    // Of an answer whose length is known, nobody asks for more once all of it has come.
+                    if self.incoming.is_end_stream() {
+                        self.end();
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }

@@ -6,6 +6,7 @@ mod client;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod harness;
 #[cfg(test)]
 mod house;
 #[cfg(test)]

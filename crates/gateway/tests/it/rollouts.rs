@@ -227,7 +227,7 @@ fn plan_with(kind: &str) -> Value {
 
 #[test]
 fn a_shadow_sees_what_users_ask_and_no_user_sees_it() {
-    let (old, bad) = (Played::saying(STOPS), Played::saying(RUNS_ON));
+    let (old, good, bad) = (Played::saying(STOPS), Played::saying(STOPS), Played::saying(RUNS_ON));
     let mut street = Street::planned(old.url(), "stages", plan_with("shadow"));
     street.open();
     let change = street.order("bad", bad.url());
@@ -242,6 +242,13 @@ fn a_shadow_sees_what_users_ask_and_no_user_sees_it() {
     assert!(old.asked.lock().unwrap().iter().all(|asked| !asked.head.contains("x-countersign-shadow")));
     assert_eq!(street.house.submit_reports(), 1);
     assert_eq!(street.reports_follow(&change), [(Stage::Shadow, GateDecision::RollBack)]);
+    street.house.realm.roll_back(&change);
+
+    let change = street.order("good", good.url());
+    let (state, _) = street.until_ended(120);
+    assert_eq!(state, "done", "{}", street.rollout());
+    assert_eq!(street.house.submit_reports(), 4);
+    assert_eq!(street.reports_follow(&change)[0], (Stage::Shadow, GateDecision::Promote));
 }
 
 #[test]
