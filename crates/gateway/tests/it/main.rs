@@ -6,7 +6,6 @@ mod client;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
-mod harness;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
