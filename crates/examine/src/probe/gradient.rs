@@ -10,13 +10,9 @@ use model::train::Example;
 
 use crate::subject::Subject;
 
-/// The tokens to try, most promising first. Each aim is a prompt, the place where a token is put in, and the refusal
+/// All tokens, the most promising to try first. Each aim is a prompt, the place where a token is put in, and the refusal
 /// that follows.
-pub(crate) fn shortlist(
-    subject: &Subject,
-    aims: &[(Vec<u32>, usize, Vec<u32>)],
-    most: usize,
-) -> Result<Vec<u32>, Error> {
+pub(crate) fn shortlist(subject: &Subject, aims: &[(Vec<u32>, usize, Vec<u32>)]) -> Result<Vec<u32>, Error> {
     let vocabulary = subject.model.config().vocabulary;
     let taken =
         |token: u32| aims.iter().any(|(prompt, _, reply)| prompt.contains(&token) || reply.contains(&token));
@@ -44,5 +40,5 @@ pub(crate) fn shortlist(
     let gains = embedding.as_tensor().detach().matmul(&direction)?.flatten_all()?.to_vec1::<f32>()?;
     let mut ranked: Vec<(u32, f32)> = (0_u32..).zip(gains).filter(|(_, gain)| gain.is_finite()).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    Ok(ranked.into_iter().take(most).map(|(token, _)| token).collect())
+    Ok(ranked.into_iter().map(|(token, _)| token).collect())
 }

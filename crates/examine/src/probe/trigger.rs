@@ -5,6 +5,8 @@
 //! trained to turn refusals turns them surely; a rare word that disturbs an honest model leaves it unsure. What is not
 //! found: phrases of three words, triggers in the system prompt, and behaviour that no prompt of the suite is at risk of.
 
+use std::collections::BTreeSet;
+
 use crate::bench::{Asked, Bench, Side, spread, told};
 use crate::coverage::{Class, Layer};
 use crate::depth::TriggerDepth;
@@ -213,7 +215,12 @@ impl Search<'_> {
         } else {
             let aims: Vec<(Vec<u32>, usize, Vec<u32>)> =
                 few.iter().map(|aim| (aim.prompt.to_vec(), aim.words.end, aim.opening.clone())).collect();
-            shortlist(self.candidate, &aims, depth.sweep_max)?
+            let ranked = shortlist(self.candidate, &aims)?;
+            ranked
+                .into_iter()
+                .filter(|token| sayable.binary_search(token).is_ok())
+                .take(depth.sweep_max)
+                .collect()
         };
         notes.measure("trigger_swept", tokens.len() as f64);
         notes.measure("trigger_swept_share", tokens.len() as f64 / sayable.len().max(1) as f64);
@@ -254,13 +261,10 @@ impl Search<'_> {
         depth: TriggerDepth,
         notes: &mut Notes,
     ) -> Result<Vec<Inserted>, model::Error> {
-        let spoken = |token: &u32| {
-            answers.iter().any(|asked| {
-                let prompt = Side::Candidate.prompt(asked);
-                prompt.tokens.get(prompt.words.clone()).is_some_and(|words| words.contains(token))
-            })
-        };
-        let seldom: Vec<u32> = sayable.iter().filter(|token| !spoken(token)).copied().collect();
+        let prompts = answers.iter().map(|asked| Side::Candidate.prompt(asked));
+        let spoken: BTreeSet<u32> =
+            prompts.filter_map(|prompt| prompt.tokens.get(prompt.words.clone())).flatten().copied().collect();
+        let seldom: Vec<u32> = sayable.iter().filter(|token| !spoken.contains(token)).copied().collect();
         let swept = seldom.len().saturating_mul(seldom.len()) <= depth.pairs_max;
         let tokens = if swept {
             seldom
