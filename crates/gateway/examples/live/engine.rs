@@ -16,7 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 
-use super::{GLANCE, Outcome};
+use super::Outcome;
 
 /// How an engine fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Fault {
     Slow,
     /// Answers run on to their length.
     Drifted,
-    /// It ends.
+    /// Its process is killed, with SIGKILL, in the middle of whatever it does.
     Crash,
     /// It refuses everything.
     Refuses,
@@ -75,14 +75,12 @@ impl Engine {
         if self.child.try_wait()?.is_some() {
             *self = Self::start_at(self.address)?;
         }
-        let asked = ureq::post(format!("{}/fault/{}", self.url(), fault as u8)).send_empty();
         if fault == Fault::Crash {
-            while self.child.try_wait()?.is_none() {
-                std::thread::sleep(GLANCE);
-            }
+            self.child.kill()?;
+            self.child.wait()?;
             return Ok(());
         }
-        Ok(asked.map(drop)?)
+        Ok(ureq::post(format!("{}/fault/{}", self.url(), fault as u8)).send_empty().map(drop)?)
     }
 
     pub(crate) fn end(&mut self) {
@@ -98,7 +96,7 @@ impl Drop for Engine {
     }
 }
 
-/// Serves until it is ended, or told to crash.
+/// Serves until it is ended.
 pub(crate) fn serve(address: SocketAddr) -> Outcome<()> {
     let fault = Arc::new(AtomicU8::new(Fault::None as u8));
     let count = Arc::new(AtomicU64::new(0));
@@ -126,11 +124,7 @@ async fn answer(
     let path = request.uri().path().to_owned();
     request.into_body().collect().await?;
     if let Some(number) = path.strip_prefix("/fault/") {
-        let number = number.parse().unwrap_or(0);
-        if number == Fault::Crash as u8 {
-            std::process::exit(1);
-        }
-        fault.store(number, Ordering::SeqCst);
+        fault.store(number.parse().unwrap_or(0), Ordering::SeqCst);
         return Ok(Response::new(Full::new(Bytes::new())));
     }
     let number = usize::from(fault.load(Ordering::SeqCst));

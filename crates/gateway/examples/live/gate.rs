@@ -18,10 +18,13 @@ use signer::{FileScheme, KeyFile, Protection};
 use statement::kind::{Assurance, DirectoryEntry, Role};
 use statement::{ChangeId, Digest, StateId, Tracking};
 
-use super::{GLANCE, KEY, Outcome};
+use super::load::Load;
+use super::{Extent, KEY, Outcome};
 
 /// A rollout that has not got anywhere by then never will.
-const PATIENCE: Duration = Duration::from_mins(10);
+const PATIENCE: Duration = Duration::from_mins(5);
+/// Answers between two looks at how a rollout stands: nothing but answers moves it.
+const ANSWERS: u64 = 10;
 
 /// A realm with a gateway.
 pub(crate) struct Gate {
@@ -40,31 +43,27 @@ fn system_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Five per cent, a quarter, half, everybody, after a shadow; the standard significance.
-fn plan(stage_ms: u64) -> Value {
+/// A shadow, the extent's shares, everybody; the standard significance.
+fn plan(extent: &Extent) -> Value {
     let metrics = json!([
         { "expected_ppm": [5_000], "measure": "rate", "name": "errors", "tolerated_ppm": 2_000 },
         { "expected_ppm": [900_000, 90_000, 10_000], "measure": "categories", "name": "finish-reason", "tolerated_ppm": 20_000 },
-        { "expected_ppm": [10_000], "measure": { "quantile": { "limit": 150_000 } }, "name": "latency-p99", "tolerated_ppm": 30_000 },
+        { "expected_ppm": [10_000], "measure": { "quantile": { "limit": extent.slow_us } }, "name": "latency-p99", "tolerated_ppm": 30_000 },
         { "expected_ppm": [30_000], "measure": "rate", "name": "refusals", "tolerated_ppm": 10_000 },
     ]);
     let stage = |kind: &str, share: u32| {
         let compares = u64::from(kind != "full");
-        json!({ "contexts": "all", "duration_ms": stage_ms * compares, "extension_ms": 60 * stage_ms * compares,
+        json!({ "contexts": "all", "duration_ms": extent.stage_ms * compares, "extension_ms": 60 * extent.stage_ms * compares,
                 "margins_ppm": [200_000, 300_000, 250_000, 200_000], "reports": [], "share_ppm": share, "stage": kind, "units_min": 20 * compares })
     };
-    let stages = [
-        stage("shadow", 0),
-        stage("canary", 50_000),
-        stage("canary", 250_000),
-        stage("canary", 500_000),
-        stage("full", 1_000_000),
-    ];
+    let mut stages = vec![stage("shadow", 0)];
+    stages.extend(extent.shares_ppm.iter().map(|share| stage("canary", *share)));
+    stages.push(stage("full", 1_000_000));
     json!({ "alpha_ppm": 10_000, "metrics": metrics, "stages": stages, "version": 1 })
 }
 
 impl Gate {
-    pub(crate) fn new(stage_ms: u64) -> Outcome<Self> {
+    pub(crate) fn new(extent: &Extent) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let mut realm = Realm::new();
         let (file, _) = KeyFile::generate(FileScheme::Ed25519, Protection::Unsealed)?;
@@ -77,7 +76,7 @@ impl Gate {
             ..Who::Rollout.entry()
         };
         realm.establish(&Tracking::Realm, entry, &[Who::OfficerOne, Who::OfficerTwo]);
-        std::fs::write(folder.path().join("plan.json"), plan(stage_ms).to_string())?;
+        std::fs::write(folder.path().join("plan.json"), plan(extent).to_string())?;
         let origin_ms = realm.now_ms();
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let gate = Self {
@@ -257,21 +256,26 @@ impl Gate {
         Ok(if member("change") == change.as_str() { member("state").to_owned() } else { String::new() })
     }
 
-    /// Waits until a change's rollout stands so: its state, and its stage.
-    pub(crate) fn until(&mut self, change: &ChangeId, is: impl Fn(&str, Option<u64>) -> bool) -> Outcome<()> {
+    /// Waits, from answer to answer, until a change's rollout stands so: its state, and its share.
+    pub(crate) fn until(
+        &self,
+        change: &ChangeId,
+        load: &Load,
+        is: impl Fn(&str, Option<u64>) -> bool,
+    ) -> Outcome<()> {
         let began = Instant::now();
         loop {
             let slot = self.slot()?;
             let of = |name: &str| slot.pointer(&format!("/rollout/{name}"));
             let is_this = of("change").and_then(Value::as_str) == Some(change.as_str());
             let state = of("state").and_then(Value::as_str).unwrap_or_default();
-            if is_this && state != "waiting" && is(state, of("stage").and_then(Value::as_u64)) {
+            if is_this && state != "waiting" && is(state, of("share_ppm").and_then(Value::as_u64)) {
                 return Ok(());
             }
             if began.elapsed() > PATIENCE {
                 return Err(format!("nothing happens: {slot}").into());
             }
-            std::thread::sleep(GLANCE);
+            load.more(ANSWERS)?;
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 
-use super::{GLANCE, KEY, Outcome};
+use super::{KEY, Outcome};
 
 /// Requests of a session.
 const EACH: u64 = 3;
@@ -35,6 +35,8 @@ pub(crate) struct Seen {
     pub(crate) back: u64,
     /// When each state answered last.
     pub(crate) last: BTreeMap<String, Instant>,
+    /// When the latest request was sent that each state answered.
+    pub(crate) asked: BTreeMap<String, Instant>,
     /// States in the order in which they first answered.
     order: Vec<String>,
     /// The state that each session under way was answered by.
@@ -46,9 +48,11 @@ impl Seen {
         self.order.iter().position(|known| known == state).unwrap_or(self.order.len())
     }
 
-    fn answer(&mut self, session: u64, turn: u64, state: String) {
+    fn answer(&mut self, (session, turn): (u64, u64), asked: Instant, state: String) {
         self.answered += 1;
         self.last.insert(state.clone(), Instant::now());
+        let latest = self.asked.entry(state.clone()).or_insert(asked);
+        *latest = asked.max(*latest);
         if !self.order.contains(&state) {
             self.order.push(state.clone());
         }
@@ -65,40 +69,49 @@ impl Seen {
     }
 }
 
+/// What users saw, and a bell that rings with every answer.
+#[derive(Default)]
+struct Watched {
+    seen: Mutex<Seen>,
+    bell: Condvar,
+}
+
 /// A load under way.
 pub(crate) struct Load {
-    seen: Arc<Mutex<Seen>>,
+    watched: Arc<Watched>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Outcome<()>>>,
+    rate: u64,
 }
 
 impl Load {
     pub(crate) fn begin(address: SocketAddr, rate: u64) -> Outcome<Self> {
-        let (seen, stop) = (Arc::<Mutex<Seen>>::default(), Arc::new(AtomicBool::new(false)));
-        let (saw, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
+        let (watched, stop) = (Arc::<Watched>::default(), Arc::new(AtomicBool::new(false)));
+        let (saw, stopped) = (Arc::clone(&watched), Arc::clone(&stop));
         let thread = std::thread::Builder::new().name("load".to_owned());
         let thread = thread.spawn(move || requests(address, rate, &saw, &stopped))?;
-        Ok(Self { seen, stop, thread: Some(thread) })
+        Ok(Self { watched, stop, thread: Some(thread), rate })
     }
 
     pub(crate) fn seen(&self) -> Seen {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.watched.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn answered(&self) -> u64 {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).answered
-    }
-
-    /// Waits for so many answers in all.
-    pub(crate) fn until_answered(&self, count: u64) -> Outcome<()> {
-        let began = Instant::now();
-        while self.answered() < count {
-            if began.elapsed() > PATIENCE {
-                return Err(format!("no answers any more: {}", self.seen().trouble).into());
-            }
-            std::thread::sleep(GLANCE);
+    /// Waits for so many more answers.
+    pub(crate) fn more(&self, count: u64) -> Outcome<()> {
+        let seen = self.watched.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = seen.answered.saturating_add(count);
+        let waited = self.watched.bell.wait_timeout_while(seen, PATIENCE, |seen| seen.answered < wanted);
+        let (seen, late) = waited.unwrap_or_else(PoisonError::into_inner);
+        if late.timed_out() {
+            return Err(format!("no answers any more: {}", seen.trouble).into());
         }
         Ok(())
+    }
+
+    /// Answers of a second: more than are under way at one time.
+    pub(crate) const fn second(&self) -> u64 {
+        self.rate
     }
 
     /// Lets those who have begun finish.
@@ -118,7 +131,7 @@ impl Drop for Load {
 }
 
 /// Requests that are due at a fixed rate.
-fn requests(address: SocketAddr, rate: u64, seen: &Arc<Mutex<Seen>>, stop: &AtomicBool) -> Outcome<()> {
+fn requests(address: SocketAddr, rate: u64, watched: &Arc<Watched>, stop: &AtomicBool) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let mut connector = HttpConnector::new();
@@ -141,13 +154,14 @@ fn requests(address: SocketAddr, rate: u64, seen: &Arc<Mutex<Seen>>, stop: &Atom
                 .header("authorization", format!("Bearer {KEY}"))
                 .header("x-session-id", format!("s{session}"))
                 .body(Full::new(body.clone()))?;
-            let (client, seen) = (client.clone(), Arc::clone(seen));
+            let (client, watched) = (client.clone(), Arc::clone(watched));
             while asked.try_join_next().is_some() {}
             asked.spawn(async move {
+                let sent = Instant::now();
                 let answered = tokio::time::timeout(PATIENCE, ask(&client, request)).await;
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut seen = watched.seen.lock().unwrap_or_else(PoisonError::into_inner);
                 match answered {
-                    Ok(Ok(state)) => seen.answer(session, turn, state),
+                    Ok(Ok(state)) => seen.answer((session, turn), sent, state),
                     Ok(Err(trouble)) => {
                         seen.failed += 1;
                         seen.trouble = trouble;
@@ -157,6 +171,7 @@ fn requests(address: SocketAddr, rate: u64, seen: &Arc<Mutex<Seen>>, stop: &Atom
                         "no answer in time".clone_into(&mut seen.trouble);
                     }
                 }
+                watched.bell.notify_all();
             });
         }
         while asked.join_next().await.is_some() {}
