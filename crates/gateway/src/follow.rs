@@ -44,6 +44,87 @@ pub struct Follower {
     unwritten: Vec<Vec<u8>>,
 }
 
+/// What is to be read of a log, from what was seen of it.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    origin: String,
+    /// The keys that a checkpoint may be by.
+    keys: Vec<VerifierKey>,
+    /// Leaves that were seen.
+    kept: u64,
+    head: Option<Vec<u8>>,
+}
+
+/// What was read of a log. Nobody has verified it.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The checkpoint that was seen before.
+    Same(Vec<u8>),
+    /// Another one, and the leaves that are new under it.
+    More(Vec<u8>, SignedCheckpoint, Vec<Vec<u8>>),
+    /// One by a key of the log, under which there are fewer leaves than were seen, or more than are taken.
+    Fewer(Vec<u8>, u64),
+}
+
+impl Wanted {
+    /// Reads it.
+    pub(crate) fn read(&self, source: &dyn Source) -> Result<Found, Error> {
+        let place = || "checkpoint".to_owned();
+        let bytes = source
+            .read("checkpoint", CHECKPOINT_BYTES_MAX)?
+            .ok_or_else(|| Error::Unreachable { place: place(), reason: "there is none".to_owned() })?;
+        if self.head.as_ref() == Some(&bytes) {
+            return Ok(Found::Same(bytes));
+        }
+        let signed = SignedCheckpoint::parse(&bytes)
+            .map_err(|error| Error::Malformed { place: place(), reason: error.to_string() })?;
+        let (kept, found) = (self.kept, signed.claims().size());
+        // Asked before anything is fetched: whoever has no key of the log has little say about how much that is.
+        let opened = VerifiedCheckpoint::open(&bytes, &self.origin, &self.keys);
+        let most = if opened.is_ok() { LEAVES_MAX } else { LEAVES_UNKNOWN_MAX };
+        if found < kept || found - kept > most {
+            opened.map_err(Error::checkpoint)?;
+            return Ok(Found::Fewer(bytes, found));
+        }
+        let entries = Self::fetch(source, kept, found)?;
+        Ok(Found::More(bytes, signed, entries))
+    }
+
+    /// Everything of a log of which nothing was seen, whoever signs it.
+    #[cfg(test)]
+    pub(crate) fn of(origin: &str) -> Self {
+        Self { origin: origin.to_owned(), keys: Vec::new(), kept: 0, head: None }
+    }
+
+    fn fetch(source: &dyn Source, from: u64, to: u64) -> Result<Vec<Vec<u8>>, Error> {
+        let (mut entries, mut total) = (Vec::new(), 0_usize);
+        for path in bundles_between(from, to) {
+            let name = path.to_string();
+            let wrong = |reason: String| Error::Malformed { place: name.clone(), reason };
+            // A log that has grown meanwhile may have the whole bundle alone.
+            let (path, bytes) = if let Some(bytes) = source.read(&name, BUNDLE_BYTES_MAX)? {
+                (path, bytes)
+            } else {
+                let full = path.full();
+                let gone = || Error::Unreachable { place: name.clone(), reason: "there is none".to_owned() };
+                (full, source.read(&full.to_string(), BUNDLE_BYTES_MAX)?.ok_or_else(gone)?)
+            };
+            let bundle = decode_bundle(&path, &bytes).map_err(|error| wrong(error.to_string()))?;
+            total = total.saturating_add(bytes.len());
+            if total > BYTES_MAX {
+                return Err(wrong(format!("the new leaves have more than {BYTES_MAX} bytes")));
+            }
+            let first = path.index().saturating_mul(256);
+            for (index, entry) in (first..).zip(bundle) {
+                if (from..to).contains(&index) {
+                    entries.push(entry.to_vec());
+                }
+            }
+        }
+        Ok(entries)
+    }
+}
+
 impl Follower {
     /// Reads what was kept, and checks it as if it had come from outside.
     pub(crate) fn open(realm: &Realm, keep: &Keep) -> Result<Self, Error> {
@@ -90,44 +171,44 @@ impl Follower {
         &self.book
     }
 
-    /// Looks at the log. Answers whether anything is new.
+    /// What is to be read now.
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted {
+            origin: self.realm.origin.clone(),
+            keys: self.keys(),
+            kept: self.frontier.size(),
+            head: self.head.as_ref().map(VerifiedCheckpoint::to_bytes),
+        }
+    }
+
+    /// Takes what was read of the log. Answers whether anything is new.
     ///
     /// # Errors
     /// What was seen before stays as it was.
-    pub(crate) fn look(&mut self, source: &dyn Source, keep: &Keep) -> Result<bool, Error> {
-        let place = || "checkpoint".to_owned();
-        let bytes = source
-            .read("checkpoint", CHECKPOINT_BYTES_MAX)?
-            .ok_or_else(|| Error::Unreachable { place: place(), reason: "there is none".to_owned() })?;
-        if self.head.as_ref().is_some_and(|head| head.to_bytes() == bytes) {
-            if !self.unwritten.is_empty() {
-                self.write(keep, &bytes)?;
+    pub(crate) fn take_in(&mut self, found: Found, keep: &Keep) -> Result<bool, Error> {
+        match found {
+            Found::Same(bytes) => {
+                if !self.unwritten.is_empty() {
+                    self.write(keep, &bytes)?;
+                }
+                Ok(false)
             }
-            return Ok(false);
-        }
-        let signed = SignedCheckpoint::parse(&bytes)
-            .map_err(|error| Error::Malformed { place: place(), reason: error.to_string() })?;
-        let (kept, found) = (self.frontier.size(), signed.claims().size());
-        // Asked before anything is fetched: whoever has no key of the log has little say about how much that is.
-        let opened = VerifiedCheckpoint::open(&bytes, &self.realm.origin, &self.keys());
-        let most = if opened.is_ok() { LEAVES_MAX } else { LEAVES_UNKNOWN_MAX };
-        if found < kept || found - kept > most {
-            opened.map_err(Error::checkpoint)?;
-            keep.evidence(&bytes)?;
-            return Err(Error::RolledBack { kept, found });
-        }
-        let entries = Self::fetch(source, kept, found)?;
-        match self.take(signed, &entries) {
-            Err(error @ Error::Forked { .. }) => {
+            Found::Fewer(bytes, found) => {
                 keep.evidence(&bytes)?;
-                Err(error)
+                Err(Error::RolledBack { kept: self.frontier.size(), found })
             }
-            Err(error) => Err(error),
-            Ok(()) => {
-                self.unwritten.extend(entries);
-                self.write(keep, &bytes)?;
-                Ok(true)
-            }
+            Found::More(bytes, signed, entries) => match self.take(signed, &entries) {
+                Err(error @ Error::Forked { .. }) => {
+                    keep.evidence(&bytes)?;
+                    Err(error)
+                }
+                Err(error) => Err(error),
+                Ok(()) => {
+                    self.unwritten.extend(entries);
+                    self.write(keep, &bytes)?;
+                    Ok(true)
+                }
+            },
         }
     }
 
@@ -146,34 +227,6 @@ impl Follower {
             Some(key) => vec![key],
             None => vec![self.pinned.clone()],
         }
-    }
-
-    fn fetch(source: &dyn Source, from: u64, to: u64) -> Result<Vec<Vec<u8>>, Error> {
-        let (mut entries, mut total) = (Vec::new(), 0_usize);
-        for path in bundles_between(from, to) {
-            let name = path.to_string();
-            let wrong = |reason: String| Error::Malformed { place: name.clone(), reason };
-            // A log that has grown meanwhile may have the whole bundle alone.
-            let (path, bytes) = if let Some(bytes) = source.read(&name, BUNDLE_BYTES_MAX)? {
-                (path, bytes)
-            } else {
-                let full = path.full();
-                let gone = || Error::Unreachable { place: name.clone(), reason: "there is none".to_owned() };
-                (full, source.read(&full.to_string(), BUNDLE_BYTES_MAX)?.ok_or_else(gone)?)
-            };
-            let bundle = decode_bundle(&path, &bytes).map_err(|error| wrong(error.to_string()))?;
-            total = total.saturating_add(bytes.len());
-            if total > BYTES_MAX {
-                return Err(wrong(format!("the new leaves have more than {BYTES_MAX} bytes")));
-            }
-            let first = path.index().saturating_mul(256);
-            for (index, entry) in (first..).zip(bundle) {
-                if (from..to).contains(&index) {
-                    entries.push(entry.to_vec());
-                }
-            }
-        }
-        Ok(entries)
     }
 
     /// Takes leaves under a checkpoint, or nothing.

@@ -30,6 +30,7 @@ mod metrics;
 mod paced;
 mod plane;
 mod probes;
+mod reader;
 mod refusal;
 mod routes;
 mod server;

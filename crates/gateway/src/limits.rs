@@ -28,6 +28,10 @@ pub struct Limits {
     pub probe_ms: u64,
     /// How often the log is looked at.
     pub poll_ms: u64,
+    /// How long requests on connections that are there are still answered after the gateway is told to stop, each with the
+    /// word that it was the connection's last: a client that keeps connections would lose what it sends on one in the
+    /// moment in which it is closed.
+    pub leave_ms: u64,
     /// How long a client may take nothing of its answer.
     pub reader_ms: u64,
     /// How long a request may take in all.
@@ -56,6 +60,7 @@ impl Limits {
         drain_ms: 30_000,
         first_byte_ms: 120_000,
         head_ms: 10_000,
+        leave_ms: 1_000,
         poll_ms: 1_000,
         probe_ms: 100,
         reader_ms: 30_000,
@@ -93,6 +98,7 @@ impl Limits {
         ];
         let day = 86_400_000;
         let time = times.into_iter().find(|(_, ms)| *ms == 0 || *ms > day);
+        let time = time.or_else(|| (self.leave_ms > day).then_some(("leave_ms", self.leave_ms)));
         let count = counts.into_iter().find(|(_, count)| *count == 0 || *count > 1 << 32);
         time.or(count).map(|(name, _)| name)
     }

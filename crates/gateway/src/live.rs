@@ -10,7 +10,7 @@ use rollout::assign::Share;
 use rollout::gate::{Gate, Judgement, Row};
 use rollout::plan::{Comparing, Contexts, Plan};
 use rollout::planner::{Action, Event, State, step};
-use rollout::record::StageData;
+use rollout::record::{ROWS_MAX, StageData};
 use serde_json::{Value, json};
 use statement::kind::{GateDecision, Stage, StageReport};
 use statement::{ChangeId, Digest, Name, StatementId};
@@ -29,6 +29,8 @@ pub(crate) struct Drive {
     state: State,
     reports: BTreeSet<Name>,
     running: Option<Running>,
+    /// The latest judgement, kept when the stage ends: it says why a release was taken back.
+    judged: Option<Judgement>,
     /// The latest report: what a sign-off is of.
     report: Option<StatementId>,
     units: usize,
@@ -40,7 +42,6 @@ struct Running {
     reach: Reach,
     gate: Gate,
     data: StageData,
-    judged: Option<Judgement>,
 }
 
 /// Who gets what is being released.
@@ -93,7 +94,18 @@ impl Drive {
         // That it was examined is part of every order's chain.
         let reports = "examination".parse::<Name>().into_iter().collect();
         let state = State::Waiting;
-        Ok(Self { plan, digest, order, change, state, reports, running: None, report: None, units })
+        Ok(Self {
+            plan,
+            digest,
+            order,
+            change,
+            state,
+            reports,
+            running: None,
+            judged: None,
+            report: None,
+            units,
+        })
     }
 
     /// A rollout that was under way when the gateway ended; under another plan it begins anew.
@@ -237,7 +249,6 @@ impl Drive {
                 to_ms: now_ms,
                 version: 1,
             },
-            judged: None,
         });
         tracing::info!(stage, share_ppm = planned.share_ppm, change = %self.change, "a stage begins");
         Ok(())
@@ -252,18 +263,31 @@ impl Drive {
         let Some(running) = &mut self.running else { return Ok(None) };
         // A clock that went back: what was counted waits until it has caught up.
         let now_ms = now_ms.max(running.data.to_ms);
-        if let Some(tally) = &running.reach.tally {
-            let row = tally.take(now_ms);
-            if has_counts(&row) {
-                running.gate.push(&row)?;
-                running.data.rows.push(row);
-            }
+        if running.row_is_due(now_ms)
+            && let Some(row) = running.reach.tally.as_ref().and_then(|tally| tally.take_both(now_ms))
+        {
+            running.push(row)?;
         }
-        running.data.to_ms = now_ms;
-        let judgement = running.gate.judge(now_ms);
-        let decision = judgement.decision;
-        running.judged = Some(judgement);
+        let mut judgement = running.judge(now_ms);
         let goes_on = forward == Forward::Open && matches!(self.state, State::Running { .. });
+        if judgement.decision == GateDecision::Promote
+            && goes_on
+            && let Some(tally) = running.reach.tally.clone()
+        {
+            // Who was asked and has not answered yet is waited for: it may be what speaks against the candidate.
+            let settled = tally.close();
+            running.push(tally.take(now_ms))?;
+            judgement = running.judge(now_ms);
+            if judgement.decision != GateDecision::Promote {
+                tally.open();
+            } else if !settled {
+                return Ok(None);
+            }
+        } else if let Some(tally) = &running.reach.tally {
+            tally.open();
+        }
+        let decision = judgement.decision;
+        self.judged = Some(judgement);
         match decision {
             GateDecision::Hold => return Ok(None),
             GateDecision::Promote if !goes_on => return Ok(None),
@@ -285,7 +309,7 @@ impl Drive {
 
     /// How it stands, for people and scripts.
     pub(crate) fn status(&self) -> Value {
-        let judged = self.running.as_ref().and_then(|running| running.judged.as_ref());
+        let judged = self.judged.as_ref();
         let gates: Vec<_> = judged
             .iter()
             .flat_map(|judged| &judged.results)
@@ -316,6 +340,42 @@ impl Drive {
     }
 }
 
+impl Running {
+    /// Whether what was counted is to be judged by now. A stage that lasts, because it is paused or waits for a sign-off, is
+    /// looked at less and less often, so that its rows never become more than an auditor reads.
+    fn row_is_due(&self, now_ms: u64) -> bool {
+        let rows = self.data.rows.len();
+        self.data.rows.last().is_none_or(|last| now_ms.saturating_sub(last.at_ms) >= spacing_ms(rows))
+    }
+
+    /// Feeds the gate.
+    fn push(&mut self, row: Row) -> Result<(), Error> {
+        if has_counts(&row) && self.data.rows.len() < ROWS_MAX {
+            self.gate.push(&row)?;
+            self.data.rows.push(row);
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, now_ms: u64) -> Judgement {
+        self.data.to_ms = now_ms;
+        self.gate.judge(now_ms)
+    }
+}
+
+/// How far apart the next row of a stage is that has so many: none for half of what an auditor reads, then ever more, so that
+/// the rest lasts for months.
+const fn spacing_ms(rows: usize) -> u64 {
+    const DENSE: usize = ROWS_MAX / 2;
+    const STEP: usize = ROWS_MAX / 20;
+    match rows {
+        0..DENSE => 0,
+        // A few are left for the stage's end.
+        _ if rows + 8 >= ROWS_MAX => u64::MAX,
+        _ => 2_000 << ((rows - DENSE) / STEP),
+    }
+}
+
 fn has_counts(row: &Row) -> bool {
     let counted = |cell: &rollout::gate::Cell| match cell {
         rollout::gate::Cell::Arms { candidate, control } => {
@@ -335,3 +395,6 @@ const fn kind_name(stage: Stage) -> &'static str {
         Stage::Full => "full",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,9 @@ const ALTERING: &[(&str, &str)] = &[
     ("vllm_xargs", "it would change the engine"),
 ];
 
+/// Roles of messages that are no system prompts.
+const ORDINARY_ROLES: [&str; 4] = ["user", "assistant", "tool", "function"];
+
 /// What a gateway needs to know of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Asked<'b> {
@@ -43,7 +46,7 @@ pub(crate) struct Asked<'b> {
     pub(crate) model: Cow<'b, str>,
     /// The member `user`.
     pub(crate) user: Option<Cow<'b, str>>,
-    /// Whether a message has the role `system` or `developer`.
+    /// Whether a message has a role that speaks for somebody else than the user, the model or a tool.
     pub(crate) system: bool,
 }
 
@@ -263,10 +266,11 @@ impl<'de> Deserialize<'de> for Message {
                 let mut system = false;
                 while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
                     if key == "role" {
-                        // Any of several roles counts: engines differ in which of them they take.
+                        // Any of several roles counts: engines differ in which of them they take. Many templates write
+                        // a role out as it stands, so that one that nobody knows can hold a whole other message.
                         let role = map.next_value::<Scalar<'de>>()?;
                         system |=
-                            matches!(&role, Scalar::Text(role) if role == "system" || role == "developer");
+                            !matches!(&role, Scalar::Text(role) if ORDINARY_ROLES.contains(&role.as_ref()));
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }

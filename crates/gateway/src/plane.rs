@@ -213,7 +213,9 @@ async fn pass(
     let unknown = || Refusal::UnknownModel { name: shown(&asked.model) };
     let lane = routes.lanes.get(asked.model.as_ref()).ok_or_else(unknown)?;
     tracked.model = asked.model.clone().into_owned();
-    if asked.system && lane.system_prompts == SystemPrompts::Refused {
+    // A completion's prompt is the template's text itself, and so it can hold any system prompt.
+    let is_raw = path == "/v1/completions";
+    if lane.system_prompts == SystemPrompts::Refused && (asked.system || is_raw) {
         return Err(Refusal::SystemPrompt);
     }
     let unit = unit(lane, caller, &parts.headers, &asked);
@@ -230,6 +232,9 @@ async fn pass(
     let (response, target) = ask(plane, &mut choice, path, &bytes, &asked, &parts.headers).await?;
     let back = Instant::now();
     let form = form(&response, &asked.model).inspect_err(|_| choice.fail())?;
+    if let Some(sample) = choice.sample.as_mut().filter(|_| !response.status().is_success()) {
+        sample.refuse();
+    }
     let bounds = Bounds {
         bytes: plane.limits.answer_bytes,
         between: Duration::from_millis(plane.limits.between_ms),

@@ -187,7 +187,9 @@ impl Refusal {
             Self::AltersState { .. } => {
                 "leave the member out; what is served changes by a release order alone"
             }
-            Self::SystemPrompt => "leave messages of the roles `system` and `developer` out",
+            Self::SystemPrompt => {
+                "ask for a chat, with messages of the roles `user`, `assistant`, `tool` and `function` alone"
+            }
             Self::UnknownModel { .. } => "`GET /v1/models` lists the names",
             Self::Concurrency { .. } | Self::Rate { .. } => "ask again later, and more slowly",
             Self::NotServed { .. } => "`GET /healthz` and the gateway's log say what it could not verify",

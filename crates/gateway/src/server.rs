@@ -1,7 +1,8 @@
 //! Listening, connections, and stopping in good order.
 //!
-//! Stopping has three steps. `/healthz` says so, and nothing new is accepted; answers that have begun go on, up to a
-//! limit; then connections are closed, whatever is under way on them.
+//! Stopping has three steps. `/healthz` says so, and every answer that it was its connection's last, so that clients go
+//! elsewhere by themselves; then nothing new is accepted, and answers that have begun go on, up to a limit; then connections
+//! are closed, whatever is under way on them.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
@@ -10,6 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -42,6 +46,9 @@ pub struct Server {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
+    /// Whoever asks is answered, and told to come no more.
+    Leaving,
+    /// Nobody is listened to any more.
     Ending,
 }
 
@@ -85,18 +92,23 @@ impl Server {
         let plane = self.plane;
         let room = Arc::new(Semaphore::new(plane.limits.connections));
         let phase = watch::Sender::new(Phase::Serving);
+        let open = watch::Sender::new(0);
         let mut connections = JoinSet::new();
-        {
-            let mut stopped = pin!(stop);
-            tokio::select! {
-                () = &mut stopped => {}
-                () = accept(&plane, &listener, &room, &phase, &mut connections) => {}
-            }
+        tokio::select! {
+            () = stop => {}
+            () = accept(&plane, &listener, &room, (&phase, &open), &mut connections) => {}
         }
-        drop(listener);
         let health = Health { draining: true, ..Health::clone(&plane.health.load()) };
         plane.health.store(Arc::new(health));
         tracing::info!(under_way = *plane.under_way.borrow(), "the gateway stops");
+        phase.send_replace(Phase::Leaving);
+        let mut gone = open.subscribe();
+        tokio::select! {
+            () = sleep(Duration::from_millis(plane.limits.leave_ms)) => {}
+            _ = gone.wait_for(|open| *open == 0_usize) => {}
+            () = accept(&plane, &listener, &room, (&phase, &open), &mut connections) => {}
+        }
+        drop(listener);
         phase.send_replace(Phase::Ending);
         let drain = Duration::from_millis(plane.limits.drain_ms);
         let drained = timeout(drain, async { while connections.join_next().await.is_some() {} }).await;
@@ -112,7 +124,7 @@ async fn accept(
     plane: &Arc<Plane>,
     listener: &tokio::net::TcpListener,
     room: &Arc<Semaphore>,
-    phase: &watch::Sender<Phase>,
+    (phase, open): (&watch::Sender<Phase>, &watch::Sender<usize>),
     connections: &mut JoinSet<()>,
 ) {
     loop {
@@ -121,11 +133,13 @@ async fn accept(
         let Ok(place) = Arc::clone(room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (plane, phase) = (Arc::clone(plane), phase.subscribe());
+                let (plane, phase, open) = (Arc::clone(plane), phase.subscribe(), open.clone());
+                open.send_modify(|open| *open += 1);
                 connections.spawn(async move {
                     plane.metrics.connections.inc();
                     connection(&plane, stream, phase).await;
                     plane.metrics.connections.dec();
+                    open.send_modify(|open| *open = open.saturating_sub(1));
                     drop(place);
                 });
             }
@@ -151,15 +165,20 @@ async fn connection(plane: &Arc<Plane>, stream: TcpStream, mut phase: watch::Rec
         .max_buf_size(BUFFER_BYTES);
     let twice = Arc::new(AtomicBool::new(false));
     let stream = Paced::new(stream, Duration::from_millis(limits.reader_ms), Arc::clone(&twice));
-    let service = service_fn(move |request| {
+    let told = phase.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
         let plane = Arc::clone(plane);
-        let doubtful = twice.load(Ordering::Relaxed);
+        // A body in chunks is nothing that this interface needs, and the look at heads ends where it begins.
+        let doubtful =
+            twice.load(Ordering::Relaxed) || request.headers().contains_key(header::TRANSFER_ENCODING);
+        let told = told.clone();
         async move {
-            Ok::<_, Infallible>(if doubtful {
-                Refusal::Framing.response()
-            } else {
-                answer(plane, request).await
-            })
+            let mut response =
+                if doubtful { Refusal::Framing.response() } else { answer(plane, request).await };
+            if *told.borrow() != Phase::Serving {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));

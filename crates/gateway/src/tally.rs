@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rollout::gate::{Cell, Row};
@@ -36,8 +36,16 @@ pub(crate) struct Tally {
     units: Vec<Mutex<HashSet<u64>>>,
     room: AtomicUsize,
     counts: Mutex<Counts>,
+    intake: Mutex<Intake>,
     /// Pairs whose answers had the same text, and another. Nothing is decided by it: changes are made to change answers.
     alike: [AtomicU64; 2],
+}
+
+/// Whether units are taken, and how many samples have not settled.
+#[derive(Debug, Default)]
+struct Intake {
+    closed: bool,
+    unsettled: u64,
 }
 
 /// What was counted since the last row.
@@ -71,13 +79,14 @@ impl Tally {
             units: (0..SHARDS).map(|_| Mutex::default()).collect(),
             room: AtomicUsize::new(units),
             counts: Mutex::new(Counts::new(plan, comparing)),
+            intake: Mutex::default(),
             alike: [AtomicU64::new(0), AtomicU64::new(0)],
         }
     }
 
     /// Takes a unit's request as the one it is judged by, unless it had one in this stage, or there are too many.
     pub(crate) fn claim(self: &Arc<Self>, unit: u64, side: Side) -> Option<Sample> {
-        self.take_unit(unit)?;
+        self.take_unit(unit, 1)?;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let [control, candidate] = &mut counts.assigned;
         *(if side == Side::Control { control } else { candidate }) += 1;
@@ -88,13 +97,46 @@ impl Tally {
 
     /// Takes a unit's request as the one that both are asked: the candidate's sample and the control's.
     pub(crate) fn claim_pair(self: &Arc<Self>, unit: u64) -> Option<[Sample; 2]> {
-        self.take_unit(unit)?;
+        self.take_unit(unit, 2)?;
         let pair = Arc::new(Pair { tally: Arc::clone(self), halves: Mutex::default() });
         let half = |side| Sample::new(Counting::Half(Arc::clone(&pair), side), true);
         Some([half(Side::Candidate), half(Side::Control)])
     }
 
-    fn take_unit(&self, unit: u64) -> Option<()> {
+    /// Takes no further units. Whether every one that was taken has settled: a stage that passed with some unsettled would be
+    /// judged by those who were answered, and what hangs would pass by never being counted.
+    pub(crate) fn close(&self) -> bool {
+        let mut intake = self.intake();
+        intake.closed = true;
+        intake.unsettled == 0
+    }
+
+    /// Takes units again.
+    pub(crate) fn open(&self) {
+        self.intake().closed = false;
+    }
+
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a unit with so many samples, which [`Sample`] gives back once they have settled.
+    fn take_unit(&self, unit: u64, samples: u64) -> Option<()> {
+        {
+            let mut intake = self.intake();
+            if intake.closed {
+                return None;
+            }
+            intake.unsettled += samples;
+        }
+        let taken = self.remember(unit);
+        if taken.is_none() {
+            self.intake().unsettled -= samples;
+        }
+        taken
+    }
+
+    fn remember(&self, unit: u64) -> Option<()> {
         let shard = self.units.get(usize::try_from(unit % SHARDS as u64).unwrap_or(0))?;
         let mut known = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if known.contains(&unit) {
@@ -139,7 +181,21 @@ impl Tally {
         self.alike.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// The row of what was counted since the last one.
+    /// The row of what was counted since the last one, where units of both arms have settled: a row that has them of one alone
+    /// moves no test, so that where few units come nothing would ever be shown.
+    pub(crate) fn take_both(&self, at_ms: u64) -> Option<Row> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_both = counts.cells.iter().all(|cell| match cell {
+            Cell::Arms { candidate, control } => {
+                [candidate, control].iter().all(|counts| counts.iter().any(|count| *count > 0))
+            }
+            Cell::Pairs { .. } => true,
+        });
+        drop(counts);
+        has_both.then(|| self.take(at_ms))
+    }
+
+    /// The row of everything that was counted since the last one.
     pub(crate) fn take(&self, at_ms: u64) -> Row {
         let fresh = Counts::new(&self.plan, self.comparing);
         let counts =
@@ -215,6 +271,8 @@ pub(crate) struct Sample {
     began: Instant,
     reading: Reading,
     failed: bool,
+    /// What the answer says of an error is the client's matter.
+    excused: bool,
     is_whole: bool,
     kept: Option<Vec<u8>>,
 }
@@ -226,6 +284,7 @@ impl Sample {
             began: Instant::now(),
             reading: Reading::new(),
             failed: false,
+            excused: false,
             is_whole: false,
             kept: keeps.then(Vec::new),
         }
@@ -250,6 +309,15 @@ impl Sample {
         self.failed = true;
     }
 
+    /// The answer is a refusal. In an arm it is one that both versions gave, and the client's mistake. Of a pair both halves
+    /// are counted as they are: where both refuse they are alike, and where the candidate alone does, it is worse.
+    pub(crate) const fn refuse(&mut self) {
+        match self.counting {
+            Counting::Arm(..) => self.excused = true,
+            Counting::Half(..) => self.failed = true,
+        }
+    }
+
     /// The answer has come to its end.
     pub(crate) const fn complete(&mut self) {
         self.is_whole = true;
@@ -272,7 +340,7 @@ impl Drop for Sample {
         let finish = self.reading.end();
         let text = self.kept.is_some().then(|| self.text());
         let outcome = Outcome {
-            failed: self.failed || self.reading.failed,
+            failed: self.failed || self.reading.failed && !self.excused,
             finish,
             latency_us,
             refused: self.reading.refused,
@@ -284,6 +352,13 @@ impl Drop for Sample {
             Counting::Half(pair, side) if self.is_whole || self.failed => pair.settle(*side, outcome),
             Counting::Half(..) => {}
         }
+        let tally = match &self.counting {
+            Counting::Arm(tally, _) => tally,
+            Counting::Half(pair, _) => &pair.tally,
+        };
+        // After the counts, so that what is settled has been counted.
+        let mut intake = tally.intake();
+        intake.unsettled = intake.unsettled.saturating_sub(1);
     }
 }
 

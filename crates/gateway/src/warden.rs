@@ -32,6 +32,7 @@ use crate::live::Drive;
 use crate::metrics::Metrics;
 use crate::plane::{Health, Plane};
 use crate::probes::Probers;
+use crate::reader::Reader;
 use crate::routes::{Lane, Routes};
 use crate::sessions::Sessions;
 use crate::{Error, FolderSource, HttpSource, Server, Source};
@@ -41,6 +42,8 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// How long one resource of the log may take to come.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a turn waits for what is read of the log. What takes longer is taken in a later turn.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// After a look that failed, so many are left out.
 const LOOKS_LEFT_OUT: u32 = 4;
 /// The own clock raises the time floor no further than this beyond what witnesses have said: a clock that runs far ahead
@@ -60,7 +63,7 @@ pub struct Warden {
     kept: Kept,
     saved: Kept,
     follower: Follower,
-    source: SourceBox,
+    reader: Reader,
     left_out: u32,
     trouble: Option<String>,
     engines: BTreeMap<(SlotId, StateId), Arc<Engines>>,
@@ -72,15 +75,6 @@ pub struct Warden {
     key: Option<FileKey>,
     /// Reports that were signed since the start.
     reports: u32,
-}
-
-/// A source, which has nothing to show.
-struct SourceBox(Box<dyn Source>);
-
-impl std::fmt::Debug for SourceBox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Source")
-    }
 }
 
 impl Warden {
@@ -162,7 +156,7 @@ impl Warden {
             kept,
             saved,
             follower,
-            source: SourceBox(source),
+            reader: Reader::begin(source)?,
             left_out: 0,
             trouble: None,
             engines,
@@ -219,23 +213,33 @@ impl Warden {
             self.left_out -= 1;
             return;
         }
-        match self.follower.look(&*self.source.0, &self.keep) {
-            Ok(_) => self.trouble = None,
-            Err(error) => {
-                self.plane.metrics.log_failures.inc();
-                self.left_out = LOOKS_LEFT_OUT;
-                let told = control::told(&error);
-                if self.trouble.is_none() {
-                    tracing::warn!(code = error.code(), "the log cannot be followed: {told}");
+        match self.reader.look(|| self.follower.wanted(), LOOK_PATIENCE) {
+            None => self.tell_trouble(&Error::Unreachable {
+                place: "checkpoint".to_owned(),
+                reason: "reading it takes longer than a look".to_owned(),
+            }),
+            Some(found) => match found.and_then(|found| self.follower.take_in(found, &self.keep)) {
+                Ok(_) => self.trouble = None,
+                Err(error) => {
+                    self.left_out = LOOKS_LEFT_OUT;
+                    self.tell_trouble(&error);
                 }
-                self.trouble = Some(format!("{}: {told}", error.code()));
-            }
+            },
         }
         if let Some(view) = self.follower.view() {
             let metrics = &self.plane.metrics;
             metrics.log_size.set(i64::try_from(view.size).unwrap_or(i64::MAX));
             metrics.checkpoint.set(std::time::Duration::from_millis(view.witnessed_ms).as_secs_f64());
         }
+    }
+
+    fn tell_trouble(&mut self, error: &Error) {
+        self.plane.metrics.log_failures.inc();
+        let told = control::told(error);
+        if self.trouble.is_none() {
+            tracing::warn!(code = error.code(), "the log cannot be followed: {told}");
+        }
+        self.trouble = Some(format!("{}: {told}", error.code()));
     }
 
     /// The world with the statements that act before they are in the log, and the view it is judged by.

@@ -3,7 +3,8 @@
 //! A gate is fed rows, one for each second or whatever the interval is, and may be asked after each. It rolls back the
 //! moment a comparison shows the candidate worse than is tolerated, or the arms' sizes show that one loses units. It
 //! promotes only when the stage has lasted, enough units were seen, and every metric has been *shown* to be within its
-//! margin. Everything else is held; what is still held when the extension is over, rolls back.
+//! margin, and all units together do not say otherwise. Everything else is held; what is still held when the extension is
+//! over, rolls back.
 //!
 //! The comparisons are e-processes (`stats::eprocess`), so looking every second costs nothing in false alarms.
 
@@ -81,6 +82,9 @@ struct Judged {
     worse: (Test, Name),
     within: (Test, Name),
     settled: [u64; 2],
+    margin: f64,
+    /// Units by level of control and candidate, over all rows.
+    totals: [Vec<u64>; 2],
 }
 
 /// An e-process on a metric's counts.
@@ -214,8 +218,12 @@ impl Gate {
         if lasted < self.stage.duration_ms {
             return (GateDecision::Hold, Reason::TooEarly);
         }
-        let missing =
-            self.metrics.iter().find(|metric| !rejects(metric.within.0.evidence(), self.alpha_pass));
+        // What was shown once stays shown, and rows in which an arm has nobody move no test: so units that came late, or by
+        // themselves, could pass unseen. Totals that exceed the margin stand against a promotion.
+        let is_shown = |metric: &Judged| {
+            rejects(metric.within.0.evidence(), self.alpha_pass) && metric.totals_are_within()
+        };
+        let missing = self.metrics.iter().find(|metric| !is_shown(metric));
         let over = self.over(now_ms) == Over::Yes;
         let enough = self.stage.comparing() == Comparing::Nothing || self.settled >= self.stage.units_min;
         match (missing, enough, over) {
@@ -318,7 +326,32 @@ impl Judged {
         let (worse, within) =
             tests.map_err(|source| Error::Statistics { gate: worse_name.clone(), source })?;
         let levels = metric.levels();
-        Ok(Self { levels, worse: (worse, worse_name), within: (within, within_name), settled: [0; 2] })
+        let totals = [vec![0; levels], vec![0; levels]];
+        let (worse, within) = ((worse, worse_name), (within, within_name));
+        Ok(Self { levels, worse, within, settled: [0; 2], margin, totals })
+    }
+
+    /// Whether all units together are within the margin. Of pairs every row has both halves, so that the tests have seen all.
+    fn totals_are_within(&self) -> bool {
+        let [control, candidate] = self.totals.each_ref().map(|counts| {
+            let all = counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)).max(1) as f64;
+            counts.iter().map(|count| *count as f64 / all).collect::<Vec<f64>>()
+        });
+        let mut differences = candidate.iter().zip(&control).map(|(new, old)| new - old);
+        match self.within.0 {
+            Test::Pairs(_) | Test::PairsWithin(_) => true,
+            Test::Categories(_) | Test::CategoriesWithin(_) => {
+                differences.all(|difference| difference.abs() <= self.margin)
+            }
+            Test::Arms(_) => {
+                let highest = self.levels.saturating_sub(1).max(1) as f64;
+                let excess: f64 = differences
+                    .enumerate()
+                    .map(|(level, difference)| level as f64 / highest * difference)
+                    .sum();
+                excess <= self.margin
+            }
+        }
     }
 
     fn push(&mut self, cell: &Cell, row: usize) -> Result<(), Error> {
@@ -326,6 +359,11 @@ impl Judged {
             Cell::Arms { candidate, control } => {
                 if candidate.len() != self.levels || control.len() != self.levels {
                     return Err(Error::Row { row, reason: "a cell has not as many levels as its metric" });
+                }
+                for (totals, counts) in self.totals.iter_mut().zip([control, candidate]) {
+                    for (total, count) in totals.iter_mut().zip(counts) {
+                        *total = total.saturating_add(*count);
+                    }
                 }
                 let all = |counts: &[u64]| counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
                 [all(control), all(candidate)]

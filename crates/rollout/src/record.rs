@@ -19,7 +19,7 @@ use crate::requests::{self, ArmSums};
 /// Bytes of a stage's data at most.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Rows of a stage at most: more than a day of seconds.
-const ROWS_MAX: usize = 100_000;
+pub const ROWS_MAX: usize = 100_000;
 
 /// Everything that a stage's gate was fed with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

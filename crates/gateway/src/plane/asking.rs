@@ -34,17 +34,15 @@ pub(super) async fn ask(
 ) -> Result<(Response<Incoming>, Arc<Target>), Refusal> {
     let own = Arc::clone(&choice.target);
     let Some(spare) = choice.spare.clone() else {
-        let found = one_of(plane, &own, path, bytes, asked, headers).await.inspect_err(|_| choice.fail())?;
+        let found = one_of(plane, &own, path, bytes, asked, headers, Some(choice)).await?;
         return Ok((found, own));
     };
-    let first = one_of(plane, &own, path, bytes, asked, headers).await;
-    match &first {
-        Ok(response) if response.status().is_success() => return first.map(|response| (response, own)),
-        Ok(_) => {}
-        Err(_) => choice.fail(),
+    let first = one_of(plane, &own, path, bytes, asked, headers, Some(choice)).await;
+    if first.as_ref().is_ok_and(|response| response.status().is_success()) {
+        return first.map(|response| (response, own));
     }
     plane.metrics.elsewhere.get_or_create(&[("model", shown(&asked.model))]).inc();
-    match (one_of(plane, &spare, path, bytes, asked, headers).await, first) {
+    match (one_of(plane, &spare, path, bytes, asked, headers, None).await, first) {
         (Ok(response), first) => {
             if first.is_ok() && response.status().is_success() {
                 choice.fail();
@@ -56,7 +54,8 @@ pub(super) async fn ask(
     }
 }
 
-/// Asks the engines of a state until one answers.
+/// Asks the engines of a state until one answers. An engine that does not is counted against `judged`, whoever answers in its
+/// place: retries hide from users what a version does, and must not hide it from its gate.
 async fn one_of(
     plane: &Plane,
     target: &Target,
@@ -64,6 +63,7 @@ async fn one_of(
     bytes: &Bytes,
     asked: &Asked<'_>,
     headers: &HeaderMap,
+    mut judged: Option<&mut Choice>,
 ) -> Result<Response<Incoming>, Refusal> {
     let patience = Duration::from_millis(plane.limits.first_byte_ms);
     let model = || shown(&asked.model);
@@ -85,6 +85,12 @@ async fn one_of(
             }
             Ok(Ok(response)) => return Ok(response),
         };
+        if let Some(choice) = &mut judged {
+            choice.fail();
+        }
+    }
+    if let Some(choice) = judged {
+        choice.fail();
     }
     Err(last)
 }

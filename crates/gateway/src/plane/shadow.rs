@@ -53,7 +53,7 @@ pub(super) fn send(
 /// Hears an answer to its end; nothing where it breaks off, is too long, or is none.
 async fn hear(plane: &Plane, request: Request<Full<Bytes>>, sample: &mut Sample) -> Option<()> {
     let response: Response<_> = plane.client.request(request).await.ok()?;
-    let is_answer = response.status().is_success() || response.status().is_client_error();
+    let status = response.status();
     let mut left = plane.limits.answer_bytes;
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
@@ -61,5 +61,8 @@ async fn hear(plane: &Plane, request: Request<Full<Bytes>>, sample: &mut Sample)
         left = left.checked_sub(data.len() as u64)?;
         sample.feed(&data);
     }
-    is_answer.then_some(())
+    if status.is_client_error() {
+        sample.refuse();
+    }
+    (status.is_success() || status.is_client_error()).then_some(())
 }

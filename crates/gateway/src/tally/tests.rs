@@ -82,3 +82,41 @@ fn of_pairs_the_difference_counts_and_a_half_that_nobody_waited_for_does_not() {
     let stage = plan().stages.iter().position(|stage| stage.comparing() == Comparing::Pairs).unwrap();
     rollout::gate::Gate::new(&plan(), stage, 0).unwrap().push(&row).unwrap();
 }
+
+#[test]
+fn a_refusal_is_the_client_s_mistake_in_an_arm_and_a_difference_in_a_pair() {
+    const REFUSES: &str = r#"{"error":{"message":"no"}}"#;
+    let arms = Arc::new(Tally::new(&plan(), Comparing::Arms, 10));
+    let mut sample = arms.claim(1, Side::Candidate).unwrap();
+    sample.refuse();
+    sample.feed(REFUSES.as_bytes());
+    drop(sample);
+    let Cell::Arms { candidate, .. } = &arms.take(1).cells[0] else { panic!("arms") };
+    assert_eq!(*candidate, [1, 0]);
+
+    let pairs = Arc::new(Tally::new(&plan(), Comparing::Pairs, 10));
+    for (unit, both) in [(1, false), (2, true)] {
+        let [mut new, mut old] = pairs.claim_pair(unit).unwrap();
+        new.refuse();
+        new.complete();
+        if both {
+            old.refuse();
+        }
+        old.complete();
+    }
+    assert_eq!(pairs.take(1).cells[0], Cell::Pairs { better: 0, equal: 1, worse: 1 });
+}
+
+#[test]
+fn a_closed_tally_takes_nobody_and_knows_who_has_not_settled() {
+    let tally = Arc::new(Tally::new(&plan(), Comparing::Pairs, 10));
+    let [new, old] = tally.claim_pair(1).unwrap();
+    assert!(!tally.close());
+    assert!(tally.claim_pair(2).is_none());
+    drop(new);
+    assert!(!tally.close());
+    drop(old);
+    assert!(tally.close());
+    tally.open();
+    assert!(tally.claim_pair(2).is_some());
+}

@@ -230,6 +230,13 @@ impl House {
     }
 }
 
+impl Open {
+    /// Tells the server to stop, as a system does.
+    pub(crate) fn tell(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {

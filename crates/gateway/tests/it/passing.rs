@@ -6,9 +6,30 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use crate::engine::{Act, EVENTS, Played, chunk, json as says};
-use crate::house::{House, KEY};
+use crate::house::{House, KEY, chat};
 
 const ANSWER: &str = r#"{"id":"x","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hi"}}]}"#;
+
+#[test]
+fn who_keeps_a_connection_is_answered_and_told_to_leave_when_the_gateway_stops() {
+    let mut house = House::new();
+    let engine = Played::saying(ANSWER);
+    house.with_limits(&[engine.url()], &json!({ "leave_ms": 60_000 }));
+    let mut connection = house.connect();
+    let request = House::request("", &chat(&json!({})));
+    connection.send(&request);
+    assert_eq!(connection.answer().status, 200);
+    house.gate().tell();
+    // The server hears it on another thread.
+    loop {
+        connection.send(&request);
+        let answer = connection.answer();
+        assert_eq!(answer.status, 200);
+        if answer.header("connection") == Some("close") {
+            break;
+        }
+    }
+}
 
 #[test]
 fn an_answer_comes_as_the_engine_wrote_it_and_says_what_it_is_of() {

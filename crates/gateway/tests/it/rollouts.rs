@@ -252,6 +252,25 @@ fn a_shadow_sees_what_users_ask_and_no_user_sees_it() {
 }
 
 #[test]
+fn what_one_engine_does_is_not_hidden_by_another_that_takes_its_place() {
+    let (old, sound) = (Played::saying(STOPS), Played::saying(STOPS));
+    let broken = Played::new(|_| says("500 Internal Server Error", "{}"));
+    let mut street = Street::new(old.url());
+    street.open();
+    let change = street.order("half broken", sound.url());
+    let state = street.house.state_of(&change);
+    // Of an odd number, so that the first requests of users who ask twice come to all of them.
+    street.engines.insert(state, vec![sound.url(), broken.url(), sound.url()]);
+    street.open();
+    let (ended, _) = street.until_ended(120);
+    assert_eq!(ended, "rolled back");
+    // Every user had an answer, which another engine gave.
+    street.nobody_was_switched();
+    assert!(sound.count() > 0 && broken.count() > 0);
+    assert!(street.rollout()["reason"].as_str().unwrap().contains("errors"), "{}", street.rollout());
+}
+
+#[test]
 fn a_shadow_that_has_no_room_copies_nothing_and_nobody_waits() {
     let old = Played::saying(STOPS);
     let (open, wait) = std::sync::mpsc::channel();

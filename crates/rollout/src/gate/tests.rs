@@ -151,3 +151,13 @@ fn rows_that_do_not_fit_are_refused() {
     assert_eq!(code(&mut gate, &Row { cells: vec![endless], ..fits }), "CS-RLO-005");
     assert_eq!(Gate::new(&plan(), 9, 0).unwrap_err().code(), "CS-RLO-007");
 }
+
+#[test]
+fn what_came_by_itself_moves_no_test_and_still_bars_a_promotion() {
+    let mut gate = run((1..=60).map(|at| arms(at, [398, 2], [398, 2])));
+    // A tenth of the candidate's units were waited for, and failed when nobody of the control's was left.
+    gate.push(&Row { assigned: Some([0, 0]), ..arms(61, [0, 0], [0, 2_400]) }).unwrap();
+    let judgement = gate.judge(61_000);
+    assert_eq!(judgement.decision, GateDecision::Hold);
+    assert_eq!(judgement.reason, Reason::NotShown("errors:within".parse().unwrap()));
+}
