@@ -49,13 +49,13 @@ impl Findings {
 
 /// Whether findings may be submitted. `request` and `envelopes` are the bytes of the bundle's sections.
 ///
-/// Nothing is remembered beside the log: the request that comes back carries this realm's own signature, and a finding
-/// that is in the log already is a replay.
+/// Nothing is remembered beside the log: the request that comes back carries this realm's own signature. Findings that
+/// are in the log already are left out; a bundle of nothing else is a replay.
 ///
 /// # Errors
 /// The first reason against it: another direction, realm, trust root or receiver, expired, a request that this realm did
 /// not make or that another bundle answers, a sender who is no examiner, a finding that is none, is about another change,
-/// is not the sender's own, read what it was not sent, or was taken before.
+/// is not the sender's own or read what it was not sent; that all of them were taken before.
 pub fn accept_findings(
     whole: &Whole,
     request: &[u8],
@@ -84,14 +84,17 @@ pub fn accept_findings(
     let mut findings = Findings { envelopes: Vec::new(), attachments: BTreeSet::new() };
     for (number, bytes) in envelopes.iter().enumerate() {
         let (envelope, finding) = read(number, bytes, header, whole.signed())?;
-        if desk.ledger.has_applied(&envelope.id()) {
-            return Err(BundleError::Replayed { id: *whole.signed().id() });
-        }
         if let Some(unsent) = finding.inputs.iter().find(|digest| !sent.contains(digest)) {
             return Err(BundleError::InputForeign { number, digest: *unsent });
         }
         findings.attachments.extend(finding.attachments.iter().copied());
-        findings.envelopes.push(envelope);
+        // Who has found something more sends all of it, and whoever was ended half-way takes the rest.
+        if !desk.ledger.has_applied(&envelope.id()) {
+            findings.envelopes.push(envelope);
+        }
+    }
+    if findings.envelopes.is_empty() {
+        return Err(BundleError::Replayed { id: *whole.signed().id() });
     }
     let carried: BTreeSet<Digest> = header.contents().copied().collect();
     if let Some(lacking) = findings.attachments.difference(&carried).next() {

@@ -19,6 +19,26 @@ fn findings_are_taken_once() {
     refused(scene.take_findings(&bytes), "CS-BUN-012");
 }
 
+#[test]
+fn what_was_found_later_is_taken_beside_what_is_there() {
+    let mut scene = Scene::new();
+    let request = scene.request();
+    let first = scene.take_findings(&scene.answer(&request).signed(EXAMINER)).unwrap();
+    scene.realm.submit(&first.envelopes()[0]);
+    let mut draft = scene.answer(&request);
+    let mut again = scene.finding();
+    again.measures.insert("again".parse().unwrap(), 1);
+    let again = scene.envelope(again, EXAMINER);
+    draft.sections.push((SectionKind::Finding, again.clone()));
+    let both = draft.signed(EXAMINER);
+    let findings = scene.take_findings(&both).unwrap();
+    assert_eq!(findings.attachments(), first.attachments());
+    let [envelope] = findings.envelopes() else { panic!("what is there was taken again") };
+    assert_eq!(envelope.to_bytes().unwrap(), again);
+    scene.realm.submit(envelope);
+    refused(scene.take_findings(&both), "CS-BUN-012");
+}
+
 #[track_caller]
 fn check(code: &str, change: impl FnOnce(&Scene, &mut Draft)) {
     check_from(EXAMINER, code, change);
