@@ -120,6 +120,22 @@ pub fn run(subject: Subject) -> Result<()> {
     Ok(())
 }
 
+/// Builds the program and its worker with optimisation; answers the program's path.
+fn program() -> Result<PathBuf> {
+    let mut build = crate::process::cargo();
+    build.args([
+        "build",
+        "--release",
+        "--package",
+        "countersign",
+        "--package",
+        "countersign-worker",
+        "--bins",
+    ]);
+    crate::process::run(&mut build)?;
+    Ok(target().join("release/countersign"))
+}
+
 /// Builds an example of a crate with optimisation; answers its path.
 fn example(package: &str, name: &str, features: &[&str]) -> Result<PathBuf> {
     let mut build = crate::process::cargo();

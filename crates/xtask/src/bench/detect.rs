@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::report::Table;
-use super::{Scratch, example};
-use crate::process::{cargo, run};
+use super::{Scratch, example, program};
+use crate::process::run;
 use crate::workspace::{root, target};
 
 /// Benign samples of each family that calibrate.
@@ -50,18 +50,7 @@ const ATTACKS: [&str; 13] = [
 
 /// The table of docs/detection.md.
 pub(super) fn measure(_: &Scratch) -> Result<Table> {
-    let mut build = cargo();
-    build.args([
-        "build",
-        "--release",
-        "--package",
-        "countersign",
-        "--package",
-        "countersign-worker",
-        "--bins",
-    ]);
-    run(&mut build)?;
-    let program = target().join("release/countersign");
+    let program = program()?;
     let (calibrating, tested) = (target().join("range/calibrating"), target().join("range/tested"));
     let order = |family: &str, count: u32, seed: &str, bases: &[&str], out: &std::path::Path| -> Result<()> {
         let mut command = Command::new(&program);

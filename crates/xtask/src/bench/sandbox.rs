@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use super::report::{Table, figure};
-use super::{RUNS, Runs, Scratch, median};
+use super::{RUNS, Runs, Scratch, median, program};
 use crate::process::{cargo, is_there};
 use crate::test::install_packages;
 use crate::workspace::target;
@@ -126,16 +126,7 @@ pub(super) fn overhead(_: &Scratch) -> Result<Table> {
         let absent = vec![("the adapter".to_owned(), format!("`{}` is absent", adapter.display()))];
         return Ok(Table { text, head: vec!["", "ms", "× without a box"], rows: Vec::new(), absent });
     }
-    let mut build = cargo();
-    crate::process::run(build.args([
-        "build",
-        "--release",
-        "--package",
-        "countersign",
-        "--package",
-        "countersign-worker",
-    ]))?;
-    let program = target().join("release/countersign");
+    let program = program()?;
     let kinds = ["none", "standard", "deep"];
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); kinds.len()];
     for _ in 0..SCANS {

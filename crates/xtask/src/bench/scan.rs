@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::report::{Table, figure};
-use super::{RUN_LIMIT, Scratch, example};
+use super::{RUN_LIMIT, Scratch, example, program};
 use crate::process::run_quietly;
 use crate::python::Venv;
 
@@ -176,22 +176,6 @@ pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
         rows,
         absent,
     })
-}
-
-/// The program and its worker, with optimisation.
-fn program() -> Result<PathBuf> {
-    let mut build = crate::process::cargo();
-    build.args([
-        "build",
-        "--release",
-        "--package",
-        "countersign",
-        "--package",
-        "countersign-worker",
-        "--bins",
-    ]);
-    crate::process::run(&mut build)?;
-    Ok(crate::workspace::target().join("release/countersign"))
 }
 
 /// A peer as people start it; none where it takes no such path.
