@@ -225,15 +225,20 @@ pub(crate) fn read_bounded(path: &Path, limit: usize) -> Done<Vec<u8>> {
 }
 
 fn read_open(file: fs::File, path: &Path, limit: usize) -> Done<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    // What a file says of its length is not what can be read from it, if it is a pipe or grows.
-    file.take(most).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
-    if bytes.len() > limit {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let too_long = || {
         let message = format!("`{}` has more than {limit} bytes", path.display());
-        return Err(Failure::new("CS-CLI-007", message, "this is not the file that was meant"));
+        Err(Failure::new("CS-CLI-007", message, "this is not the file that was meant"))
+    };
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    // What says itself that it is too long is not read.
+    if file.metadata().map_err(failed)?.len() > most {
+        return too_long();
     }
-    Ok(bytes)
+    let mut bytes = Vec::new();
+    // What a file says of its length is not what can be read from it, if it is a pipe or grows.
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > limit { too_long() } else { Ok(bytes) }
 }
 
 /// Opens for reading without waiting: opening a pipe would otherwise block until somebody writes into it.

@@ -74,7 +74,7 @@ pub(crate) struct ServeArgs {
     #[arg(long = "examiner")]
     pub(crate) examiners: Vec<String>,
     /// The name of the key that examines: for `all`.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "examiners")]
     pub(crate) examine_by: Option<String>,
     /// When started as root: become this user, as UID:GID, before anything is opened.
     #[arg(long)]

@@ -219,6 +219,14 @@ impl Realm {
         matches!(self.log(), Journal::Served(_))
     }
 
+    /// Where another process has the log: whether contents go along with what is brought to it.
+    pub(crate) fn contents(&self) -> Option<Contents> {
+        match self.log() {
+            Journal::Own(_) => None,
+            Journal::Served(courier) => Some(courier.contents),
+        }
+    }
+
     /// The log, of which this process must have the lock.
     pub(crate) fn own_log(&self) -> Done<&Log> {
         match self.log() {

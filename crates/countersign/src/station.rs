@@ -133,9 +133,7 @@ impl Station {
             nothing: Ledger::new(),
         };
         if station.record_path().exists() {
-            let path = station.record_path();
-            let bytes = fs::read(&path).map_err(|error| Failure::file(&path, &error))?;
-            station.context = Some(station.check(&bytes)?);
+            station.context = Some(station.check(&read_record(&station.record_path())?)?);
         }
         Ok(station)
     }
@@ -159,8 +157,7 @@ impl Station {
             let hint = "give --record: an export of the realm, as `countersign export` writes it";
             return Err(Failure::new("CS-SRV-013", "this folder has no record of the realm yet", hint));
         }
-        let limit = usize::try_from(RECORD_BYTES_MAX).unwrap_or(usize::MAX);
-        let bytes = read_bounded(&path, limit)?;
+        let bytes = read_record(&path)?;
         let context = self.check(&bytes)?;
         let (seen, needed) = (context.witnesses(), context.witnesses_needed());
         if seen < needed {
@@ -264,6 +261,10 @@ impl Station {
         }
         Ok(envelopes)
     }
+}
+
+fn read_record(path: &Path) -> Done<Vec<u8>> {
+    read_bounded(path, usize::try_from(RECORD_BYTES_MAX).unwrap_or(usize::MAX))
 }
 
 fn setup_path(home: &Home) -> PathBuf {

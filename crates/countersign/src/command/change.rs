@@ -18,6 +18,7 @@ use crate::cli::{
 use crate::failure::{Done, Failure, in_file};
 use crate::home::read_bounded;
 use crate::realm::Realm;
+use crate::served::Contents;
 use crate::show;
 use crate::station::Station;
 use crate::text::{date, line, print};
@@ -37,7 +38,7 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
     };
     let name = args.name.as_deref().map(str::parse::<Name>).transpose()?;
     let as_model = if args.by_model { act::AsModel::Model } else { act::AsModel::Person };
-    let proposed = setting.act(|realm| {
+    let (proposed, next) = setting.act(|realm| {
         let request = act::ProposalRequest {
             slot: args.slot.parse()?,
             source: ArtefactSource { role, modification, path: path.clone(), name },
@@ -53,7 +54,9 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
                 .map(|text| realm.dossier(text).map(|dossier| dossier.change.clone()))
                 .transpose()?,
         };
-        act::propose(realm, request)
+        let proposed = act::propose(realm, request)?;
+        let next = next(realm, &proposed.change);
+        Ok((proposed, next))
     })?;
     let change = proposed.change;
     let mut text = format!("proposed: {change}\n");
@@ -63,7 +66,7 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
             &format!("  warning: [{}] {}\n    hint: {}", warning.code, warning.text, warning.hint),
         );
     }
-    line(&mut text, &format!("  next: countersign examine {} --by KEY", change.short()));
+    line(&mut text, &format!("  next: {next}"));
     let warned: Vec<_> = proposed
         .warnings
         .iter()
@@ -71,6 +74,17 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
         .collect();
     setting.print(&json!({ "change": change, "warnings": warned }), &text);
     Ok(())
+}
+
+/// What to do with a change that was proposed. A process that serves has it examined by itself, so that there is to look
+/// at what was found; a station knows of it when it has a newer record.
+fn next(realm: &Realm, change: &ChangeId) -> String {
+    let change = change.short();
+    match realm.contents() {
+        None => format!("countersign examine {change} --by KEY"),
+        Some(Contents::AreThere) => format!("countersign show {change}"),
+        Some(Contents::GoAlong) => format!("countersign show {change} --record NEWER-EXPORT"),
+    }
 }
 
 /// `countersign examine`.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use bundle::{Direction, Header};
-use dossier::{Code, Refusal};
+use dossier::{Code, Dossier, Refusal, State};
 use statement::kind::Finding;
-use statement::{Body, ChangeId, Content, KeyId, Tracking};
+use statement::{Body, ChangeId, Content, Envelope, KeyId, Tracking};
 
 use super::ServeArgs;
 use super::asking::{Apart, Bench, Here, keep_asking};
@@ -43,10 +43,17 @@ pub(super) struct Measured {
     pub(super) done: SyncSender<Done>,
 }
 
-/// Runs until it is ended.
+/// A log that has stopped takes nothing any more, and what it had in memory is believed no more.
+const LOG_STOPPED: &str = "CS-LOG-003";
+
+/// Runs until it is ended, or the log has stopped.
 pub(super) fn run(setting: &Setting, args: &ServeArgs, takes: Takes) -> Done {
+    if takes == Takes::FromIntake && args.examine_by.is_some() {
+        return Err(Failure::usage("--examine-by is for `all`; an authority is told of --examiner"));
+    }
     let mut realm = setting.open()?;
-    // What a process that was ended had logged and not published: whoever asks reads what is published.
+    conclude_what_stands(&mut realm);
+    // Also what a process that was ended had logged and not published: whoever asks reads what is published.
     realm.publish()?;
     let key = realm.keys.open(AUTOMATION_KEY)?;
     let apart = args.examiners.iter().map(|text| examiner(text)).collect::<Done<Vec<_>>>()?;
@@ -90,16 +97,21 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs, takes: Takes) -> Done {
     }
     door::told(&args.listen);
     for came in opened.comes {
-        match came {
+        let published = match came {
             Came::Bundle(arrived) => {
                 let done = take_in(&mut realm, &receipts, &arrived);
                 // What is acknowledged is published first.
-                let published = realm.publish();
-                let receipt = done.and_then(|leaf| published.map(|_| Receipt::taken(leaf)));
+                let published = realm.publish().map(drop);
+                let receipt = done.and_then(|leaf| published.clone().map(|()| Receipt::taken(leaf)));
                 arrived.answer(&receipts, &receipt.unwrap_or_else(Receipt::refusal));
+                published
             }
             Came::Told(measured) => found(&mut realm, measured),
             Came::Ended => break,
+        };
+        if published.is_err() {
+            // Whatever was told above: a log that has stopped says so to whoever asks again.
+            has_not_stopped(&realm)?;
         }
         for wake in &asking {
             // One that is full will be awake anyway, and then reads what is published.
@@ -134,21 +146,45 @@ fn examiner(text: &str) -> Done<(KeyId, PathBuf)> {
     parts.ok_or_else(|| Failure::usage(format!("`{text}` is not KEY-ID=SOCKET")))
 }
 
-/// Signs and logs what this process has measured, and decides if that suffices.
-fn found(realm: &mut Realm, measured: Measured) {
+/// Decides about changes of which everything was found and nothing decided: whoever did that before was ended between
+/// the two.
+fn conclude_what_stands(realm: &mut Realm) {
+    let is_open = |dossier: &&Dossier| {
+        matches!(dossier.state, State::Proposed) && dossier.verdict.is_none() && !dossier.findings.is_empty()
+    };
+    let open: Vec<ChangeId> =
+        realm.ledger().dossiers().filter(is_open).map(|dossier| dossier.change.clone()).collect();
+    for change in open {
+        if let Err(failure) = conclude(realm, &change) {
+            tracing::warn!(code = %failure.code, %change, "not decided: {}", failure.message);
+        }
+    }
+}
+
+/// Whether the log can still be written.
+fn has_not_stopped(realm: &Realm) -> Done {
+    match realm.own_log()?.publish().map_err(Failure::from) {
+        Err(failure) if failure.is(LOG_STOPPED) => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// Signs and logs what this process has measured, and decides if that suffices. Answers whether it was published.
+fn found(realm: &mut Realm, measured: Measured) -> Done {
     let Measured { change, finding, by, done } = measured;
     let logged = realm
         .keys
         .open(&by)
         .and_then(|key| act::found_out(realm, &key, &change, finding))
         .and_then(|_| conclude(realm, &change));
-    let published = realm.publish();
-    let outcome = logged.map(drop).and(published.map(drop));
+    let published = realm.publish().map(drop);
+    let outcome = logged.map(drop).and(published.clone());
     if outcome.is_ok() {
         crate::text::print(&format!("examined {change}\n"));
     }
     // That nobody waits any more is no matter: it is in the log.
     drop(done.send(outcome));
+    published
 }
 
 /// Takes what arrived into the log, if it may be; answers the leaf of the last statement.
@@ -181,7 +217,7 @@ fn submissions(realm: &mut Realm, key: KeyId, arrived: &Arrived) -> Done<Option<
     }
     take::store(realm, &arrived.whole, &arrived.file)?;
     let mut leaf = None;
-    for envelope in submission.envelopes() {
+    for envelope in rest(realm, submission.envelopes()) {
         let id = realm.submit(envelope)?;
         leaf = realm.leaf_of(&id);
         // A person's finding may be the one that was lacking.
@@ -193,4 +229,11 @@ fn submissions(realm: &mut Realm, key: KeyId, arrived: &Arrived) -> Done<Option<
         }
     }
     Ok(leaf)
+}
+
+/// The statements of a submission that the record does not have: a process that was ended may have taken half of it. Of
+/// one that was taken whole, all of them, so that it is refused.
+fn rest<'a>(realm: &Realm, envelopes: &'a [Envelope]) -> &'a [Envelope] {
+    let is_new = |envelope: &Envelope| !realm.ledger().has_applied(&envelope.id());
+    envelopes.iter().position(is_new).and_then(|at| envelopes.get(at..)).unwrap_or(envelopes)
 }

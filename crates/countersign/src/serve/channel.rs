@@ -2,7 +2,7 @@
 //! who is let in is the matter of [`super::door`].
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -154,9 +154,11 @@ pub(super) fn ended(path: &Path) -> Failure {
 
 /// Brings a bundle that stands in a file.
 pub(crate) fn send_file(socket: &Path, path: &Path, receiver: KeyId) -> Done<Receipt> {
-    let (whole, _) = crate::command::bundle::take::whole(path)?;
-    let mut file = File::open(path).map_err(|error| Failure::file(path, &error))?;
-    send(socket, whole.signed(), &mut file, receiver)
+    let (whole, file) = crate::command::bundle::take::whole(path)?;
+    // The file that was looked at, whatever has its name by now.
+    let mut body = file.as_ref();
+    body.rewind().map_err(|error| Failure::file(path, &error))?;
+    send(socket, whole.signed(), &mut body, receiver)
 }
 
 /// Brings a bundle; `body` is all of it, its opening too.

@@ -51,7 +51,11 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
         match came {
             Came::Bundle(arrived) => {
                 let desk = Arc::clone(&desk);
-                std::thread::spawn(move || desk.pass_on(*arrived));
+                // Where the system has no thread for it, the connection ends, and it is brought again.
+                let begun = std::thread::Builder::new().spawn(move || desk.pass_on(*arrived));
+                if let Err(error) = begun {
+                    tracing::warn!(%error, "a submission was not passed on");
+                }
             }
             Came::Ended => break,
             Came::Told(never) => match never {},

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use engine::sample;
 use serde_json::{Value, json};
 
-use crate::house::{House, copy, liar};
+use crate::house::{House, copy, files, liar};
 
 /// The report of a scan without what it says of the box, and what it says of that.
 fn scanned(house: &House, line: &str) -> (Value, Value) {
@@ -360,4 +360,51 @@ fn what_cannot_be_boxed_is_not_read_at_all() {
         assert!(done.stdout.is_empty() && !done.status.success(), "`{line}`");
     }
     assert!(!house.path("out.bin").exists());
+}
+
+/// Models and prompts of others are unpacked while they are examined: whoever else is on the machine must not read them.
+#[test]
+fn the_folder_of_an_examination_is_private_while_it_runs_and_gone_afterwards() {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let house = House::staffed();
+    let contents = house.path("realm/vault/realm/content");
+    let before = files(&contents);
+    let change = house.proposed("--prompt new.md");
+    let new: Vec<_> = files(&contents).into_iter().filter(|path| !before.contains(path)).collect();
+    let [prompt] = new.as_slice() else { panic!("one content: {new:?}") };
+    // The prompt comes from the vault as slowly as this test wants: the examination waits for it in the middle.
+    fs::remove_file(prompt).unwrap();
+    assert!(Command::new("mkfifo").arg(prompt).status().unwrap().success());
+    house.write("scratch/.keep", b"");
+    let mut command = house.command(&format!("examine {change} --by erik"));
+    let mut child = command
+        .env("TMPDIR", house.path("scratch"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let folders = || -> Vec<_> {
+        let entries = fs::read_dir(house.path("scratch")).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    // It cannot get past the prompt, so that its folder stays as long as this test looks at it.
+    let folder = loop {
+        if let Some(folder) = folders().pop() {
+            break folder;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it read the prompt");
+        std::thread::yield_now();
+    };
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o7777, 0o700);
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
+    let open = || fs::OpenOptions::new().write(true).custom_flags(nonblocking).open(prompt);
+    // Whenever it opens the pipe there is a writer, and it finds that this is not what it was.
+    while child.try_wait().unwrap().is_none() {
+        drop(open());
+        std::thread::yield_now();
+    }
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && told.contains("[CS-VLT-"), "{told}");
+    assert_eq!(folders(), Vec::<std::path::PathBuf>::new());
 }

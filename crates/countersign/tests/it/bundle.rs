@@ -218,3 +218,17 @@ fn a_bundle_for_another_machine_or_from_an_older_record_is_refused() {
     house.refused(&format!("bundle out {change} --to tina --out x.bundle"), "CS-BUN-018");
     assert!(!house.path("x.bundle").exists());
 }
+
+#[test]
+fn a_station_reads_no_record_that_is_too_long_for_one() {
+    let crossing = Crossing::new();
+    crossing.sent("--adapter within", "out.bundle");
+    // Longer than any record may be, and nothing on the disk: it is refused before it is read.
+    let record = fs::File::create(crossing.house.path("station/record.export")).unwrap();
+    record.set_len(1 << 40).unwrap();
+    crossing.refused("bundle in out.bundle", "CS-CLI-007");
+    // A pipe that nobody writes into is not waited for.
+    fs::remove_file(crossing.house.path("station/record.export")).unwrap();
+    run(Command::new("mkfifo").arg("record.export").current_dir(crossing.house.path("station")));
+    crossing.refused("bundle in out.bundle", "CS-CLI-003");
+}

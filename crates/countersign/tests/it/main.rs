@@ -44,6 +44,9 @@ mod range;
 mod reading;
 #[cfg(test)]
 mod realm;
+#[cfg(test)]
+mod resumed;
+#[cfg(test)]
 mod root;
 #[cfg(test)]
 mod scan;

@@ -42,6 +42,11 @@ impl Running {
         running
     }
 
+    /// Its exit status, once it has ended by itself.
+    pub(crate) fn ends(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// The next line it says.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
@@ -59,9 +64,9 @@ pub(crate) struct Parts {
     pub(crate) examiner: FileKey,
     pub(crate) automation: FileKey,
     pub(crate) trainer: FileKey,
-    statements: Vec<Envelope>,
-    about: About,
-    content: Vec<u8>,
+    pub(crate) statements: Vec<Envelope>,
+    pub(crate) about: About,
+    pub(crate) content: Vec<u8>,
 }
 
 pub(crate) fn key(house: &House, path: &str) -> FileKey {
@@ -263,7 +268,7 @@ impl Parts {
         }
     }
 
-    fn finding(&self, inputs: BTreeSet<Digest>) -> Finding {
+    pub(crate) fn finding(&self, inputs: BTreeSet<Digest>) -> Finding {
         Finding {
             attachments: BTreeSet::new(),
             evidence: EvidenceKind::Scope,
@@ -514,19 +519,23 @@ fn hostile_examiner(parts: &Parts, table: &mut Table) {
     table.can(part, "say that a bad change is good", "it can, under its own name; alone that releases nothing: the tier asks for other evidence and for persons");
 }
 
-/// With the authority's keys and its folder: writes into the log itself, past every check of the program.
-fn hostile_authority(parts: &Parts, table: &mut Table) {
-    let part = "authority";
-    let settings: Value =
-        serde_json::from_slice(&fs::read(parts.house.path("realm/realm.json")).unwrap()).unwrap();
+/// A realm's log without the program around it: it takes whatever it is given.
+pub(crate) fn opened_log(house: &House) -> translog::Log {
+    let settings: Value = serde_json::from_slice(&fs::read(house.path("realm/realm.json")).unwrap()).unwrap();
     let origin = settings["origin"].as_str().unwrap();
-    let log_key = LogKey::new(origin, Arc::new(key(&parts.house, "realm/keys/log.key"))).unwrap();
+    let log_key = LogKey::new(origin, Arc::new(key(house, "realm/keys/log.key"))).unwrap();
     let verifier = log_key.verifier().clone();
     let mut config =
         translog::Config::new(origin, vec![Arc::new(log_key)], vec![verifier], translog::system_clock());
     config.stamper = Arc::new(statement::stamp);
-    let disk = translog::Disk::open(parts.house.path("realm/log")).unwrap();
-    let log = translog::Log::open(Arc::new(disk), config).unwrap();
+    let disk = translog::Disk::open(house.path("realm/log")).unwrap();
+    translog::Log::open(Arc::new(disk), config).unwrap()
+}
+
+/// With the authority's keys and its folder: writes into the log itself, past every check of the program.
+fn hostile_authority(parts: &Parts, table: &mut Table) {
+    let part = "authority";
+    let log = opened_log(&parts.house);
     let mut stolen = parts.say(&parts.automation, parts.approval());
     stolen.signatures[0].keyid = id(&parts.trainer);
     let tries = [
@@ -592,6 +601,16 @@ fn parts_that_are_not_there_and_users_that_cannot_be_are_refused() {
         assert!(message.contains(part), "{message}");
     }
     house.refused("serve authority --listen x.sock", "CS-CLI-001");
+    // One that is told to examine by itself and to ask others would leave those out.
+    let key = house.json("root show")["first"].as_str().unwrap().to_owned();
+    house.refused(
+        &format!("serve all --listen x.sock --examine-by erik --examiner {key}=y.sock"),
+        "CS-CLI-001",
+    );
+    house.refused(
+        &format!("serve authority --listen x.sock --intake-key {key} --examine-by erik"),
+        "CS-CLI-001",
+    );
     house.refused("serve intake --listen x.sock --user somebody", "CS-CLI-001");
     // As another user, the realm's folder cannot be read: the process is stopped there.
     let run = house.run("serve authority --listen x.sock --user 65531:65531");

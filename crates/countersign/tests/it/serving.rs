@@ -300,7 +300,7 @@ fn persons_bring_a_change_from_proposal_to_order_while_the_realm_is_served() {
 }
 
 /// A person's own folder, with a key that is enrolled.
-fn person(house: &House, name: &str, rest: &str) -> String {
+pub(crate) fn person(house: &House, name: &str, rest: &str) -> String {
     let root = house.json("root show")["first"].as_str().unwrap().to_owned();
     house.ok(&format!("--home {name}-home bundle station --realm acme --root {root} --key {name}"));
     house.ok(&format!(

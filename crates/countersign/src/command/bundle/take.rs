@@ -272,3 +272,6 @@ pub(crate) fn admit(realm: &mut Realm, whole: &Whole, file: &Arc<File>, path: &P
 fn own_keys(keys: &Keys) -> Done<BTreeSet<statement::KeyId>> {
     keys.names()?.iter().map(|name| Ok(keys.public(name)?.0.id())).collect()
 }
+
+#[cfg(test)]
+mod tests;
