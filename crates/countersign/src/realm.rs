@@ -4,34 +4,31 @@
 //! ([`Published`]): those take no lock and write nothing, so that they work from a read-only copy, too. While a process
 //! serves, others write by bringing it what they have signed ([`crate::served`]).
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+mod content;
+mod writing;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use dossier::{Applied, Checked, Dossier, KeyBook, Ledger, replay};
+use dossier::{Checked, Dossier, KeyBook, Ledger, replay};
 use merkle::{Hash, VerifiedCheckpoint};
 use policy::gate::{Bench, Rules};
-use signer::{FileKey, LogKey, sign_statement};
-use statement::kind::Attempt;
-use statement::{
-    Body, ChangeId, Content, Digest, Envelope, KeyId, Leaf, Name, Statement, StatementError, StatementId,
-    Tracking,
-};
+use signer::LogKey;
+use statement::{Content, Digest, Envelope, StatementError, StatementId};
 use translog::{
     AdmissionRefusal, Clock, Config, Disk, Log, LogError, MissingCheckpoint, Publishing, ReadLog, TileCheck,
 };
+use vault::Tenant;
 use vault::blocking::BlockingVault;
-use vault::{FileKeyRing, MasterKey, Options, Protection, Quota, Tenant, Vault};
-use zeroize::Zeroizing;
 
 use crate::failure::{Done, Failure};
-use crate::home::{Home, Settings, read_bounded};
-use crate::keys::{Keys, id};
+use crate::home::{Home, Settings};
+use crate::keys::Keys;
 use crate::served::{Exported, Journal, Source};
 use crate::shelf::{self, Shelf};
 use crate::station::Station;
-use crate::witness::Unwitnessed;
+
+pub(crate) use self::content::{open_vault, write_master_key};
 
 /// The key that stamps the log.
 pub(crate) const LOG_KEY: &str = "log";
@@ -39,13 +36,6 @@ pub(crate) const LOG_KEY: &str = "log";
 pub(crate) const WITNESS_KEY: &str = "witness";
 /// The key that signs verdicts and attempts.
 pub(crate) const AUTOMATION_KEY: &str = "automation";
-
-/// How many attempts of keys that nobody has enrolled are logged in [`STRANGERS_MS`]. Anybody can make such a key, and a
-/// log never forgets: beyond this, strangers are refused without a leaf. That somebody knocked is in the record; how often
-/// is in the output of the process that was knocked at, because a number that only this machine knows proves nothing.
-const STRANGERS_MAX: usize = 8;
-/// An hour, by the log's stamps.
-const STRANGERS_MS: u64 = 60 * 60 * 1000;
 
 /// What became of a text in the vault.
 pub(crate) enum Attached {
@@ -342,188 +332,6 @@ impl<L> Record<L> {
     }
 }
 
-impl Realm {
-    /// A statement of this realm, made now, as these keys are to sign it.
-    pub(crate) fn statement(&self, change: Tracking, body: impl Into<Body>, by: &[KeyId]) -> Statement {
-        Statement::new(self.settings.realm.clone(), change, self.now_ms(), body).signed_by(by)
-    }
-
-    /// Signs with a key of this machine and submits.
-    pub(crate) fn say(
-        &mut self,
-        key: &FileKey,
-        change: Tracking,
-        body: impl Into<Body>,
-    ) -> Done<StatementId> {
-        let statement = self.statement(change, body, &[id(key)]);
-        let envelope = sign_statement(key, &statement)?;
-        self.submit(&envelope)
-    }
-
-    /// As [`Realm::statement`], of one key of this machine.
-    pub(crate) fn statement_of(&self, key: &FileKey, about: &Tracking, body: impl Into<Body>) -> Statement {
-        self.statement(about.clone(), body, &[id(key)])
-    }
-
-    /// The record as it would be with these statements by the key, which are not submitted; none if one has no effect.
-    pub(crate) fn trial(&self, key: &FileKey, statements: &[Statement]) -> Done<Option<Ledger>> {
-        let (mut ledger, mut book) = (self.ledger.clone(), self.book.clone());
-        for (index, statement) in (self.log.size()..).zip(statements) {
-            let bytes = sign_statement(key, statement)?.to_bytes()?;
-            let stamp_ms = self.now_ms().max(ledger.world().stamp_ms());
-            let checked = Checked::read(index, &statement::stamp(&bytes, stamp_ms), &mut book);
-            if let Applied::NoOp(_) = ledger.apply(&checked, &self.bench)? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(ledger))
-    }
-
-    /// The duties of the policy in force in a world of this realm.
-    pub(crate) fn duties(&self, world: &dossier::World) -> Done<std::rc::Rc<policy::duties::Duties>> {
-        Ok(self.bench.duties(world)?)
-    }
-
-    /// Submits a signed statement. What would change nothing is refused, and the attempt is logged in its place. Where
-    /// another process has the log, the statement is kept to be brought.
-    pub(crate) fn submit(&mut self, envelope: &Envelope) -> Done<StatementId> {
-        if self.is_served() {
-            return self.lay_out(envelope);
-        }
-        let bytes = envelope.to_bytes()?;
-        let stamp_ms = self.now_ms().max(self.ledger.world().stamp_ms());
-        let entry = statement::stamp(&bytes, stamp_ms);
-        let mut trial = self.ledger.clone();
-        let checked = Checked::read(self.log.size(), &entry, &mut self.book.clone());
-        if let Applied::NoOp(refusal) = trial.apply(&checked, &self.bench)? {
-            self.log_attempt(envelope, &refusal)?;
-            return Err(refusal.into());
-        }
-        self.append(bytes)?;
-        Ok(envelope.id())
-    }
-
-    /// Logs a statement as it is, without asking first whether it will have effect: what a hostile client could do.
-    pub(crate) fn submit_unasked(&mut self, envelope: &Envelope) -> Done<Applied> {
-        self.append(envelope.to_bytes()?)
-    }
-
-    fn append(&mut self, bytes: Vec<u8>) -> Done<Applied> {
-        let log = self.own_log()?;
-        let appended = log.submit(bytes)?.wait()?;
-        if appended.duplicate {
-            return Ok(Applied::Effective);
-        }
-        let entry = log.entry(appended.index)?;
-        self.entries.push(Checked::read(appended.index, &entry, &mut self.book));
-        let Some(last) = self.entries.last() else { return Ok(Applied::Effective) };
-        let applied = self.ledger.apply(last, &self.bench)?;
-        if applied == Applied::Refold {
-            self.ledger = replay(&self.entries, &self.bench)?;
-        }
-        Ok(applied)
-    }
-
-    /// Records that something was asked for and refused, and by whom.
-    fn log_attempt(&mut self, envelope: &Envelope, refusal: &dossier::Refusal) -> Done {
-        let content = Content::parse(envelope.payload.as_slice())?;
-        let requester = envelope.signatures.first().map(|signature| signature.keyid);
-        let reasons: Vec<&str> = refusal.reasons().map(|reason| reason.code.as_str()).collect();
-        self.attempt(
-            content.header().kind.as_str(),
-            content.header().change.clone(),
-            requester,
-            &reasons,
-            Some(Digest::of(&envelope.to_bytes()?)),
-        )
-    }
-
-    /// Records that something was asked for and refused.
-    pub(crate) fn attempt(
-        &mut self,
-        action: &str,
-        change: Tracking,
-        requester: Option<KeyId>,
-        reasons: &[&str],
-        request: Option<Digest>,
-    ) -> Done {
-        // What is refused before it is brought was not asked of the log.
-        if self.ledger.world().root().is_none() || self.is_served() {
-            return Ok(());
-        }
-        if requester.is_none_or(|key| self.is_stranger(&key)) && self.strangers() >= STRANGERS_MAX {
-            tracing::warn!(
-                action,
-                ?reasons,
-                "an attempt of a stranger is not logged: there were enough this hour"
-            );
-            return Ok(());
-        }
-        let reasons = reasons.iter().map(|code| code.parse::<Name>()).collect::<Result<_, _>>()?;
-        let body = Attempt { action: action.parse()?, reasons, request, requester, subject: None };
-        let key = self.keys.open(AUTOMATION_KEY)?;
-        let statement = self.statement(change, body, &[id(&key)]);
-        let envelope = sign_statement(key.as_ref(), &statement)?;
-        // Not through `submit`: an attempt that could not be logged must not be an attempt again.
-        self.append(envelope.to_bytes()?).map(drop)
-    }
-
-    /// Whether nobody has enrolled the key.
-    fn is_stranger(&self, key: &KeyId) -> bool {
-        self.ledger.world().actor(key).is_none()
-    }
-
-    /// How many attempts of strangers were logged in the last hour by the log's stamps.
-    fn strangers(&self) -> usize {
-        let since_ms = self.now_ms().max(self.ledger.world().stamp_ms()).saturating_sub(STRANGERS_MS);
-        let leaves = self.entries.iter().rev().filter_map(|entry| entry.leaf().ok());
-        let late = leaves.take_while(|leaf| leaf.stamp_ms > since_ms);
-        let is_strange = |leaf: &&Leaf| match &leaf.content {
-            Content::Known(known) => match &known.body {
-                Body::Attempt(attempt) => attempt.requester.is_none_or(|key| self.is_stranger(&key)),
-                _ => false,
-            },
-            Content::Opaque(_) => false,
-        };
-        late.filter(is_strange).count()
-    }
-
-    /// Publishes the log's head and has it witnessed. Answers the checkpoint.
-    pub(crate) fn publish(&self) -> Done<Vec<u8>> {
-        let log = self.own_log()?;
-        log.publish()?;
-        self.witness_locally(log)?;
-        for witness in &self.settings.witnesses {
-            match crate::witness::ask(log, witness, &self.settings.origin) {
-                Ok(()) => {}
-                // A stop or a rollback must not wait for a witness; gates count cosignatures themselves.
-                Err(Unwitnessed::Absent(failure)) => eprintln!("not cosigned by a witness: {failure}"),
-                Err(Unwitnessed::Refused(failure)) => return Err(failure),
-            }
-        }
-        Ok(log.checkpoint())
-    }
-
-    fn witness_locally(&self, log: &Log) -> Done {
-        let store = crate::witness::open_local(&self.home, &self.settings, &self.keys, &self.clock)?;
-        let known = store.size(&self.settings.origin).unwrap_or(0);
-        let response = store.add_checkpoint(&log.witness_request(known)?);
-        crate::witness::take(&self.home, log, &response, &self.settings.local_witness)
-    }
-
-    /// A fresh tracking id.
-    pub(crate) fn new_change() -> Done<ChangeId> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            Failure::outside(
-                format!("the system gives no randomness: {error}"),
-                "this machine cannot make ids",
-            )
-        })?;
-        Ok(ChangeId::from_random(bytes))
-    }
-}
-
 impl<L> Shelf for Record<L> {
     fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -561,50 +369,4 @@ fn admit(content: &[u8]) -> Result<(), AdmissionRefusal> {
         Content::parse(envelope.payload.as_slice()).map(drop)
     };
     parse().map_err(|error| AdmissionRefusal { code: error.code().to_owned(), reason: error.to_string() })
-}
-
-pub(crate) fn open_vault(home: &Home) -> Done<BlockingVault> {
-    let ring = FileKeyRing::open(home.vault_keys(), read_master_key(home)?)?;
-    let options = Options { protection: Protection::Encrypted, quota: Quota::Unlimited };
-    Ok(BlockingVault::new(Vault::on_disk(&home.vault(), Arc::new(ring), options)?)?)
-}
-
-/// Makes the key under which the tenants' keys are sealed: a file of this machine, readable by its owner alone.
-pub(crate) fn write_master_key(home: &Home) -> Done {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(bytes.as_mut()).map_err(|error| {
-        Failure::outside(format!("the system gives no randomness: {error}"), "this machine cannot make keys")
-    })?;
-    let path = home.master_key();
-    let failed = |error: std::io::Error| Failure::file(&path, &error);
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-    file.write_all(bytes.as_ref()).and_then(|()| file.sync_all()).map_err(failed)
-}
-
-fn read_master_key(home: &Home) -> Done<MasterKey> {
-    let path = home.master_key();
-    let lost = |why: &str| {
-        let message = format!("`{}` {why}", path.display());
-        Failure::new("CS-CLI-009", message, "restore the vault's master key from its backup")
-    };
-    let mode = match fs::metadata(&path) {
-        Ok(metadata) => metadata.permissions().mode() & 0o777,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(lost("is missing")),
-        Err(error) => return Err(Failure::file(&path, &error)),
-    };
-    if mode & 0o077 != 0 {
-        let message =
-            format!("`{}` has mode `{mode:04o}`, which lets others than its owner at it", path.display());
-        return Err(Failure::new(
-            "CS-CLI-016",
-            message,
-            "set its mode to 0600 and find out who could read it",
-        ));
-    }
-    let bytes = Zeroizing::new(read_bounded(&path, 32)?);
-    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| lost("is not 32 bytes"))?;
-    Ok(MasterKey::from_bytes(Zeroizing::new(key)))
 }

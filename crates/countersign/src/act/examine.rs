@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use attest::Sources;
+use dossier::Dossier;
 use evidence::{Claims, Hex, inputs_digest};
 use policy::gate::{self, DECIDER, Decision};
 use sandbox::Boundaries;
@@ -219,6 +220,33 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX).min(statement::json::INTEGER_MAX)
 }
 
+/// What somebody found whom no box held: a person who looked, or another tool.
+pub(super) struct Said {
+    pub(super) examiner: Name,
+    pub(super) evidence: EvidenceKind,
+    pub(super) isolation: Isolation,
+    pub(super) outcome: Outcome,
+}
+
+/// A finding that rests on a report alone, about the artefacts of the change as it is proposed now.
+pub(super) fn reported(dossier: &Dossier, report: Digest, said: Said) -> Finding {
+    let proposal = &dossier.proposal;
+    Finding {
+        attachments: BTreeSet::from([report]),
+        evidence: said.evidence,
+        examiner: said.examiner,
+        inputs: proposal.body.artefacts.iter().map(|artefact| artefact.digest).collect(),
+        isolation: said.isolation,
+        measures: BTreeMap::new(),
+        outcome: said.outcome,
+        proposal: proposal.id,
+        trace: None,
+        violations: BTreeSet::new(),
+        violations_left_out: 0,
+        worker: None,
+    }
+}
+
 /// A person's finding.
 pub(crate) struct ReviewRequest<'a> {
     pub(crate) change: &'a ChangeId,
@@ -235,24 +263,15 @@ pub(crate) fn review(realm: &mut Realm, request: &ReviewRequest<'_>) -> Done<Sta
     let key = realm.keys.open(request.by)?;
     let dossier =
         realm.ledger().dossier(request.change).ok_or_else(|| Failure::missing("change", request.change))?;
-    let proposal = dossier.proposal.id;
-    let artefacts = dossier.proposal.body.artefacts.iter().map(|artefact| artefact.digest);
-    let inputs = artefacts.chain(request.overturns.iter().map(|finding| *finding.digest())).collect();
     let report = realm.attach(request.report)?;
-    let finding = Finding {
-        attachments: BTreeSet::from([report]),
-        evidence: request.evidence,
+    let said = Said {
         examiner: "person".parse()?,
-        inputs,
+        evidence: request.evidence,
         isolation: Isolation::Manual,
-        measures: BTreeMap::new(),
         outcome: request.outcome,
-        proposal,
-        trace: None,
-        violations: BTreeSet::new(),
-        violations_left_out: 0,
-        worker: None,
     };
+    let mut finding = reported(dossier, report, said);
+    finding.inputs.extend(request.overturns.iter().map(|finding| *finding.digest()));
     realm.say(&key, Tracking::Change(request.change.clone()), finding)
 }
 

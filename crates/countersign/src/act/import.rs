@@ -3,7 +3,7 @@
 //! No listed worker has run them, and no box was around them: by the gates' own rules such a finding stops a change where it
 //! fails, and never counts as passing evidence, whatever it says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use examine::import::{Format, Imported, Limit};
 use examine::verdict;
@@ -11,6 +11,7 @@ use serde_json::json;
 use statement::kind::{EvidenceKind, Finding, Isolation, Outcome};
 use statement::{ChangeId, Digest, StatementId, Tracking};
 
+use super::examine::{Said, reported};
 use crate::failure::{Done, Failure};
 use crate::realm::Realm;
 
@@ -32,8 +33,6 @@ pub(crate) fn import(realm: &mut Realm, request: &ImportRequest<'_>) -> Done<Sta
     let key = realm.keys.open(request.by)?;
     let dossier =
         realm.ledger().dossier(request.change).ok_or_else(|| Failure::missing("change", request.change))?;
-    let (proposal, artefacts) = (dossier.proposal.id, &dossier.proposal.body.artefacts);
-    let inputs = artefacts.iter().map(|artefact| artefact.digest).collect();
     let (imported, held) = (request.imported, request.imported.held(request.limits));
     let named = |name: &str| request.limits.iter().any(|limit| limit.name == name);
     let kept: Vec<_> = imported
@@ -57,27 +56,20 @@ pub(crate) fn import(realm: &mut Realm, request: &ImportRequest<'_>) -> Done<Sta
         ("imported-figures".parse()?, count(imported.figures.len())),
         ("imported-limits".parse()?, count(request.limits.len())),
     ]);
-    let finding = Finding {
-        attachments: BTreeSet::from([report]),
+    let said = Said {
+        examiner: format!("imported-{}/1", imported.tool.name()).parse()?,
         evidence: match imported.tool {
             Format::LmEval => EvidenceKind::Regression,
             Format::Garak => EvidenceKind::RedTeam,
             Format::Inspect => EvidenceKind::Alignment,
         },
-        examiner: format!("imported-{}/1", imported.tool.name()).parse()?,
-        inputs,
         isolation: Isolation::Process,
-        measures,
         outcome: match held.outcome {
             verdict::Outcome::Pass => Outcome::Pass,
             verdict::Outcome::Fail => Outcome::Fail,
             verdict::Outcome::Inconclusive => Outcome::Inconclusive,
         },
-        proposal,
-        trace: None,
-        violations: BTreeSet::new(),
-        violations_left_out: 0,
-        worker: None,
     };
+    let finding = Finding { measures, ..reported(dossier, report, said) };
     realm.say(&key, Tracking::Change(request.change.clone()), finding)
 }

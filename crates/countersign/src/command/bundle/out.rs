@@ -8,7 +8,7 @@ use std::path::Path;
 use bundle::{About, Direction, Head, Header, Section, SectionKind, SignedHeader};
 use serde_json::json;
 use signer::FileKey;
-use statement::{Bytes, ChangeId, Digest, Envelope, KeyId};
+use statement::{Bytes, ChangeId, Digest, Envelope, KeyId, RealmId, StatementId};
 
 use super::{expiry, sign};
 use crate::act;
@@ -81,6 +81,39 @@ impl Parts {
     }
 }
 
+/// From whom a bundle is, for whom, and for how long it may be taken.
+struct Post<'a> {
+    key: &'a FileKey,
+    realm: &'a RealmId,
+    root: StatementId,
+    to: KeyId,
+    now_ms: u64,
+    days: u64,
+}
+
+impl Post<'_> {
+    /// The header of a bundle of these parts, without what only some directions have.
+    fn header(&self, direction: Direction, about: Option<About>, parts: &Parts) -> Header {
+        Header {
+            about,
+            answers: None,
+            created_ms: self.now_ms,
+            direction,
+            expires_ms: expiry(self.now_ms, self.days),
+            from: id(self.key),
+            head: None,
+            leaf: None,
+            // Filled in where it is signed.
+            nonce: Bytes::new(Vec::new()),
+            realm: self.realm.clone(),
+            refused: None,
+            root: self.root,
+            sections: parts.list(),
+            to: self.to,
+        }
+    }
+}
+
 /// `countersign bundle out` at the realm: a change, its artefacts and the record it stands in.
 pub(super) fn request(setting: &Setting, args: &BundleOutArgs) -> Done {
     let realm = setting.read()?;
@@ -126,23 +159,9 @@ pub(crate) fn write_request(
         parts.add_content(realm, &base)?;
     }
     let head = add_record(realm, &mut parts)?;
-    let header = Header {
-        about: Some(about),
-        answers: None,
-        created_ms: now_ms,
-        direction: Direction::Request,
-        expires_ms: expiry(now_ms, days),
-        from: id(key),
-        head: Some(head),
-        leaf: None,
-        nonce: Bytes::new(Vec::new()),
-        realm: realm.settings.realm.clone(),
-        refused: None,
-        root: realm.settings.root,
-        sections: parts.list(),
-        to,
-    };
-    let signed = sign(key, header)?;
+    let post = Post { key, realm: &realm.settings.realm, root: realm.settings.root, to, now_ms, days };
+    let plain = post.header(Direction::Request, Some(about), &parts);
+    let signed = sign(key, Header { head: Some(head), ..plain })?;
     let bytes = parts.write(realm, &signed, path)?;
     Ok((signed, bytes))
 }
@@ -199,23 +218,10 @@ pub(crate) fn write_findings(
     }
     let key = station.keys.open(&station.setup.key_name)?;
     let now_ms = station.now_ms();
-    let header = Header {
-        about: Some(about.clone()),
-        answers: Some(*request.id()),
-        created_ms: now_ms,
-        direction: Direction::Findings,
-        expires_ms: expiry(now_ms, days),
-        from: id(&key),
-        head: None,
-        leaf: None,
-        nonce: Bytes::new(Vec::new()),
-        realm: station.setup.realm.clone(),
-        refused: None,
-        root: station.setup.root,
-        sections: parts.list(),
-        to: asked.from,
-    };
-    let signed = sign(&key, header)?;
+    let setup = &station.setup;
+    let post = Post { key: &key, realm: &setup.realm, root: setup.root, to: asked.from, now_ms, days };
+    let plain = post.header(Direction::Findings, Some(about.clone()), &parts);
+    let signed = sign(&key, Header { answers: Some(*request.id()), ..plain })?;
     let bytes = parts.write(station, &signed, path)?;
     Ok((signed, bytes))
 }
@@ -240,24 +246,15 @@ pub(crate) fn write_submission(
     for digest in contents {
         parts.add_content(realm, digest)?;
     }
-    let now_ms = realm.now_ms();
-    let header = Header {
-        about,
-        answers: None,
-        created_ms: now_ms,
-        direction: Direction::Submission,
-        expires_ms: expiry(now_ms, SUBMISSION_DAYS),
-        from: id(key),
-        head: None,
-        leaf: None,
-        nonce: Bytes::new(Vec::new()),
-        realm: realm.settings.realm.clone(),
-        refused: None,
+    let post = Post {
+        key,
+        realm: &realm.settings.realm,
         root: realm.settings.root,
-        sections: parts.list(),
         to,
+        now_ms: realm.now_ms(),
+        days: SUBMISSION_DAYS,
     };
-    let signed = sign(key, header)?;
+    let signed = sign(key, post.header(Direction::Submission, about, &parts))?;
     parts.write(realm, &signed, path).map(drop)
 }
 

@@ -6,7 +6,7 @@ use signer::FileScheme;
 use statement::kind::{
     Assurance, Capacity, ComponentRole, GrantPurpose, Level, ModificationKind, Role, Tier,
 };
-use statement::{SlotId, StatementId};
+use statement::{KeyId, SlotId, StatementId};
 
 use super::material::Material;
 use crate::act;
@@ -43,7 +43,8 @@ pub(super) struct Slots {
     pub(super) small: SlotId,
 }
 
-fn officers() -> Vec<String> {
+/// The officers, as those who sign.
+pub(super) fn officers() -> Vec<String> {
     OFFICERS.iter().map(ToString::to_string).collect()
 }
 
@@ -108,21 +109,29 @@ pub(super) fn grant_to_trainer(realm: &mut Realm, slots: &Slots) -> Done<Stateme
 
 /// Gives a key a week to propose for both slots.
 pub(super) fn give_grant(realm: &mut Realm, slots: &Slots, to: &str) -> Done<StatementId> {
+    let both = BTreeSet::from([slots.large.clone(), slots.small.clone()]);
+    let modifications = BTreeSet::from([ModificationKind::Adapter, ModificationKind::Prompt]);
     let to = act::key_id(realm, to)?;
-    act::grant(
-        realm,
-        act::GrantRequest {
-            to,
-            purpose: GrantPurpose::Propose,
-            slots: BTreeSet::from([slots.large.clone(), slots.small.clone()]),
-            modifications: BTreeSet::from([ModificationKind::Adapter, ModificationKind::Prompt]),
-            contexts: BTreeSet::new(),
-            level: Level::Tuning,
-            tier: Tier::High,
-            changes: 10,
-            days: 7,
-            renews: None,
-            by: "otto".to_owned(),
-        },
-    )
+    act::grant(realm, week_to_propose(to, both, modifications))
+}
+
+/// A week to propose up to ten changes of these kinds for these slots.
+pub(super) fn week_to_propose(
+    to: KeyId,
+    slots: BTreeSet<SlotId>,
+    modifications: BTreeSet<ModificationKind>,
+) -> act::GrantRequest {
+    act::GrantRequest {
+        to,
+        purpose: GrantPurpose::Propose,
+        slots,
+        modifications,
+        contexts: BTreeSet::new(),
+        level: Level::Tuning,
+        tier: Tier::High,
+        changes: 10,
+        days: 7,
+        renews: None,
+        by: "otto".to_owned(),
+    }
 }

@@ -4,6 +4,7 @@
 //! clock. The traffic is made by the demo; what becomes of it is not. The plan's stages are short, and it says so.
 
 mod engines;
+mod scenery;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,22 +17,19 @@ use std::time::{Duration, Instant};
 use ::gateway::{Config, ControlRequest, Server, Warden, ask_control, socket_path};
 use serde_json::{Value, json};
 use signer::FileScheme;
-use statement::kind::{
-    Assurance, ComponentRole, GateDecision, GateResult, GrantPurpose, Level, Manifest, ModificationKind,
-    Outcome, Role, Tier,
-};
+use statement::kind::{Assurance, ComponentRole, GateDecision, GateResult, Level, ModificationKind, Outcome};
 use statement::{ChangeId, Digest, SlotId, StateId};
 use tokio::sync::oneshot;
 
 use self::engines::Engine;
+use self::scenery::{define_slot, enrol_rollout, grant, state_with, write_files};
 use self::traffic::{KEY, Seen, Traffic};
-use super::cast::{OFFICERS, PERSON_ROLLOUT};
+use super::cast::PERSON_ROLLOUT;
 use super::stage::Stage;
 use super::{APPROVERS, REPORTS};
 use crate::act::{self, ArtefactSource};
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
-use crate::home::read_bounded;
 use crate::realm::Realm;
 use crate::worker::Worker;
 
@@ -42,18 +40,6 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// A rollout that has not ended by then never will.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Two canary stages of two seconds and then everybody, looked at five times a second; in earnest they take hours.
-const PLAN: &str = include_str!("live/plan.json");
-
-const SCOPE: &str = r#"{
-  "modules": ["**.self_attn.q_proj", "**.self_attn.v_proj"],
-  "rank_max": 8,
-  "relative_frobenius_ppm_max": 50000,
-  "max_element_relative_ppm_max": 50000,
-  "prompt": { "sections": ["Style"], "sections_fixed": ["Safety"], "length_max_bytes": 4096 }
-}
-"#;
-
 /// What the scene needs.
 pub(super) struct Props<'a> {
     pub(super) setting: &'a Setting,
@@ -61,13 +47,6 @@ pub(super) struct Props<'a> {
     /// A folder for files, engines and the gateway.
     pub(super) folder: &'a Path,
     pub(super) clock: translog::Clock,
-}
-
-/// The prompts: what is served, a good change of it, and one that is good on paper.
-struct Prompts {
-    old: PathBuf,
-    good: PathBuf,
-    bad: PathBuf,
 }
 
 /// Shows it. That a change does not end as it must is an error of the demo.
@@ -133,93 +112,6 @@ pub(super) fn show(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> D
     traffic.until_answered(after.answered + 40)?;
     tell_traffic(stage, &traffic.end()?, &good, &bad)?;
     gateway.close()
-}
-
-/// The files of the model and of the prompts.
-fn write_files(folder: &Path) -> Done<Prompts> {
-    let model = folder.join("model");
-    std::fs::create_dir_all(&model).map_err(|error| Failure::file(&model, &error))?;
-    let write = |path: PathBuf, bytes: &[u8]| -> Done<PathBuf> {
-        std::fs::write(&path, bytes).map_err(|error| Failure::file(&path, &error))?;
-        Ok(path)
-    };
-    for (name, bytes) in range::tiny::files() {
-        write(model.join(name), &bytes)?;
-    }
-    write(folder.join("scope.json"), SCOPE.as_bytes())?;
-    write(folder.join("plan.json"), PLAN.as_bytes())?;
-    let prompt = |style: &str| format!("serve staff\n\n## Safety\nstay calm\n\n## Style\n{style}\n");
-    // Every line is harmless. Together they leave too little of the model's 128 tokens to whoever has a long history.
-    let guide = "- speak plainly for staff now\n- be brief for us today\n".repeat(7);
-    Ok(Prompts {
-        old: write(folder.join("old.md"), prompt("speak plainly").as_bytes())?,
-        good: write(folder.join("brief.md"), prompt("be brief").as_bytes())?,
-        bad: write(folder.join("guide.md"), prompt(&guide).as_bytes())?,
-    })
-}
-
-fn officers() -> Vec<String> {
-    OFFICERS.iter().map(ToString::to_string).collect()
-}
-
-fn define_slot(realm: &mut Realm, slot: &SlotId, model: &Path, prompts: &Prompts) -> Done<StateId> {
-    let scope = prompts.old.with_file_name("scope.json");
-    let request = act::SlotRequest {
-        slot: slot.clone(),
-        components: vec![
-            (ComponentRole::Weights, "base".parse()?, model.join("model.safetensors")),
-            (ComponentRole::Prompt, "system".parse()?, prompts.old.clone()),
-        ],
-        scopes: BTreeMap::from([(Level::Tuning, scope)]),
-        modifications: BTreeSet::from([ModificationKind::Prompt]),
-        contexts: BTreeSet::from(["screening".parse()?]),
-        impact_milli: 4_000,
-        checkpoint_age_ms: 3_600_000,
-        by: officers(),
-    };
-    Ok(act::define_slot(realm, request)?.1)
-}
-
-fn enrol_rollout(realm: &mut Realm) -> Done {
-    let enrolment = act::Enrolment {
-        key: act::EnrolledKey::Here(PERSON_ROLLOUT.to_owned()),
-        person: PERSON_ROLLOUT.parse()?,
-        roles: BTreeSet::from([Role::Rollout]),
-        capacities: BTreeSet::new(),
-        clearance: Tier::High,
-        days: 365,
-        by: officers(),
-    };
-    act::enrol(realm, enrolment).map(drop)
-}
-
-fn grant(realm: &mut Realm, slot: &SlotId) -> Done<statement::StatementId> {
-    let to = act::key_id(realm, "pia")?;
-    let request = act::GrantRequest {
-        to,
-        purpose: GrantPurpose::Propose,
-        slots: BTreeSet::from([slot.clone()]),
-        modifications: BTreeSet::from([ModificationKind::Prompt]),
-        contexts: BTreeSet::new(),
-        level: Level::Tuning,
-        tier: Tier::High,
-        changes: 10,
-        days: 7,
-        renews: None,
-        by: "otto".to_owned(),
-    };
-    act::grant(realm, request)
-}
-
-/// The id of a state with another prompt.
-fn state_with(realm: &Realm, state: StateId, prompt: &Path) -> Done<StateId> {
-    let base = realm.ledger().world().state(&state).ok_or_else(|| Failure::missing("state", state))?;
-    let mut components = base.body.manifest.components.clone();
-    let digest = Digest::of(&read_bounded(prompt, 1 << 20)?);
-    for component in components.iter_mut().filter(|component| component.role == ComponentRole::Prompt) {
-        component.digest = digest;
-    }
-    Ok(Manifest { components }.id()?)
 }
 
 /// Takes a prompt all the way to its release order.

@@ -9,7 +9,10 @@ use tensor::sample;
 
 use crate::act::ArtefactSource;
 use crate::failure::{Done, Failure};
+use crate::home::read_bounded;
 
+/// The largest file of an adapter from outside.
+const ADAPTER_BYTES_MAX: usize = 256 << 20;
 /// The seed of the made model.
 const SEED: u64 = 1;
 
@@ -82,9 +85,7 @@ impl Material {
     fn take_real(&mut self, folder: &Path, adapter: &Path) -> Done {
         let place = folder.join("real");
         for file in ["adapter_config.json", "adapter_model.safetensors"] {
-            let from = adapter.join(file);
-            let bytes = fs::read(&from).map_err(|error| Failure::file(&from, &error))?;
-            write(&place.join(file), &bytes)?;
+            write(&place.join(file), &read_bounded(&adapter.join(file), ADAPTER_BYTES_MAX)?)?;
         }
         self.adapter = place;
         self.large_weights = folder.join("t5-large.reference.json");
@@ -130,7 +131,8 @@ const LARGE_SCOPE: &str = r#"{
 }
 "#;
 
-const SMALL_SCOPE: &str = r#"{
+/// Modules, rank, and at most 5 % of the base; of prompts, the style.
+pub(super) const SMALL_SCOPE: &str = r#"{
   "modules": ["**.self_attn.q_proj", "**.self_attn.v_proj"],
   "rank_max": 8,
   "relative_frobenius_ppm_max": 50000,
