@@ -5,8 +5,10 @@
 
 use dossier::{Ledger, World};
 use policy::gate::{self, CheckpointView};
+use statement::kind::BindingLevel;
 use statement::{ChangeId, SlotId, StateId, StatementId};
 
+use crate::Error;
 use crate::keep::{Admission, Kept};
 
 /// What may be served for a slot.
@@ -93,6 +95,13 @@ pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, at: Moment) ->
                     state: admitted.state(),
                 };
                 standing.admitted = Some((*order, admission));
+            }
+            let rule = world.policy().and_then(|policy| policy.body.rules.tiers.get(&body.tier));
+            if let Some(needed) =
+                rule.map(|rule| rule.binding).filter(|needed| *needed > BindingLevel::Declared)
+            {
+                let error = Error::Unbound { needed };
+                standing.reasons.push((error.code().to_owned(), error.to_string()));
             }
             standing.base = Some(lasting(world, body.from_state, body.fallback, kept, at));
             standing.order = Some(Release {

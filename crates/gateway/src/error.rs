@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use statement::StatementId;
+use statement::kind::BindingLevel;
 
 /// A refusal of the configuration, of the log, or of an operator's request.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +144,12 @@ pub enum Error {
         /// The state.
         state: statement::StateId,
     },
+    /// The policy asks for more than the operator's word that an engine serves the state.
+    #[error("the policy asks for an engine binding of `{}` in this tier, and the engine is declared", level_name(*needed))]
+    Unbound {
+        /// The least level.
+        needed: BindingLevel,
+    },
     /// Nothing is known about the realm yet.
     #[error("nothing of the log has been verified yet")]
     Unverified,
@@ -162,6 +169,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+}
+
+/// A level's name, as policies write it.
+const fn level_name(level: BindingLevel) -> &'static str {
+    match level {
+        BindingLevel::Declared => "declared",
+        BindingLevel::FileChecked => "file-checked",
+        BindingLevel::Launched => "launched",
+        BindingLevel::Attested => "attested",
+    }
 }
 
 impl Error {
@@ -193,6 +210,7 @@ impl Error {
             Self::NoEngineDeclared { .. } => "CS-GWY-021",
             Self::Unverified => "CS-GWY-022",
             Self::Unwitnessed { .. } => "CS-GWY-023",
+            Self::Unbound { .. } => "CS-GWY-024",
         }
     }
 
@@ -232,6 +250,9 @@ impl Error {
             Self::NoEngineDeclared { .. } => "name the state's engines under `states` of its slot",
             Self::Unwitnessed { .. } => {
                 "the checkpoint before it is used; check that the log's witnesses answer"
+            }
+            Self::Unbound { .. } => {
+                "this gateway serves it nevertheless; check on the engine's machine that it runs the files of the state"
             }
             Self::Unverified => "check that the log is served where `log` says",
             Self::Request { .. } => "use the command of the same version",
