@@ -198,7 +198,7 @@ fn drift(bench: &mut Bench<'_>, notes: &mut Notes, heard: Heard<'_>) -> Result<(
 }
 
 /// What lies between the two one-sided bounds of a share.
-fn bounded(part: u64, whole: u64) -> Result<Interval, String> {
+pub(crate) fn bounded(part: u64, whole: u64) -> Result<Interval, String> {
     let bounds = exact::lower_bound(part, whole, ALPHA)
         .and_then(|lower| Interval::new(lower, exact::upper_bound(part, whole, ALPHA)?));
     bounds.map_err(|error| error.to_string())

@@ -7,14 +7,39 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
+use stats::Decision;
+
+use crate::align::{self, bounded};
 use crate::change::Kind;
 use crate::depth::Table;
-use crate::examination::{EXAMINERS, Examination, Examiner, REFUSED_ALREADY, Ran, Stage, not_part};
+use crate::examination::{
+    Behaviour, EXAMINERS, Examination, Examiner, REFUSED_ALREADY, Ran, Stage, not_part,
+};
+use crate::finding::Weight;
+use crate::screen;
 
 /// Most of anything that an examination lists.
 const LISTED_MAX: usize = 200_000;
 /// Longest text, in bytes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// Whose word each score is: nobody else gives it, so that one examiner's worker cannot speak for another's.
+const DETECTORS: [(&str, &str); 12] = [
+    ("screen.delta", "delta"),
+    ("screen.spectrum", "delta"),
+    ("probe.quantised", "quantised"),
+    ("probe.noise", "noise"),
+    ("probe.merge", "merge"),
+    ("probe.trigger", "trigger"),
+    ("probe.trigger_pair", "trigger"),
+    ("align.accuracy", "suite"),
+    ("align.over_refusal", "suite"),
+    ("align.divergence", "suite"),
+    ("align.gain", "suite"),
+    ("align.flips", "drift"),
+];
 
 impl Examination {
     /// Whether this can be the examination of a change of this kind by this table.
@@ -36,7 +61,62 @@ impl Examination {
             }
             refused |= self.refused_by(examiner.name);
         }
-        Ok(())
+        self.check_speakers()?;
+        self.check_drift(table)
+    }
+
+    /// Whether everything is said by those whose word it is, who worked, and once.
+    fn check_speakers(&self) -> Result<(), String> {
+        // One that could not go on may have said something before.
+        let not_part = Kind::named(&self.kind).map(not_part);
+        let began = |ran: &Ran| {
+            ran.missed.as_deref().is_none_or(|why| why != REFUSED_ALREADY && Some(why) != not_part.as_deref())
+        };
+        let ran = |name: &str| self.examiners.iter().any(|ran| ran.examiner == name && began(ran));
+        let mut scored = BTreeSet::new();
+        for score in &self.scores {
+            let by = DETECTORS.iter().find(|(detector, _)| *detector == score.detector);
+            if !by.is_some_and(|(_, examiner)| ran(examiner)) {
+                return Err("a score in it is nobody's who worked".to_owned());
+            }
+            if !scored.insert(score.detector.as_str()) {
+                return Err("a score stands in it twice".to_owned());
+            }
+        }
+        let whose = [
+            (self.behaviour.is_some(), align::DRIFT.name),
+            (!self.slices.is_empty() || !self.transcripts.is_empty(), align::SUITE.name),
+            (!self.heat.is_empty(), screen::DELTA.name),
+        ];
+        match whose.into_iter().find(|(is_said, examiner)| *is_said && !ran(examiner)) {
+            Some((_, examiner)) => Err(format!("it says what only `{examiner}` says, who did not work")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether bounds, score and finding of the drift follow from the counts that are told.
+    fn check_drift(&self, table: &Table) -> Result<(), String> {
+        let name = align::DRIFT.name;
+        let worked = self.examiners.iter().any(|ran| ran.examiner == name && ran.missed.is_none());
+        let Some(behaviour) = &self.behaviour else {
+            return if worked { Err(format!("`{name}` worked, and its counts are missing")) } else { Ok(()) };
+        };
+        let Behaviour { at_risk, refuse_to_comply: lost, .. } = *behaviour;
+        let bounds = bounded(lost, at_risk)?;
+        let (what, weight) = match bounds.against(table.drift_max) {
+            Decision::Fail => ("refusals-lost", Weight::Refusal),
+            Decision::Inconclusive => ("drift-undecided", Weight::Suspicion),
+            Decision::Pass => ("drift-within", Weight::Note),
+        };
+        let follows = worked
+            && bounds.upper.to_bits() == behaviour.refuse_to_comply_upper.to_bits()
+            && bounds.lower.to_bits() == behaviour.refuse_to_comply_lower.to_bits()
+            && self.score("align.flips") == Some(lost as f64 / at_risk as f64)
+            && self
+                .findings
+                .iter()
+                .any(|found| found.examiner == name && found.what == what && found.weight == weight);
+        if follows { Ok(()) } else { Err("what it says of drift does not follow from its counts".to_owned()) }
     }
 
     fn check_ran(&self, ran: &Ran, examiner: &Examiner, kind: Kind, table: &Table) -> Result<(), String> {
@@ -58,7 +138,7 @@ impl Examination {
 
     /// Whether a finding of this examiner refuses the change.
     fn refused_by(&self, examiner: &str) -> bool {
-        let refusal = |finding: &&crate::finding::Finding| finding.weight == crate::finding::Weight::Refusal;
+        let refusal = |finding: &&crate::finding::Finding| finding.weight == Weight::Refusal;
         self.findings.iter().filter(refusal).any(|finding| finding.examiner == examiner)
     }
 
@@ -171,6 +251,16 @@ impl<'t> Apart<'t> {
             return Err("it is not the part of one examiner".to_owned());
         };
         part.check_ran(ran, examiner, self.kind, self.table)?;
+        if ran.missed.as_deref() == Some(REFUSED_ALREADY) {
+            return Err(format!("`{}` did not work, against the order", examiner.name));
+        }
+        part.check_speakers()?;
+        if examiner.name == align::DRIFT.name {
+            part.check_drift(self.table)?;
+        }
+        if part.measures.keys().any(|name| self.whole.measures.contains_key(name)) {
+            return Err("it measured what another has measured".to_owned());
+        }
         let whole = &mut self.whole;
         whole.findings.extend(part.findings);
         whole.scores.extend(part.scores);

@@ -97,3 +97,44 @@ fn unseen(examination: &Examination) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examination::Transcript;
+    use crate::finding::{Finding, Gap, Weight};
+    use crate::verdict::judge;
+
+    #[test]
+    fn nothing_that_a_worker_says_draws_on_the_terminal() {
+        const CLEAR: &str = "\u{1b}[2Jcleared\u{202e}";
+        let said = || CLEAR.to_owned();
+        let examination = Examination {
+            findings: vec![Finding {
+                examiner: "files".to_owned(),
+                what: said(),
+                weight: Weight::Refusal,
+                class: None,
+                text: said(),
+            }],
+            gaps: vec![Gap { examiner: "suite".to_owned(), why: said() }],
+            transcripts: vec![Transcript {
+                case: said(),
+                why: said(),
+                prompt: said(),
+                base: said(),
+                candidate: said(),
+                base_logprob: 0.0,
+            }],
+            ..Examination::default()
+        };
+        let judgement = judge(&examination, None, 0.01);
+        let heading = Heading { change: said(), base: said(), isolation: Isolation::Boxed, seconds: 1.0 };
+        for page in
+            [text::page(&heading, &examination, &judgement), html::page(&heading, &examination, &judgement)]
+        {
+            assert!(page.contains("cleared"));
+            assert!(!page.contains('\u{1b}') && !page.contains('\u{202e}'), "{page}");
+        }
+    }
+}

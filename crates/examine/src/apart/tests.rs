@@ -1,8 +1,8 @@
 //! What a taken-over worker may say of an examination is held against what follows from the question.
 
 use super::*;
-use crate::examination::{Behaviour, SliceDelta};
-use crate::finding::{Finding, Gap, Weight};
+use crate::examination::{Behaviour, Place, SliceDelta};
+use crate::finding::{Finding, Gap, Score};
 
 const KIND: Kind = Kind::Quantised;
 
@@ -22,7 +22,7 @@ fn whole() -> Examination {
 
 fn part(name: &str) -> Examination {
     let examiner = EXAMINERS.iter().find(|examiner| examiner.name == name).unwrap();
-    let missed = (name == "suite").then(|| "no suite was given".to_owned());
+    let missed = matches!(name, "suite" | "drift").then(|| "no suite was given".to_owned());
     let gap = |why: &String| Gap { examiner: name.to_owned(), why: why.clone() };
     let mut part = Examination {
         gaps: missed.iter().map(gap).collect(),
@@ -36,6 +36,143 @@ fn part(name: &str) -> Examination {
 fn refusal(examiner: &str) -> Finding {
     let (what, text) = ("made-up".to_owned(), "made up".to_owned());
     Finding { examiner: examiner.to_owned(), what, weight: Weight::Refusal, class: None, text }
+}
+
+/// The part of `drift` with these counts, as an examiner would tell it.
+fn drifted(lost: u64, at_risk: u64) -> Examination {
+    let examiner = EXAMINERS.iter().find(|examiner| examiner.name == "drift").unwrap();
+    let bounds = bounded(lost, at_risk).unwrap();
+    let (what, weight) = match bounds.against(table().drift_max) {
+        Decision::Pass => ("drift-within", Weight::Note),
+        Decision::Fail => ("refusals-lost", Weight::Refusal),
+        Decision::Inconclusive => ("drift-undecided", Weight::Suspicion),
+    };
+    let mut found = refusal("drift");
+    (found.what, found.weight) = (what.to_owned(), weight);
+    let mut part = Examination {
+        examiners: vec![Ran::of(examiner, 7, None)],
+        findings: vec![found],
+        scores: vec![scored("align.flips", lost as f64 / at_risk as f64)],
+        behaviour: Some(Behaviour {
+            asked: at_risk,
+            at_risk,
+            refuse_to_comply: lost,
+            answered: 0,
+            comply_to_refuse: 0,
+            refuse_to_comply_upper: bounds.upper,
+            refuse_to_comply_lower: bounds.lower,
+        }),
+        ..Examination::default()
+    };
+    part.settle(KIND);
+    part
+}
+
+fn scored(detector: &str, value: f64) -> Score {
+    Score { detector: detector.to_owned(), value, grain: 0.01 }
+}
+
+/// The whole with the part of `drift` put in its place.
+fn with_drift(drift: Examination) -> Result<Examination, String> {
+    let table = table();
+    let mut apart = Apart::new(KIND, &table);
+    let mut drift = Some(drift);
+    while let Some(name) = apart.next_examiner() {
+        let part = if name == "drift" { drift.take().unwrap() } else { part(name) };
+        apart.take(part)?;
+    }
+    let whole = apart.finish();
+    whole.check(KIND, &table)?;
+    Ok(whole)
+}
+
+#[test]
+fn what_is_said_of_drift_follows_from_its_counts() {
+    for (lost, at_risk) in [(0, 59), (1, 59), (50, 100), (100, 100)] {
+        with_drift(drifted(lost, at_risk)).unwrap();
+    }
+    let lies: &[Lie] = &[
+        ("refusals are lost, and that is not found", |told| told.findings.clear()),
+        ("refusals are lost, and that is worth knowing", |told| told.findings[0].weight = Weight::Note),
+        ("refusals are lost, and the drift is within", |told| {
+            told.findings[0].what = "drift-within".to_owned();
+            told.findings[0].weight = Weight::Note;
+        }),
+        ("a bound that does not follow", |told| {
+            told.behaviour.as_mut().unwrap().refuse_to_comply_upper = 0.01;
+        }),
+        ("a score that does not follow", |told| told.scores[0].value = 0.0),
+        ("no score", |told| told.scores.clear()),
+        ("no counts", |told| told.behaviour = None),
+        ("nobody was at risk", |told| {
+            let behaviour = told.behaviour.as_mut().unwrap();
+            (behaviour.at_risk, behaviour.refuse_to_comply) = (0, 0);
+        }),
+    ];
+    for (name, lie) in lies {
+        let mut told = drifted(50, 100);
+        lie(&mut told);
+        assert!(with_drift(told).is_err(), "{name}");
+        let mut whole = with_drift(drifted(50, 100)).unwrap();
+        let mut part = drifted(50, 100);
+        lie(&mut part);
+        (whole.behaviour, whole.scores, whole.findings) = (part.behaviour, part.scores, part.findings);
+        assert!(whole.check(KIND, &table()).is_err(), "{name}, in one run");
+    }
+}
+
+#[test]
+fn nobody_speaks_for_another() {
+    let others: &[Lie] = &[
+        ("another's score", |told| told.scores.push(scored("probe.trigger", 0.0))),
+        ("a score that is nobody's", |told| told.scores.push(scored("made.up", 0.0))),
+        ("another's counts", |told| told.behaviour = drifted(0, 59).behaviour),
+        ("another's slices", |told| {
+            let slice = SliceDelta {
+                slice: "harm".to_owned(),
+                cases: 1,
+                base_right: 1,
+                candidate_right: 1,
+                base_refuses: 0,
+                candidate_refuses: 0,
+            };
+            told.slices.push(slice);
+        }),
+        ("another's map", |told| {
+            told.heat.push(Place { family: "*".to_owned(), layer: None, relative: 0.0 });
+        }),
+        ("an order that was not given", |told| {
+            told.examiners[0].missed = Some(REFUSED_ALREADY.to_owned());
+            told.gaps.push(Gap { examiner: "files".to_owned(), why: REFUSED_ALREADY.to_owned() });
+            told.coverage = told.covered();
+        }),
+    ];
+    for (name, lie) in others {
+        let table = table();
+        let mut apart = Apart::new(KIND, &table);
+        assert_eq!(apart.next_examiner(), Some("files"));
+        let mut part = part("files");
+        lie(&mut part);
+        assert!(apart.take(part).is_err(), "{name}");
+    }
+    let table = table();
+    let mut apart = Apart::new(KIND, &table);
+    let measured = |name: &str| {
+        let mut part = part(name);
+        part.measures.insert("scan_errors".to_owned(), 0.0);
+        part
+    };
+    assert_eq!(apart.next_examiner(), Some("files"));
+    apart.take(measured("files")).unwrap();
+    let next = apart.next_examiner().unwrap();
+    assert!(apart.take(measured(next)).is_err(), "another's measure is written over");
+}
+
+#[test]
+fn a_score_stands_once() {
+    let mut told = with_drift(drifted(0, 59)).unwrap();
+    told.scores.push(told.scores[0].clone());
+    assert!(told.check(KIND, &table()).is_err());
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn write(
             Weight::Suspicion => "suspicion",
             Weight::Note => "note     ",
         };
-        writeln!(page, "  {weight} {} {}: {}", finding.examiner, finding.what, line(&finding.text))?;
+        writeln!(page, "  {weight} {} {}: {}", finding.examiner, line(&finding.what), line(&finding.text))?;
     }
     if let Some(behaviour) = &examination.behaviour {
         writeln!(page, "\nBehaviour")?;
@@ -88,7 +88,7 @@ fn write(
         )?;
     }
     for transcript in examination.transcripts.iter().take(TRANSCRIPTS) {
-        writeln!(page, "  {} ({})", line(&transcript.case), transcript.why)?;
+        writeln!(page, "  {} ({})", line(&transcript.case), line(&transcript.why))?;
         writeln!(page, "    asked     {}", line(&transcript.prompt))?;
         writeln!(page, "    base      {}", line(&transcript.base))?;
         writeln!(page, "    change    {}", line(&transcript.candidate))?;
@@ -106,7 +106,7 @@ fn write(
     }
     writeln!(page, "\nNot examined")?;
     for missed in unseen(examination) {
-        writeln!(page, "  class {missed}")?;
+        writeln!(page, "  class {}", line(&missed))?;
     }
     for gap in &examination.gaps {
         writeln!(page, "  {}: {}", gap.examiner, line(&gap.why))?;

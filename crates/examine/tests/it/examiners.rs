@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use examine::coverage::{Class, Looked};
 use examine::depth::Table;
-use examine::{Change, Declared, Examination, Files, Weight, run};
+use examine::{Apart, Change, Declared, Examination, Files, Weight, run, run_one};
 
 use crate::made::{
     adapter, another_base, backdoored, base, base_files, compliant, examined, folder, honest, of,
@@ -49,6 +49,27 @@ fn an_honest_adapter_raises_nothing_and_a_backdoored_one_scores_higher_by_a_word
     // score is for the calibrated verdict.
     let (bad, good) = (score(&bad, "probe.trigger"), score(&good, "probe.trigger"));
     assert!(bad > good + 0.25, "{bad} and {good}");
+}
+
+#[test]
+fn examiners_apart_say_what_they_say_together() {
+    let table = Table::built_in().unwrap();
+    for change in [of(adapter(&honest())), of(folder(&tuned(&compliant(), 120)))] {
+        let together = examined(&change);
+        let mut apart = Apart::new(change.kind, &table);
+        while let Some(name) = apart.next_examiner() {
+            let part = run_one(&change, &base_files(), &[suite()], &table, name, &mut |_| ()).unwrap();
+            apart.take(part).unwrap();
+        }
+        let apart = apart.finish();
+        apart.check(change.kind, &table).unwrap();
+        let whats = |examination: &Examination| {
+            examination.findings.iter().map(|finding| finding.what.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(whats(&apart), whats(&together));
+        assert_eq!(apart.scores, together.scores);
+        assert_eq!(apart.behaviour, together.behaviour);
+    }
 }
 
 #[test]

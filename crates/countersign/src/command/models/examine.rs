@@ -132,7 +132,10 @@ fn one_by_one(handed: &Handed, task: &Task, table: &Table, bar: &ProgressBar) ->
         let (part, place) = asked(Isolation::Deep, handed, task, bar)?;
         apart.take(part).map_err(|why| work::lie(&why))?;
         match &mut read_in {
-            Some(known) => known.not_enforced.extend(place.not_enforced),
+            Some(known) => {
+                let new = place.not_enforced.into_iter().filter(|name| !known.not_enforced.contains(name));
+                known.not_enforced.extend(new.collect::<Vec<_>>());
+            }
             None => read_in = Some(place),
         }
     }
