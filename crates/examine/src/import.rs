@@ -72,6 +72,18 @@ pub struct Figure {
     pub value: f64,
     /// What was counted, where the tool counts: how many were right of how many.
     pub counts: Option<(u64, u64)>,
+    /// Which way is better, where the tool says so; otherwise the higher.
+    pub better: Better,
+}
+
+/// Which way a figure is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Better {
+    /// The higher.
+    Higher,
+    /// The lower, as with errors: the least that it must be says nothing about it.
+    Lower,
 }
 
 /// The least that a figure must be.
@@ -111,6 +123,8 @@ pub const BYTES_MAX: usize = 64 << 20;
 const FIGURES_MAX: usize = 100_000;
 /// Longest name, in bytes.
 const NAME_MAX: usize = 512;
+/// Most gaps that are told.
+const GAPS_MAX: usize = 1_000;
 /// The level of the bounds of counts.
 const ALPHA: f64 = 0.05;
 
@@ -131,7 +145,29 @@ impl Imported {
         if imported.figures.is_empty() {
             return Err(refused("there is no figure in it"));
         }
-        Ok(imported)
+        Ok(imported.bounded())
+    }
+
+    /// What is incomplete is told up to a number.
+    fn bounded(mut self) -> Self {
+        let more = self.gaps.len().saturating_sub(GAPS_MAX);
+        self.gaps.truncate(GAPS_MAX);
+        if more > 0 {
+            self.gaps.push(format!("{more} more such gaps"));
+        }
+        self
+    }
+
+    /// Whether the file says that this is what the tool was run on.
+    ///
+    /// # Errors
+    /// [`Error::Import`] where it says otherwise, or nothing.
+    pub fn ran_on(&self, name: &str) -> Result<(), Error> {
+        match &self.about {
+            Some(about) if *about == short(name) => Ok(()),
+            Some(about) => Err(refused(format!("it was run on `{about}`, not on `{}`", short(name)))),
+            None => Err(refused(format!("it does not say that it was run on `{}`", short(name)))),
+        }
     }
 
     /// Holds the figures against limits. Counts are judged by their exact bounds, 95 % each; other figures as they are.
@@ -148,6 +184,12 @@ impl Imported {
             };
             let bounds = figure.bounds();
             let name = shown(&figure.name);
+            if figure.better == Better::Lower {
+                open = true;
+                reasons
+                    .push(format!("{name}: {}, and the lower is better: no least decides it", figure.value));
+                continue;
+            }
             let told = match figure.counts {
                 Some((right, of)) => format!(
                     "{name}: {right} of {of}, {:.1} to {:.1} % (each bound 95 %)",
@@ -179,7 +221,12 @@ impl Imported {
 
 impl Figure {
     fn of_counts(name: String, right: u64, of: u64) -> Self {
-        Self { name, value: right as f64 / of.max(1) as f64, counts: Some((right, of)) }
+        Self {
+            name,
+            value: right as f64 / of.max(1) as f64,
+            counts: Some((right, of)),
+            better: Better::Higher,
+        }
     }
 
     fn bounds(&self) -> Interval {

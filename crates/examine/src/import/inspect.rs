@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::members::Members;
-use super::{Figure, Format, Imported, add, refused, short, unreadable};
+use super::{Better, Figure, Format, Imported, add, refused, short, unreadable};
 use crate::error::Error;
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Imported, Error> {
                 return Err(refused(format!("`{}` stands twice", short(&name))));
             }
             if metric != "stderr" {
-                add(&mut figures, Figure { name, value: value.value, counts: None })?;
+                add(&mut figures, Figure { name, value: value.value, counts: None, better: Better::Higher })?;
             }
         }
     }

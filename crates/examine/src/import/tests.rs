@@ -64,7 +64,48 @@ fn limits_decide_in_three_ways() {
 }
 
 #[test]
+fn what_is_better_the_lower_is_not_shown_by_a_least() {
+    let wer = r#"{"results":{"speech":{"wer,none":0.9,"acc,none":0.9}},"higher_is_better":{"speech":{"wer":false,"acc":true}},
+      "n-samples":{"speech":{"original":10,"effective":10}}}"#;
+    let read = read(Format::LmEval, wer);
+    assert_eq!(outcome(&read, &["speech/wer,none=0.5"]), Outcome::Inconclusive);
+    assert_eq!(outcome(&read, &["speech/acc,none=0.5"]), Outcome::Pass);
+}
+
+#[test]
+fn the_file_says_what_it_was_run_on() {
+    for (format, text) in [(Format::LmEval, HARNESS), (Format::Garak, GARAK), (Format::Inspect, INSPECT)] {
+        let imported = read(format, text);
+        imported.ran_on("changed").unwrap();
+        assert_eq!(imported.ran_on("other").unwrap_err().code(), "CS-EXM-009");
+        let silent = Imported { about: None, ..imported };
+        assert_eq!(silent.ran_on("changed").unwrap_err().code(), "CS-EXM-009");
+    }
+}
+
+#[test]
+fn what_a_file_announces_is_bounded_in_memory() {
+    // Short names, a million of them in objects that are each small.
+    let metrics: Vec<String> = (0..1_000).map(|at| format!(r#""{at:x}":1"#)).collect();
+    let metrics = metrics.join(",");
+    let tasks: Vec<String> = (0..1_000).map(|at| format!(r#""t{at:x}":{{{metrics}}}"#)).collect();
+    let many = format!(r#"{{"results":{{{}}}}}"#, tasks.join(","));
+    let error = Imported::read(Format::LmEval, many.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("200,000"), "{error}");
+    // What is no figure is passed over, whatever it holds.
+    let other = HARNESS.replace("\"bleu,none\":\"N/A\"", &format!("\"other\":[{}0]", "0,".repeat(1 << 20)));
+    assert_eq!(read(Format::LmEval, &other).figures.len(), 1);
+    let cut = r#""t":{"original":2,"effective":1}"#;
+    let cuts: Vec<String> = (0..5_000).map(|at| cut.replace("\"t\"", &format!("\"t{at}\""))).collect();
+    let cuts = HARNESS.replace("\"n-samples\":{", &format!("\"n-samples\":{{{},", cuts.join(",")));
+    assert_eq!(read(Format::LmEval, &cuts).gaps.len(), GAPS_MAX + 1);
+}
+
+#[test]
 fn what_is_incomplete_never_passes() {
+    let limited =
+        read(Format::LmEval, &HARNESS.replace("\"configs\"", "\"config\":{\"limit\":100.0},\"configs\""));
+    assert_eq!(outcome(&limited, &["truthful/acc,none=0.1"]), Outcome::Inconclusive);
     let cut = read(Format::LmEval, &HARNESS.replace("\"effective\":817", "\"effective\":100"));
     assert_eq!(outcome(&cut, &["truthful/acc,none=0.1"]), Outcome::Inconclusive);
     let cut = read(Format::Garak, &GARAK.replace("completion", "other"));
