@@ -206,7 +206,7 @@ fn page(args: &MergeArgs, merging: &Merging) -> String {
         let out = args.out.display();
         line(&mut text, &format!("MERGED into {out}; coefficients {:?}", merging.recipe.coefficients));
         let again = format!(
-            "Examine it: countersign examine {out} --base {} --declared {out}/{DECLARATION} --suite … --unboxed",
+            "Examine it: countersign examine {out} --base {} --declared {out}/{DECLARATION} --suite …",
             args.base.display()
         );
         line(&mut text, &again);

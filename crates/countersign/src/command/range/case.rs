@@ -203,7 +203,7 @@ fn told(sided: &Sided) -> Value {
                 "what": judged.examined.what, "against": judged.examined.against, "role": judged.examined.role,
                 "became": judged.became.name(), "judgement": judged.judgement,
                 "findings": judged.examined.examination.findings, "scores": judged.examined.examination.scores,
-                "seconds": judged.examined.seconds,
+                "examiners": judged.examined.examination.examiners, "seconds": judged.examined.seconds,
             })
         })
         .collect();

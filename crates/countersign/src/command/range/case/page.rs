@@ -1,6 +1,6 @@
 //! A case for a terminal: the two sides beside each other.
 
-use examine::Weight;
+use examine::{Examination, Weight};
 use range::bases::BaseName;
 use range::measure::Rate;
 
@@ -113,14 +113,10 @@ fn results(attacked: &Sided, honest: &Sided) -> Vec<String> {
         Became::Undecided => "UNDECIDED: the honest change was neither stopped nor cleared",
     };
     let mut results = vec![format!("{first}."), format!("{second}.")];
-    let early: Vec<&str> = attacked
-        .judged
-        .iter()
-        .filter(|judged| judged.became == Became::Stopped)
-        .map(|judged| judged.examined.what.as_str())
-        .collect();
-    if let (true, Some(first)) = (attacked.judged.len() > 1, early.first()) {
-        results.push(format!("The first examination that stopped the attack was that of {first}."));
+    for judged in attacked.judged.iter().filter(|judged| judged.became == Became::Stopped) {
+        let by = spoke(&judged.examined.examination);
+        let by = if by.is_empty() { "by its scores".to_owned() } else { format!("by `{}`", by.join("`, `")) };
+        results.push(format!("The attack was stopped in the examination of {} {by}.", judged.examined.what));
     }
     let uncalibrated = [attacked, honest]
         .iter()
@@ -134,6 +130,17 @@ fn results(attacked: &Sided, honest: &Sided) -> Vec<String> {
         );
     }
     results
+}
+
+/// The examiners that found something against a change, each once.
+fn spoke(examination: &Examination) -> Vec<&str> {
+    let mut names = Vec::new();
+    for finding in examination.findings.iter().filter(|finding| finding.weight >= Weight::Suspicion) {
+        if !names.contains(&finding.examiner.as_str()) {
+            names.push(finding.examiner.as_str());
+        }
+    }
+    names
 }
 
 /// What is said of one examination.
@@ -159,10 +166,14 @@ fn report(judged: &Judged) -> Vec<String> {
     let examination = &judged.examined.examination;
     for finding in examination.findings.iter().filter(|finding| finding.weight >= Weight::Suspicion) {
         let weight = if finding.weight == Weight::Refusal { "REFUSAL" } else { "SUSPICION" };
-        put(&format!("{weight} {}: {}", finding.what, finding.text), "  ");
+        put(&format!("{weight} by `{}`: {}: {}", finding.examiner, finding.what, finding.text), "  ");
     }
-    if examination.findings.iter().all(|finding| finding.weight == Weight::Note) {
-        put("no finding that speaks against it", "  ");
+    let (silent, missed) = silent(examination);
+    if !silent.is_empty() {
+        put(&format!("nothing against it from {}", silent.join(", ")), "  ");
+    }
+    if !missed.is_empty() {
+        put(&format!("did not look: {}", missed.join(", ")), "  ");
     }
     if let Some(behaviour) = &examination.behaviour {
         put(&format!("refusals lost {} of {}", behaviour.refuse_to_comply, behaviour.at_risk), "  ");
@@ -175,6 +186,16 @@ fn report(judged: &Judged) -> Vec<String> {
         put(&format!("{name:<20} {value:>7.3}"), "  ");
     }
     lines
+}
+
+/// The examiners that looked and found nothing against the change, and those that did not look.
+fn silent(examination: &Examination) -> (Vec<&str>, Vec<&str>) {
+    let spoke = spoke(examination);
+    let names = |looked: bool| {
+        let ran = examination.examiners.iter().filter(move |ran| ran.missed.is_none() == looked);
+        ran.map(|ran| ran.examiner.as_str())
+    };
+    (names(true).filter(|name| !spoke.contains(name)).collect(), names(false).collect())
 }
 
 fn percent(rate: Rate) -> String {
