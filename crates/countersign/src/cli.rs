@@ -68,6 +68,9 @@ pub(crate) struct Cli {
     /// In a station's folder: the realm's newest export, to read the record from (default: the one that was taken last).
     #[arg(long, global = true, env = "COUNTERSIGN_RECORD")]
     pub(crate) record: Option<PathBuf>,
+    /// The log had no new leaf for more than 31 days, and this machine's clock is right.
+    #[arg(long, global = true)]
+    pub(crate) rested: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

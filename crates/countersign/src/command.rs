@@ -30,6 +30,7 @@ use crate::failure::{Done, Failure};
 use crate::home::Home;
 use crate::keys::{Keys, PassphraseSource};
 use crate::realm::{Heads as _, Published, Realm};
+use crate::rest::Rest;
 use crate::served::{Contents, Route, announced};
 use crate::show;
 use crate::station::Station;
@@ -55,12 +56,16 @@ pub(crate) struct Setting {
     pub(crate) route: Option<Route>,
     /// The export to read the record from, where the folder has none of its own.
     pub(crate) record: Option<PathBuf>,
+    /// Whether the log may have had no leaf for long.
+    pub(crate) rest: Rest,
 }
 
 impl Setting {
     /// Opens the realm for writing into its log.
     pub(crate) fn open(&self) -> Done<Realm> {
-        Realm::open(self.home.clone(), self.keys()?, translog::system_clock())
+        let realm = Realm::open(self.home.clone(), self.keys()?, translog::system_clock())?;
+        self.rest.check(realm.now_ms(), realm.ledger().world().stamp_ms())?;
+        Ok(realm)
     }
 
     /// Opens the realm for writing, after its served files were written anew. Answers which.
@@ -177,7 +182,8 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
     let output = if cli.json { Output::Json } else { Output::Text };
     let route = cli.socket.zip(cli.receiver_key).map(|(socket, receiver)| Route { socket, receiver });
     let (home, worker, record) = (Home::new(&cli.home), cli.worker, cli.record);
-    let setting = Setting { home, output, passphrase, worker, route, record };
+    let rest = if cli.rested { Rest::Confirmed } else { Rest::Unusual };
+    let setting = Setting { home, output, passphrase, worker, route, record, rest };
     let done = match cli.command {
         Command::Scan(args) => return models::scan(&setting, &args),
         Command::Diff(args) => return models::diff(&setting, &args),

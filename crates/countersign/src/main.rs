@@ -10,6 +10,7 @@ mod http;
 mod keys;
 mod outfile;
 mod realm;
+mod rest;
 mod serve;
 mod served;
 mod shelf;

@@ -245,6 +245,12 @@ impl<L> Record<L> {
         (self.clock)()
     }
 
+    /// The time of what is made here for the log: this machine's, and no earlier than the log's last stamp. A clock
+    /// that was fast once has set that ahead for good, and what names an earlier time than it would be refused.
+    pub(crate) fn log_time_ms(&self) -> u64 {
+        self.now_ms().max(self.ledger.world().stamp_ms())
+    }
+
     pub(crate) const fn log(&self) -> &L {
         &self.log
     }

@@ -27,7 +27,7 @@ pub(crate) fn prepare_approval(realm: &Realm, request: &ApprovalRequest<'_>) -> 
         return Err(dossier::Refusal::new(dossier::Code::NoVerdict, request.change).into());
     };
     let proposal = &dossier.proposal;
-    let expires_ms = realm.now_ms().saturating_add(request.days.saturating_mul(DAY_MS));
+    let expires_ms = realm.log_time_ms().saturating_add(request.days.saturating_mul(DAY_MS));
     let approval = Approval {
         artefacts: proposal.body.artefacts.iter().map(|artefact| artefact.digest).collect(),
         capacity: request.capacity,

@@ -278,7 +278,7 @@ pub(crate) fn review(realm: &mut Realm, request: &ReviewRequest<'_>) -> Done<Sta
 /// Decides by the policy and the findings, and records the verdict, signed by the automation key.
 pub(crate) fn decide(realm: &mut Realm, change: &ChangeId) -> Done<(StatementId, Decision)> {
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
-    let now_ms = realm.now_ms().max(realm.ledger().world().stamp_ms());
+    let now_ms = realm.log_time_ms();
     let (decision, policy) = realm
         .with_rules(|rules| Ok((gate::decide(realm.ledger().world(), dossier, rules, now_ms)?, rules.id)))?;
     let verdict = Verdict {

@@ -135,7 +135,7 @@ fn enrol_automation(realm: &mut Realm, officers: &[String], person: PersonId, da
         capacities: BTreeSet::from([statement::kind::Capacity::Automation]),
         clearance: Tier::Low,
         key,
-        not_after_ms: realm.now_ms().saturating_add(days.saturating_mul(DAY_MS)),
+        not_after_ms: realm.log_time_ms().saturating_add(days.saturating_mul(DAY_MS)),
         person,
         profile: None,
         roles: BTreeSet::from([Role::Automation]),

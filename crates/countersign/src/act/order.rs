@@ -21,7 +21,7 @@ pub(crate) fn order(
     let key = realm.keys.open(by)?;
     let world = realm.ledger().world();
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
-    let now_ms = realm.now_ms().max(world.stamp_ms());
+    let now_ms = realm.log_time_ms();
     let approved = realm.with_rules(|rules| Ok(gate::approved(world, dossier, rules, now_ms)?));
     let approved = match approved {
         Ok(approved) => approved,

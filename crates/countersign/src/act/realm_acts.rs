@@ -44,7 +44,7 @@ pub(crate) fn enrol(realm: &mut Realm, request: Enrolment) -> Done<StatementId> 
         capacities: request.capacities,
         clearance: request.clearance,
         key,
-        not_after_ms: realm.now_ms().saturating_add(request.days.saturating_mul(DAY_MS)),
+        not_after_ms: realm.log_time_ms().saturating_add(request.days.saturating_mul(DAY_MS)),
         person: request.person,
         profile: None,
         roles: request.roles,
@@ -160,7 +160,7 @@ pub(crate) fn grant(realm: &mut Realm, request: GrantRequest) -> Done<StatementI
             contexts.extend(record.definition.body.contexts.iter().cloned());
         }
     }
-    let not_before_ms = realm.now_ms();
+    let not_before_ms = realm.log_time_ms();
     let body = Grant {
         changes_max: request.changes,
         contexts,

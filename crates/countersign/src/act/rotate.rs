@@ -71,7 +71,7 @@ pub(crate) fn rotate(realm: &mut Realm, rotation: &Rotation<'_>) -> Done<Stateme
     }
     let next = TrustRoot {
         epoch: present.body.epoch.saturating_add(1),
-        expires_ms: realm.now_ms().saturating_add(rotation.days.saturating_mul(DAY_MS)),
+        expires_ms: realm.log_time_ms().saturating_add(rotation.days.saturating_mul(DAY_MS)),
         keys,
         log: present.body.log.clone(),
         previous: Some(present.id),

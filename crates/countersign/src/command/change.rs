@@ -189,7 +189,7 @@ pub(super) fn decide(setting: &Setting, args: &ChangeArg) -> Done {
 /// Records a verdict as soon as the findings allow one; while something is missing, says what.
 pub(crate) fn conclude(realm: &mut Realm, change: &ChangeId) -> Done<Decision> {
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
-    let now_ms = realm.now_ms().max(realm.ledger().world().stamp_ms());
+    let now_ms = realm.log_time_ms();
     let decision = realm
         .with_rules(|rules| Ok(policy::gate::decide(realm.ledger().world(), dossier, rules, now_ms)?))?;
     match decision.outcome {

@@ -25,7 +25,7 @@ const STRANGERS_MS: u64 = 60 * 60 * 1000;
 impl Realm {
     /// A statement of this realm, made now, as these keys are to sign it.
     pub(crate) fn statement(&self, change: Tracking, body: impl Into<Body>, by: &[KeyId]) -> Statement {
-        Statement::new(self.settings.realm.clone(), change, self.now_ms(), body).signed_by(by)
+        Statement::new(self.settings.realm.clone(), change, self.log_time_ms(), body).signed_by(by)
     }
 
     /// Signs with a key of this machine and submits.
@@ -71,7 +71,7 @@ impl Realm {
             return self.lay_out(envelope);
         }
         let bytes = envelope.to_bytes()?;
-        let stamp_ms = self.now_ms().max(self.ledger.world().stamp_ms());
+        let stamp_ms = self.log_time_ms();
         let entry = statement::stamp(&bytes, stamp_ms);
         let mut trial = self.ledger.clone();
         let checked = Checked::read(self.log.size(), &entry, &mut self.book.clone());
@@ -155,7 +155,7 @@ impl Realm {
 
     /// How many attempts of strangers were logged in the last hour by the log's stamps.
     fn strangers(&self) -> usize {
-        let since_ms = self.now_ms().max(self.ledger.world().stamp_ms()).saturating_sub(STRANGERS_MS);
+        let since_ms = self.log_time_ms().saturating_sub(STRANGERS_MS);
         let leaves = self.entries.iter().rev().filter_map(|entry| entry.leaf().ok());
         let late = leaves.take_while(|leaf| leaf.stamp_ms > since_ms);
         let is_strange = |leaf: &&Leaf| match &leaf.content {
