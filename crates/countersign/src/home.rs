@@ -102,6 +102,22 @@ impl Home {
         self.settings_path().exists()
     }
 
+    /// The folder of a realm or a station in which a place lies, whether something is there already or not.
+    pub(crate) fn around(place: &Path) -> std::io::Result<Option<PathBuf>> {
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = match fs::canonicalize(folder.unwrap_or(Path::new("."))) {
+            Ok(folder) => folder,
+            // What lies in no folder lies in no realm's; writing it will say so.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let is_home = |folder: &&Path| {
+            let home = Self::new(folder);
+            (home.exists() || crate::station::Station::is_in(&home)) && home.keys().is_dir()
+        };
+        Ok(folder.ancestors().find(is_home).map(Path::to_owned))
+    }
+
     /// Refuses a folder that is neither empty nor absent: nothing of ours may be mixed with what is there.
     pub(crate) fn vacant(&self) -> Done {
         let occupied = match fs::read_dir(&self.0) {

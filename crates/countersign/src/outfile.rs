@@ -1,8 +1,8 @@
 //! Files that commands are told to write: whole or not at all, where they are put.
 //!
 //! A symbolic link stays a link: what it leads to is written. What is no regular file, a device or a pipe, is written
-//! through, in the order of the bytes: a rename would put a file in its place. What this module does not do: write the
-//! realm's own files.
+//! through, in the order of the bytes: a rename would put a file in its place. Nothing is put into the folder of a realm
+//! or a station: a key or a log that is written over is gone.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::failure::{Done, Failure};
+use crate::home::Home;
 
 /// How many symbolic links are followed, as many as Linux follows.
 const LINKS_MAX: u32 = 40;
@@ -41,7 +42,16 @@ enum To {
 impl OutFile {
     /// Starts writing what is to be at `path`.
     pub(crate) fn begin(path: &Path, readers: Readers) -> Done<Self> {
-        let to = To::find(path, readers).map_err(|error| Failure::file(path, &error))?;
+        let failed = |error: io::Error| Failure::file(path, &error);
+        let place = Place::find(path).map_err(failed)?;
+        if let Place::Named(place) = &place
+            && let Some(home) = Home::around(place).map_err(failed)?
+        {
+            let message =
+                format!("`{}` lies in `{}`, which holds keys and records", path.display(), home.display());
+            return Err(Failure::new("CS-CLI-075", message, "name a file outside of it"));
+        }
+        let to = To::begin(place, path, readers).map_err(failed)?;
         Ok(Self { path: path.to_owned(), to })
     }
 
@@ -82,19 +92,32 @@ impl Write for OutFile {
     }
 }
 
-impl To {
-    fn find(path: &Path, readers: Readers) -> io::Result<Self> {
-        let through = || fs::OpenOptions::new().write(true).truncate(true).open(path).map(Self::Through);
+/// What a path leads to.
+enum Place {
+    /// A regular file or nothing yet, by its name.
+    Named(PathBuf),
+    /// A device, a pipe, or a file that a process has open.
+    Open,
+}
+
+impl Place {
+    fn find(path: &Path) -> io::Result<Self> {
         // Follows links, those of /proc among them, which lead to open files and not to names.
         match fs::metadata(path) {
-            Ok(there) if !there.is_file() => return through(),
+            Ok(there) if !there.is_file() => return Ok(Self::Open),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        match followed(path)? {
-            Some(place) => Self::beside(place, readers),
-            None => through(),
+        Ok(followed(path)?.map_or(Self::Open, Self::Named))
+    }
+}
+
+impl To {
+    fn begin(place: Place, path: &Path, readers: Readers) -> io::Result<Self> {
+        match place {
+            Place::Named(place) => Self::beside(place, readers),
+            Place::Open => fs::OpenOptions::new().write(true).truncate(true).open(path).map(Self::Through),
         }
     }
 
@@ -134,4 +157,28 @@ fn followed(path: &Path) -> io::Result<Option<PathBuf>> {
         place = folder.join(fs::read_link(&place)?);
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it leads from link to link"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{OutFile, Readers};
+
+    #[test]
+    fn nothing_is_put_into_a_realms_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, beside) = (folder.path().join("realm"), folder.path().join("beside"));
+        fs::create_dir_all(home.join("keys")).unwrap();
+        fs::write(home.join("realm.json"), "{}").unwrap();
+        let key = home.join("keys/root-alice.key");
+        fs::write(&key, "sealed").unwrap();
+        std::os::unix::fs::symlink(&key, &beside).unwrap();
+        for path in [&key, &home.join("realm.json"), &home.join("new"), &home.join("keys/../new"), &beside] {
+            let refused = OutFile::put(path, Readers::Owner, b"report").unwrap_err();
+            assert_eq!(refused.code, "CS-CLI-075", "{}", path.display());
+        }
+        assert_eq!(fs::read_to_string(&key).unwrap(), "sealed");
+        OutFile::put(&folder.path().join("report"), Readers::Owner, b"report").unwrap();
+    }
 }

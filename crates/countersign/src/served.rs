@@ -241,8 +241,7 @@ impl Realm {
 
     /// Keeps a signed statement to be brought, and goes on as if it had been taken.
     pub(crate) fn lay_out(&mut self, envelope: &Envelope) -> Done<StatementId> {
-        let entry =
-            statement::stamp(&envelope.to_bytes()?, self.log_time_ms());
+        let entry = statement::stamp(&envelope.to_bytes()?, self.log_time_ms());
         let doubt = self.foresee(&entry)?;
         if let Journal::Served(courier) = self.log_mut() {
             courier.envelopes.push(envelope.clone());

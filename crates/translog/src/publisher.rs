@@ -156,9 +156,11 @@ impl Publisher {
         let size = self.materialised;
         let mut repaired = Vec::new();
         for path in tiles_between(0, size).chain(bundles_between(0, size)) {
-            if !self.is_right(&path)? {
-                self.write_tile(&path)?;
-                repaired.push(path.to_string());
+            for path in self.narrower(&path)?.into_iter().chain([path]) {
+                if !self.is_right(&path)? {
+                    self.write_tile(&path)?;
+                    repaired.push(path.to_string());
+                }
             }
         }
         if !repaired.is_empty() {
@@ -166,6 +168,18 @@ impl Publisher {
             self.shared.storage.sync_everything().map_err(LogError::sync(TILES_DIR))?;
         }
         Ok(repaired)
+    }
+
+    /// The partial tiles of earlier checkpoints that are still served beside one.
+    fn narrower(&self, path: &TilePath) -> Result<Vec<TilePath>, LogError> {
+        if !path.is_partial() || self.config.tile_check == TileCheck::Lengths {
+            return Ok(Vec::new());
+        }
+        let dir = format!("{TILES_DIR}/{}.p", path.full());
+        let names = self.shared.storage.list(&dir).map_err(LogError::io("list", &dir))?;
+        let widths = names.iter().filter_map(|name| name.parse::<u16>().ok());
+        let narrower = widths.filter(|width| *width < path.width());
+        Ok(narrower.filter_map(|width| TilePath::new(path.kind(), path.index(), width).ok()).collect())
     }
 
     fn is_right(&self, path: &TilePath) -> Result<bool, LogError> {

@@ -196,6 +196,22 @@ fn wrong_and_missing_tiles_are_found_and_written_anew() {
 }
 
 #[test]
+fn partial_tiles_of_earlier_checkpoints_are_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 3);
+    filled(dir.path(), 5);
+    let tiles = dir.path().join("tiles/tile");
+    flip(&tiles.join("entries/000.p/3"), 5);
+    flip(&tiles.join("0/000.p/3"), 40);
+    assert_found(dir.path(), FindingKind::BundleWrong, "tile/entries/000.p/3");
+    assert_found(dir.path(), FindingKind::TileWrong, "tile/0/000.p/3");
+    let log = Log::open(disk(dir.path()), config()).unwrap();
+    assert_eq!(log.recovery().repaired, ["tile/0/000.p/3", "tile/entries/000.p/3"]);
+    drop(log);
+    assert_clean(dir.path());
+}
+
+#[test]
 fn a_bundle_of_another_length_is_found_without_reading_it() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path(), 300);
