@@ -17,18 +17,27 @@ use crate::failure::{Done, Failure};
 
 /// The worker's program name.
 const PROGRAM: &str = "countersign-worker";
-/// How a file reader is boxed, and how much it may use beside its inputs.
-const READING: Run = Run {
-    level: Level::Standard,
-    profile: Profile::Parse,
-    limits: Limits {
-        memory_bytes: 2 << 30,
-        processor_s: 15 * 60,
-        wall: Duration::from_mins(15),
-        threads: 1,
-        answer_bytes: 1 << 20,
-    },
+/// How much a file reader may use beside its inputs.
+const LIMITS: Limits = Limits {
+    memory_bytes: 2 << 30,
+    processor_s: 15 * 60,
+    wall: Duration::from_mins(15),
+    threads: 1,
+    answer_bytes: 1 << 20,
 };
+
+/// How a file reader is boxed.
+const fn reading(level: Level) -> Run {
+    Run { level, profile: Profile::Parse, limits: LIMITS }
+}
+
+/// A level of the box, as findings name it.
+pub(crate) const fn isolation(level: Level) -> statement::kind::Isolation {
+    match level {
+        Level::Standard => statement::kind::Isolation::Standard,
+        Level::Deep => statement::kind::Isolation::Deep,
+    }
+}
 
 /// One thing against a change, as the worker says it.
 #[derive(Debug, Deserialize)]
@@ -78,18 +87,16 @@ impl Answer {
 }
 
 /// The step that the supervisor writes: the box, the worker and what it might use.
-pub(crate) fn boxed(worker: Digest, boundaries: &Boundaries) -> Done<Step> {
+pub(crate) fn boxed(worker: Digest, level: Level, boundaries: &Boundaries) -> Done<Step> {
+    let run = reading(level);
     let names = not_enforced(boundaries).map(|boundary| boundary.name().parse());
     Ok(Step::Box {
-        isolation: match READING.level {
-            Level::Standard => statement::kind::Isolation::Standard,
-            Level::Deep => statement::kind::Isolation::Deep,
-        },
-        memory_bytes: READING.limits.memory_bytes,
+        isolation: isolation(level),
+        memory_bytes: run.limits.memory_bytes,
         not_enforced: names.collect::<Result<_, _>>()?,
-        processor_s: READING.limits.processor_s,
-        profile: READING.profile.name().parse()?,
-        wall_ms: u64::try_from(READING.limits.wall.as_millis()).unwrap_or(u64::MAX),
+        processor_s: run.limits.processor_s,
+        profile: run.profile.name().parse()?,
+        wall_ms: u64::try_from(run.limits.wall.as_millis()).unwrap_or(u64::MAX),
         worker,
     })
 }
@@ -158,12 +165,12 @@ impl Worker {
     }
 
     /// Measures in the box; answers what the worker says, and what held around it.
-    pub(crate) fn measure(&self, measuring: &Measuring<'_>) -> Done<(Answer, Boundaries)> {
+    pub(crate) fn measure(&self, measuring: &Measuring<'_>, level: Level) -> Done<(Answer, Boundaries)> {
         let job = serde_json::json!({ "measure": measuring.subject }).to_string();
         let mut frames = Vec::new();
         let inputs = measuring.inputs()?;
-        let outcome =
-            READING.run(&self.program, &inputs, job.as_bytes(), |frame| frames.push(frame.to_vec()))?;
+        let outcome = reading(level)
+            .run(&self.program, &inputs, job.as_bytes(), |frame| frames.push(frame.to_vec()))?;
         let hint = "the file may be damaged or hostile; nothing was signed";
         let [frame] = frames.as_slice() else {
             return Err(Failure::outside(format!("the worker answered {} frames", frames.len()), hint));

@@ -195,6 +195,12 @@ codes! {
         "change the artefact; or have who found against it, or two others, review it: `countersign review --overturns`",
     WorkerNotBoxed "CS-GATE-045" "the worker ran outside its box"
         "examine in the box: `countersign examine`",
+    WorkerBoxTooOpen "CS-GATE-048" "the worker's box lacks what the tier asks for"
+        "examine with `--isolation deep`, or on a host that enforces the boundary; `countersign doctor` tells",
+    WorkerUnattested "CS-GATE-049" "no host of a kind that the tier asks for attests where the worker ran"
+        "examine with `--attest` on such a host; a simulated one does not count",
+    FamiliesTooFew "CS-GATE-050" "too few families of examination, each by another person"
+        "have another examiner add evidence of another family: bytes, behaviour, proof or a review",
     AdmissionOver "CS-GATE-043" "the time in which the order's state could begin to be served is over"
         "a gateway that serves it already goes on; for another, propose the change again and have it ordered for longer",
     OrderExpired "CS-GATE-032" "the order's time is over"

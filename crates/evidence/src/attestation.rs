@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use statement::json::{self, Limits};
+use statement::kind::AttestingHost;
 
 use crate::claims::Claims;
 use crate::error::Error;
@@ -52,6 +53,12 @@ impl Attestation {
             return Err(Error::Format { document, wanted: FORMAT });
         }
         attestation.check()
+    }
+
+    /// The kinds of hosts that say something, as a finding names them: a simulated one is none of them.
+    pub fn attesting(&self) -> BTreeSet<AttestingHost> {
+        let real = self.hosts.iter().filter(|host| !host.is_simulated());
+        real.map(|host| host.kind().attesting()).collect()
     }
 
     /// Whether bytes say that they are an attestation, whatever else is wrong with them.

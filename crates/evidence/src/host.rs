@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use statement::kind::AttestingHost;
 use statement::{Bytes, Digest};
 
 /// Kinds of host evidence.
@@ -33,6 +34,17 @@ impl HostKind {
             Self::SevSnp => "sev-snp",
             Self::Sgx => "sgx",
             Self::NvidiaGpu => "nvidia-gpu",
+        }
+    }
+
+    /// The kind as findings name it.
+    pub const fn attesting(self) -> AttestingHost {
+        match self {
+            Self::Tpm2 => AttestingHost::Tpm2,
+            Self::Tdx => AttestingHost::Tdx,
+            Self::SevSnp => AttestingHost::SevSnp,
+            Self::Sgx => AttestingHost::Sgx,
+            Self::NvidiaGpu => AttestingHost::NvidiaGpu,
         }
     }
 
@@ -84,6 +96,16 @@ impl Host {
             Self::SevSnp(_) => HostKind::SevSnp,
             Self::Sgx(_) => HostKind::Sgx,
             Self::NvidiaGpu(_) => HostKind::NvidiaGpu,
+        }
+    }
+}
+
+impl Host {
+    /// Whether it says of itself that it is a simulation.
+    pub const fn is_simulated(&self) -> bool {
+        match self {
+            Self::Tpm2(tpm) => tpm.simulated,
+            Self::Tdx(_) | Self::SevSnp(_) | Self::Sgx(_) | Self::NvidiaGpu(_) => false,
         }
     }
 }

@@ -17,9 +17,11 @@
 mod admit;
 mod approve;
 mod bench;
+mod boxed;
 mod elsewhere;
 mod evidence;
 mod facts;
+mod family;
 mod grant;
 mod order;
 mod scoring;
@@ -38,6 +40,7 @@ pub use approve::{approved, may_approve};
 pub use bench::Bench;
 pub(crate) use evidence::is_persons_alone;
 pub use evidence::{decide, examined};
+pub(crate) use family::FAMILIES;
 pub use order::ordered;
 
 use crate::duties::{self, Duties};

@@ -13,11 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use statement::Digest;
 use statement::json::{self, Limits};
-use statement::kind::{Capacity, EvidenceKind, ModificationKind, Policy, PolicyRules, Tier, TierRule};
+use statement::kind::{
+    Capacity, EvidenceKind, Isolation, ModificationKind, Policy, PolicyRules, Tier, TierRule, WorkerRule,
+};
 
 use crate::duties;
 use crate::error::{PolicyError, tier_name};
-use crate::gate::is_persons_alone;
+use crate::gate::{FAMILIES, is_persons_alone};
 use crate::impact;
 
 /// The default tables, as JSON of [`PolicyRules`]; `workers` is empty there.
@@ -106,6 +108,12 @@ fn possible(tier: Tier, rule: &TierRule) -> Result<(), PolicyError> {
     if !(1..=COUNT_MAX).contains(&rule.examiners) {
         return refuse("examiners", format!("{} is outside 1 to {COUNT_MAX}", rule.examiners));
     }
+    if rule.families.is_some_and(|families| !(1..=FAMILIES).contains(&families)) {
+        return refuse("families", format!("is outside 1 to {FAMILIES}"));
+    }
+    if rule.worker.as_ref().is_some_and(|worker| worker.isolation < Isolation::Standard) {
+        return refuse("worker.isolation", "is no box".to_owned());
+    }
     // One signature, one capacity.
     if u32::try_from(rule.capacities.len()).is_ok_and(|asked| asked > rule.approvals) {
         let asked = rule.capacities.len();
@@ -165,11 +173,25 @@ fn rising(below: Tier, lower: &TierRule, tier: Tier, rule: &TierRule) -> Result<
         "evidence"
     } else if rule.examiners < lower.examiners {
         "examiners"
+    } else if rule.families < lower.families {
+        "families"
+    } else if lower.worker.as_ref().is_some_and(|lower| !is_stricter(rule.worker.as_ref(), lower)) {
+        "worker"
     } else {
         return Ok(());
     };
     let what = format!("asks for less than tier `{}`", tier_name(below));
     Err(fault(format!("tiers.{}.{falls}", tier_name(tier)), what))
+}
+
+/// Whether a tier asks of its workers' boxes at least what the one below it does. Of the hosts that may attest, fewer are
+/// stricter, and none is nothing asked.
+fn is_stricter(rule: Option<&WorkerRule>, lower: &WorkerRule) -> bool {
+    rule.is_some_and(|rule| {
+        let attested = lower.attested_by.is_empty()
+            || (!rule.attested_by.is_empty() && rule.attested_by.is_subset(&lower.attested_by));
+        rule.isolation >= lower.isolation && rule.boundaries.is_superset(&lower.boundaries) && attested
+    })
 }
 
 /// The least that clocks may be apart, in milliseconds.

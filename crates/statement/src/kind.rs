@@ -15,14 +15,15 @@ use crate::header::Header;
 use crate::json::{self, EncodeError, ShapeError, Value};
 
 pub use change::{
-    Approval, Artefact, Capacity, Component, ComponentRole, EvidenceKind, Finding, Isolation, Level,
-    Manifest, ModificationKind, Outcome, Proposal, Proposer, Rejection, Score, ScoreTerm, ServedState, Tier,
-    TraceRoot, Verdict, Violation,
+    Approval, Artefact, AttestedBy, AttestingHost, Capacity, Component, ComponentRole, EvidenceKind, Finding,
+    Isolation, Level, Manifest, ModificationKind, Outcome, Proposal, Proposer, Rejection, Score, ScoreTerm,
+    ServedState, Tier, TraceRoot, Verdict, Violation,
 };
 pub use governance::{
     Assurance, CalibrationStep, CapabilityLevel, DirectoryEntry, Freeze, FreezeAction, FreezeTarget, Grant,
     GrantPurpose, ImpactRules, LevelFloor, Limits, LogIdentity, Policy, PolicyRules, Revocation,
     RevocationTarget, Role, RoleRule, RootKey, Slot, TierRule, TrustRoot, ValueFloor, WitnessKey, Witnesses,
+    WorkerRule,
 };
 pub use live::{
     BindingLevel, BreakGlass, EngineBinding, GateDecision, GateResult, Incident, Observation, ReleaseOrder,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use dossier::Recorded;
-use evidence::{Attestation, Error, Expected, Policy, inputs_digest};
+use evidence::{Attestation, Error, Expected, HostKind, Policy, inputs_digest};
 use schemars::JsonSchema;
 use serde::Serialize;
 use statement::Digest;
@@ -87,8 +87,10 @@ impl<'a> Attestations<'a> {
             tier: None,
         };
         let at = i64::try_from(finding.stamp_ms / 1000).unwrap_or(i64::MAX);
-        let verified = Attestation::parse(content)
-            .and_then(|attestation| evidence::verify(&attestation, &expected, &self.policy, at));
+        let verified = Attestation::parse(content).and_then(|attestation| {
+            says(body, digest, &attestation)?;
+            evidence::verify(&attestation, &expected, &self.policy, at)
+        });
         match verified {
             Ok(verified) => {
                 let host = |facts: &evidence::Facts| AttestedHost {
@@ -107,6 +109,22 @@ impl<'a> Attestations<'a> {
                 text: Some(error.to_string()),
             },
         }
+    }
+}
+
+/// Whether the evidence comes from every host that the finding says attests it: gates have counted those.
+fn says(finding: &Finding, digest: Digest, attestation: &Attestation) -> Result<(), Error> {
+    let Some(said) = finding.attested.as_ref().filter(|said| said.attachment == digest) else {
+        return Ok(());
+    };
+    let are = attestation.attesting();
+    let mut claimed = HostKind::ALL.into_iter().filter(|kind| said.hosts.contains(&kind.attesting()));
+    match claimed.find(|kind| !are.contains(&kind.attesting())) {
+        None => Ok(()),
+        Some(kind) => Err(Error::Contradiction {
+            kind,
+            what: "the finding names it, and the evidence is not from such a one",
+        }),
     }
 }
 

@@ -7,9 +7,11 @@ use attest::Sources;
 use dossier::Dossier;
 use evidence::{Claims, Hex, inputs_digest};
 use policy::gate::{self, DECIDER, Decision};
-use sandbox::Boundaries;
+use sandbox::{Boundaries, Held, Level};
 use signer::FileKey;
-use statement::kind::{EvidenceKind, Finding, Isolation, ModificationKind, Outcome, Verdict, Violation};
+use statement::kind::{
+    AttestedBy, EvidenceKind, Finding, Isolation, ModificationKind, Outcome, Verdict, Violation,
+};
 use statement::{ChangeId, Digest, Name, StatementId, Tracking};
 use trace::{Step, Trace};
 
@@ -19,7 +21,7 @@ use crate::failure::{Done, Failure};
 use crate::realm::{AUTOMATION_KEY, Realm};
 use crate::shelf::{self, Shelf};
 use crate::text::word;
-use crate::worker::{Answer, Measuring, Worker, boxed, not_enforced};
+use crate::worker::{Answer, Measuring, Worker, boxed, isolation, not_enforced};
 
 /// The examiner that checks bytes against the scope.
 const SCOPE_EXAMINER: &str = concat!("scope/", env!("CARGO_PKG_VERSION"));
@@ -34,7 +36,7 @@ pub(crate) fn examine(
     host: Option<&Sources>,
 ) -> Done<StatementId> {
     let key = realm.keys.open(by)?;
-    let finding = measured(realm, worker, change, host)?;
+    let finding = measured(realm, worker, change, Level::Standard, host)?;
     found_out(realm, &key, change, finding)
 }
 
@@ -58,6 +60,7 @@ pub(crate) fn measured(
     shelf: &impl Shelf,
     worker: &Worker,
     change: &ChangeId,
+    level: Level,
     host: Option<&Sources>,
 ) -> Done<Finding> {
     if host.is_some_and(Sources::is_none) {
@@ -67,15 +70,17 @@ pub(crate) fn measured(
             "examine on a host with a TPM or in a confidential machine, name a TPM with `--tpm`, or leave `--attest` out",
         ));
     }
-    let mut finding = traced(shelf, scope_finding(shelf, worker, change)?)?;
+    let mut finding = traced(shelf, scope_finding(shelf, worker, change, level)?)?;
     if let Some(sources) = host {
-        finding.attachments.insert(attested(shelf, &finding, sources)?);
+        let attested = attested(shelf, &finding, sources)?;
+        finding.attachments.insert(attested.attachment);
+        finding.attested = Some(attested);
     }
     Ok(finding)
 }
 
 /// What the host says about the run that the finding is about, kept in the vault.
-fn attested(shelf: &impl Shelf, finding: &Finding, sources: &Sources) -> Done<Digest> {
+fn attested(shelf: &impl Shelf, finding: &Finding, sources: &Sources) -> Done<AttestedBy> {
     let (Some(worker), Some(trace)) = (finding.worker, finding.trace) else {
         return Err(Failure::usage("only what a worker did can be attested"));
     };
@@ -86,10 +91,16 @@ fn attested(shelf: &impl Shelf, finding: &Finding, sources: &Sources) -> Done<Di
         worker,
     };
     let attestation = while_busy("asking the host", || Ok(sources.attest(&claims)?))?;
-    shelf::attach(shelf, attestation.to_bytes()?)
+    let hosts = attestation.attesting();
+    Ok(AttestedBy { attachment: shelf::attach(shelf, attestation.to_bytes()?)?, hosts })
 }
 
-fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &ChangeId) -> Done<(Finding, Trace)> {
+fn scope_finding(
+    shelf: &impl Shelf,
+    worker: &Worker,
+    change: &ChangeId,
+    level: Level,
+) -> Done<(Finding, Trace)> {
     let dossier = shelf.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let proposal = &dossier.proposal.body;
     let subject = match proposal.modification {
@@ -124,16 +135,19 @@ fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &ChangeId) -> Done
         scope: &scope,
         base: base_digest.map(|_| base.as_path()),
     };
-    let (answer, boundaries) = while_busy("measuring the change in its box", || worker.measure(&measuring))?;
+    let (answer, boundaries) =
+        while_busy("measuring the change in its box", || worker.measure(&measuring, level))?;
     check_inputs(&answer, &files, &proposal.scope, base_digest.as_ref())?;
     let mut inputs = answer.inputs.clone();
     inputs.insert(artefact.digest);
     let finding = Finding {
         attachments: BTreeSet::new(),
+        attested: None,
+        boundaries: held(&boundaries)?,
         evidence: EvidenceKind::Scope,
         examiner: SCOPE_EXAMINER.parse()?,
         inputs,
-        isolation: Isolation::Standard,
+        isolation: isolation(level),
         measures: measures(&answer, &boundaries)?,
         outcome: answer.outcome,
         proposal: dossier.proposal.id,
@@ -142,7 +156,7 @@ fn scope_finding(shelf: &impl Shelf, worker: &Worker, change: &ChangeId) -> Done
         violations_left_out: answer.violations_left_out,
         worker: Some(worker.digest()),
     };
-    let mut steps = vec![boxed(worker.digest(), &boundaries)?];
+    let mut steps = vec![boxed(worker.digest(), level, &boundaries)?];
     steps.extend(answer.steps);
     steps.push(Step::Output { digest: trace::output(&finding)? });
     Ok((finding, Trace::new(steps)?))
@@ -186,6 +200,12 @@ fn check_inputs(answer: &Answer, files: &BTreeSet<Digest>, scope: &Digest, base:
         ));
     }
     Ok(())
+}
+
+/// The boundaries that held.
+fn held(boundaries: &Boundaries) -> Done<BTreeSet<Name>> {
+    let held = boundaries.each().filter(|(_, held)| *held == Held::Enforced);
+    Ok(held.map(|(boundary, _)| boundary.name().parse()).collect::<Result<_, _>>()?)
 }
 
 /// What was measured; and of the box, what this host could not enforce.
@@ -233,6 +253,8 @@ pub(super) fn reported(dossier: &Dossier, report: Digest, said: Said) -> Finding
     let proposal = &dossier.proposal;
     Finding {
         attachments: BTreeSet::from([report]),
+        attested: None,
+        boundaries: BTreeSet::new(),
         evidence: said.evidence,
         examiner: said.examiner,
         inputs: proposal.body.artefacts.iter().map(|artefact| artefact.digest).collect(),

@@ -113,6 +113,9 @@ pub(crate) struct ExamineArgs {
     /// lm-eval, garak, inspect.
     #[arg(long, requires = "import")]
     pub(crate) format: Option<String>,
+    /// What the tool must have been run on, as its file names it; a file that says otherwise, or nothing, is refused.
+    #[arg(long, requires = "import", value_name = "NAME")]
+    pub(crate) ran_on: Option<String>,
     /// The least that an imported figure must be, several times: `truthfulqa_mc2/acc,none=0.4`.
     #[arg(long, requires = "import", value_name = "NAME=NUMBER")]
     pub(crate) least: Vec<String>,

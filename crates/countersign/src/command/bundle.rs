@@ -7,6 +7,7 @@ use std::path::Path;
 
 use attest::Sources;
 use bundle::{Header, Unsigned, Whole};
+use sandbox::Level;
 use serde_json::{Value, json};
 use signer::{FileKey, Signer as _, public_pem, sign_bundle, sign_statement};
 use statement::kind::{Assurance, Outcome};
@@ -95,13 +96,14 @@ pub(super) fn examine(
     setting: &Setting,
     worker: &Worker,
     args: &ExamineArgs,
+    level: Level,
     host: Option<&Sources>,
 ) -> Done {
     let by = args.by.as_deref().ok_or_else(|| Failure::usage("give --by for a proposed change"))?;
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let request = station.request(&args.change)?;
     let change = &request.header().about()?.change;
-    let (statement, outcome) = find(&station, worker, change, by, host)?;
+    let (statement, outcome) = find(&station, worker, change, by, level, host)?;
     let value = json!({ "change": change, "statement": statement, "outcome": outcome });
     let text = format!(
         "found: {}, statement {statement}\n  next: countersign bundle out {} --out FILE, and carry it back\n",
@@ -118,10 +120,11 @@ pub(crate) fn find(
     worker: &Worker,
     change: &ChangeId,
     by: &str,
+    level: Level,
     host: Option<&Sources>,
 ) -> Done<(StatementId, Outcome)> {
     let key = station.keys.open(by)?;
-    let finding = act::measured(station, worker, change, host)?;
+    let finding = act::measured(station, worker, change, level, host)?;
     let outcome = finding.outcome;
     let tracking = Tracking::Change(change.clone());
     let statement = Statement::new(station.setup.realm.clone(), tracking, station.now_ms(), finding)

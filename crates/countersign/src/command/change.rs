@@ -5,6 +5,7 @@ use std::path::Path;
 
 use examine::import::{BYTES_MAX, Format, Imported, Limit};
 use policy::gate::Decision;
+use sandbox::Level;
 use serde_json::json;
 use statement::kind::{Capacity, ComponentRole, ModificationKind, Outcome};
 use statement::{ChangeId, Digest, Name, StatementId};
@@ -12,8 +13,8 @@ use statement::{ChangeId, Digest, Name, StatementId};
 use super::{Output, Setting};
 use crate::act::{self, ArtefactSource, word, words};
 use crate::cli::{
-    ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
-    RollbackArgs,
+    ApproveArgs, ChangeArg, ExamineArgs, Isolation, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs,
+    ReviewArgs, RollbackArgs,
 };
 use crate::failure::{Done, Failure, in_file};
 use crate::home::read_bounded;
@@ -94,15 +95,16 @@ pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
         return import(setting, args, by, file);
     }
     let worker = Worker::find(setting.worker.as_deref())?;
+    let level = level(args.isolation)?;
     let sources = asked_to_attest(args).then(|| super::attest::sources(&args.key)).transpose()?;
     if Station::is_in(&setting.home) {
-        return super::bundle::examine(setting, &worker, args, sources.as_ref());
+        return super::bundle::examine(setting, &worker, args, level, sources.as_ref());
     }
     // Measured beside whoever writes: that may take long, and a freeze must not wait for it.
     let published = setting.read()?;
     let change = published.dossier(&args.change)?.change.clone();
     let key = published.keys.open(by)?;
-    let finding = act::measured(&published, &worker, &change, sources.as_ref())?;
+    let finding = act::measured(&published, &worker, &change, level, sources.as_ref())?;
     drop(published);
     let decision = setting.act(|realm| {
         act::found_out(realm, &key, &change, finding)?;
@@ -112,12 +114,26 @@ pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     Ok(())
 }
 
+/// The box that was asked for. What is signed was measured in one: a finding from outside would not count.
+fn level(isolation: Isolation) -> Done<Level> {
+    match isolation {
+        Isolation::Standard => Ok(Level::Standard),
+        Isolation::Deep => Ok(Level::Deep),
+        Isolation::None => {
+            Err(Failure::usage("a proposed change is examined in a box: `--isolation` standard or deep"))
+        }
+    }
+}
+
 /// `countersign examine ID --import FILE`.
 fn import(setting: &Setting, args: &ExamineArgs, by: &str, file: &Path) -> Done {
     let format = args.format.as_deref().and_then(Format::named);
     let format = format.ok_or_else(|| Failure::usage("`--format` is lm-eval, garak or inspect"))?;
     let bytes = read_bounded(file, BYTES_MAX)?;
     let imported = Imported::read(format, &bytes).map_err(in_file(file))?;
+    if let Some(name) = &args.ran_on {
+        imported.ran_on(name).map_err(in_file(file))?;
+    }
     let limits = args.least.iter().map(|text| Ok(text.parse::<Limit>()?)).collect::<Done<Vec<_>>>()?;
     let (change, decision) = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use dossier::{Dossier, Ledger, State};
+use sandbox::Level;
 use signer::FileKey;
 use statement::{ChangeId, KeyId, StatementId};
 
@@ -217,7 +218,7 @@ impl Examiner for Here {
     }
 
     fn ask(&mut self, published: &Published, wanted: &Wanted) -> Result<(), Unasked> {
-        let measured = act::measured(published, &self.worker, &wanted.change, None);
+        let measured = act::measured(published, &self.worker, &wanted.change, Level::Standard, None);
         let finding = measured.map_err(Unasked::Refused)?;
         let (done, heard) = sync_channel(1);
         let (change, by) = (wanted.change.clone(), self.by.clone());

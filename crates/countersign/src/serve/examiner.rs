@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use bundle::{Direction, Header, SignedHeader};
+use sandbox::Level;
 use statement::{Digest, KeyId};
 
 use super::channel::{Receipt, Receipts, ended, send};
@@ -135,7 +136,7 @@ impl Desk {
         let about = request.header().about().map_err(Failure::from)?;
         let key = &station.setup.key_name;
         if !out::has_findings(station, about)? {
-            find(station, &self.worker, &about.change, key, None)?;
+            find(station, &self.worker, &about.change, key, Level::Standard, None)?;
         }
         let folder = crate::home::private_folder()?;
         let path = folder.path().join("findings.bundle");

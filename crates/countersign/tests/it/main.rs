@@ -27,6 +27,8 @@ mod grants;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
 mod json;
 #[cfg(test)]
 mod law;

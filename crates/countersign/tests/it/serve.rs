@@ -270,6 +270,8 @@ impl Parts {
 
     pub(crate) fn finding(&self, inputs: BTreeSet<Digest>) -> Finding {
         Finding {
+            attested: None,
+            boundaries: BTreeSet::new(),
             attachments: BTreeSet::new(),
             evidence: EvidenceKind::Scope,
             examiner: "scope/0.1.0".parse().unwrap(),

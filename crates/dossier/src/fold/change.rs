@@ -122,6 +122,13 @@ impl Ledger {
         if body.trace.is_some_and(|trace| !body.attachments.contains(&trace.attachment)) {
             return Err(Refusal::new(Code::FindingContradicts, "its trace is not attached"));
         }
+        let of_nothing = body.worker.is_none() && (body.attested.is_some() || !body.boundaries.is_empty());
+        if of_nothing {
+            return Err(Refusal::new(Code::FindingContradicts, "it tells of a box, and no worker ran"));
+        }
+        if body.attested.as_ref().is_some_and(|attested| !body.attachments.contains(&attested.attachment)) {
+            return Err(Refusal::new(Code::FindingContradicts, "its attestation is not attached"));
+        }
         let record = act.record(body.clone());
         let dossier = self.about(act, body.proposal)?;
         advance(dossier, act, &Event::Found)?;

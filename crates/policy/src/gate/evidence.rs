@@ -9,7 +9,8 @@ use statement::kind::{
 };
 use statement::{Digest, PersonId};
 
-use super::{Decision, Examined, Rules, elsewhere, facts, grant, scoring};
+use super::family::{self, Family};
+use super::{Decision, Examined, Rules, boxed, elsewhere, facts, grant, scoring};
 use crate::duties::Action;
 use crate::quorum;
 
@@ -21,8 +22,8 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
     };
     let score = scoring::score(world, dossier, slot, rules)?;
     let mut reasons = preconditions(world, dossier, slot, score.tier, now_ms);
-    let evidence = Evidence::weigh(world, dossier, rules, score.tier, now_ms);
     let tier = rules.tier(score.tier)?;
+    let evidence = Evidence::weigh(world, dossier, rules, score.tier, now_ms);
     let of_kind = rules.policy.rules.modification_evidence.get(&proposal.modification);
     let required: BTreeSet<EvidenceKind> =
         tier.evidence.iter().chain(of_kind.into_iter().flatten()).copied().collect();
@@ -33,6 +34,11 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
     if evidence.failed.is_empty() && examiners < tier.examiners {
         let text = format!("{examiners} of {}", tier.examiners);
         reasons.push(Reason::new(Code::ExaminersTooFew, text));
+    } else if let (Some(families), true) = (tier.families, evidence.failed.is_empty()) {
+        let held = family::held(&evidence.by_family, &world.enrolments());
+        if held < families {
+            reasons.push(Reason::new(Code::FamiliesTooFew, format!("{held} of {families}")));
+        }
     }
     reasons.sort();
     reasons.dedup();
@@ -86,6 +92,8 @@ pub(super) struct Evidence {
     pub(super) passing: BTreeSet<EvidenceKind>,
     /// Persons behind passing findings that count.
     pub(super) examiners: BTreeSet<PersonId>,
+    /// The same by what they looked at.
+    by_family: BTreeMap<Family, BTreeSet<PersonId>>,
     /// What persons looked at themselves and passed, and counts.
     reviews: Vec<elsewhere::Review>,
     wrong: BTreeMap<EvidenceKind, Vec<Reason>>,
@@ -103,12 +111,15 @@ impl Evidence {
         let mut evidence = Self {
             passing: BTreeSet::new(),
             examiners: BTreeSet::new(),
+            by_family: BTreeMap::new(),
             reviews: Vec::new(),
             wrong: BTreeMap::new(),
             failed: Vec::new(),
         };
         // Duties look at who else did what; which evidence passes does not matter to an examiner's.
         let facts = facts::facts(world, dossier, tier, &BTreeSet::new(), now_ms);
+        // A policy without the tier is refused where it is decided; here nothing counts by it.
+        let asked = rules.tier(tier).map(|rule| rule.worker.as_ref());
         for finding in dossier.findings.values() {
             let kind = finding.body.evidence;
             if finding.body.outcome == Outcome::Fail {
@@ -122,13 +133,18 @@ impl Evidence {
                 Action::Examine
             };
             let mut reasons = against(world, &dossier.proposal.body, finding, rules, now_ms);
+            reasons.extend(boxed::lacks(finding, &asked));
             for signer in &finding.signers {
                 reasons.extend(facts::ask(rules, signer, action, &facts, now_ms).err());
             }
             if reasons.is_empty() {
                 evidence.passing.insert(kind);
                 evidence.reviews.extend(elsewhere::Review::of(finding));
-                evidence.examiners.extend(finding.signers.iter().map(|signer| signer.person.clone()));
+                let persons = finding.signers.iter().map(|signer| signer.person.clone());
+                if let Some(family) = Family::of(&finding.body) {
+                    evidence.by_family.entry(family).or_default().extend(persons.clone());
+                }
+                evidence.examiners.extend(persons);
             } else {
                 evidence.wrong.entry(kind).or_default().extend(reasons);
             }

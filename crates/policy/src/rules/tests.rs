@@ -1,9 +1,17 @@
-use statement::kind::BindingLevel;
+use statement::kind::{AttestingHost, BindingLevel};
 
 use super::*;
 
 fn defaults() -> PolicyRules {
     default_rules(Workers::new()).unwrap()
+}
+
+fn boxed() -> WorkerRule {
+    WorkerRule {
+        attested_by: BTreeSet::from([AttestingHost::Tpm2, AttestingHost::Tdx]),
+        boundaries: BTreeSet::from(["landlock".parse().unwrap()]),
+        isolation: Isolation::Deep,
+    }
 }
 
 fn tier(rules: &mut PolicyRules, tier: Tier) -> &mut TierRule {
@@ -102,6 +110,27 @@ fn tables_that_contradict_themselves_are_refused() {
         tier(rules, Tier::Medium).evidence.insert(EvidenceKind::RedTeam);
     });
     broken("`tiers.high.examiners`", |rules| tier(rules, Tier::High).examiners = 1);
+    broken("`tiers.high.families`", |rules| tier(rules, Tier::High).families = Some(0));
+    broken("`tiers.high.families`", |rules| tier(rules, Tier::High).families = Some(5));
+    broken("`tiers.high.families`", |rules| tier(rules, Tier::High).families = None);
+    broken("`tiers.high.worker.isolation`", |rules| {
+        tier(rules, Tier::High).worker = Some(WorkerRule { isolation: Isolation::Process, ..boxed() });
+    });
+    broken("`tiers.high.worker`", |rules| tier(rules, Tier::Medium).worker = Some(boxed()));
+    let falls = |alter: fn(&mut WorkerRule)| {
+        let mut rules = default_rules(Workers::new()).unwrap();
+        let mut high = boxed();
+        alter(&mut high);
+        tier(&mut rules, Tier::Medium).worker = Some(boxed());
+        tier(&mut rules, Tier::High).worker = Some(high);
+        validate(&rules).is_err()
+    };
+    assert!(!falls(|_| {}));
+    assert!(!falls(|rule| rule.attested_by = BTreeSet::from([AttestingHost::Tdx])));
+    assert!(falls(|rule| rule.attested_by.clear()));
+    assert!(falls(|rule| rule.attested_by = BTreeSet::from([AttestingHost::Tdx, AttestingHost::Sgx])));
+    assert!(falls(|rule| rule.boundaries.clear()));
+    assert!(falls(|rule| rule.isolation = Isolation::Standard));
     broken("`tiers.minimal.capacities`", |rules| {
         tier(rules, Tier::Minimal).capacities = BTreeSet::from([Capacity::Technical, Capacity::Ethics]);
     });

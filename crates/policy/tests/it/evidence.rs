@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use audit::fixture::{Plan, Realm, Who};
 use statement::kind::{
-    Artefact, Component, ComponentRole, EvidenceKind, Finding, Isolation, Level, Manifest, ModificationKind,
-    Outcome, Proposal, Purge, Role, ServedState,
+    Artefact, AttestedBy, AttestingHost, Component, ComponentRole, EvidenceKind, Finding, Isolation, Level,
+    Manifest, ModificationKind, Outcome, Proposal, Purge, Role, ServedState, TierRule, WorkerRule,
 };
 use statement::{ChangeId, Digest};
 
@@ -63,6 +63,127 @@ fn every_way_in_which_a_finding_does_not_count() {
         realm.verdict(&change);
         assert_eq!(unapproved(&realm, &change), [code]);
     }
+}
+
+/// A scope finding in a box with everything that a tier may ask for.
+fn fortified(finding: &mut Finding) {
+    let attachment = *finding.attachments.first().unwrap();
+    finding.isolation = Isolation::Deep;
+    finding.boundaries = ["landlock", "network-namespace"].map(|name| name.parse().unwrap()).into();
+    finding.attested = Some(AttestedBy { attachment, hosts: BTreeSet::from([AttestingHost::Tdx]) });
+}
+
+fn asked() -> WorkerRule {
+    WorkerRule {
+        attested_by: BTreeSet::from([AttestingHost::Tdx, AttestingHost::SevSnp]),
+        boundaries: BTreeSet::from(["landlock".parse().unwrap()]),
+        isolation: Isolation::Deep,
+    }
+}
+
+#[test]
+fn a_tier_may_ask_what_box_a_finding_comes_from() {
+    let cases: [(&[&str], Altered<'_>); 8] = [
+        (&[], &|_| {}),
+        (&["CS-GATE-048"], &|finding| finding.isolation = Isolation::Standard),
+        (&["CS-GATE-048"], &|finding| finding.boundaries.clear()),
+        (&["CS-GATE-048"], &|finding| {
+            finding.boundaries.pop_first();
+        }),
+        (&["CS-GATE-049"], &|finding| finding.attested = None),
+        (&["CS-GATE-049"], &|finding| finding.attested.as_mut().unwrap().hosts.clear()),
+        // Attested, by a host of another kind than the tier believes.
+        (&["CS-GATE-049"], &|finding| {
+            finding.attested.as_mut().unwrap().hosts = BTreeSet::from([AttestingHost::Tpm2]);
+        }),
+        (&["CS-GATE-048", "CS-GATE-049"], &|finding| {
+            (finding.attested, finding.isolation) = (None, Isolation::Standard);
+        }),
+    ];
+    for (codes, alter) in cases {
+        let mut realm = Realm::new();
+        under_policy(&mut realm, |policy| {
+            for rule in policy.rules.tiers.values_mut() {
+                rule.worker = Some(asked());
+            }
+        });
+        let change = scoped(&mut realm, X, |finding| {
+            fortified(finding);
+            alter(finding);
+        });
+        assert_eq!(against(&realm, &change), codes);
+        realm.verdict(&change);
+        if !codes.is_empty() {
+            assert_eq!(unapproved(&realm, &change), codes);
+        }
+    }
+    // What a person looked at has no box; and a fail counts from any.
+    let mut realm = Realm::new();
+    under_policy(&mut realm, |policy| {
+        for rule in policy.rules.tiers.values_mut() {
+            rule.worker = Some(asked());
+        }
+    });
+    let change = scoped(&mut realm, X, |finding| finding.outcome = Outcome::Fail);
+    assert_eq!(against(&realm, &change), ["CS-GATE-009"]);
+}
+
+#[test]
+fn what_is_said_of_a_box_belongs_to_a_worker_and_is_attached() {
+    let cases: [Altered<'_>; 3] = [
+        &|finding| finding.attested.as_mut().unwrap().attachment = Digest::of(b"nowhere"),
+        &|finding| (finding.worker, finding.attested) = (None, None),
+        &|finding| {
+            finding.worker = None;
+            finding.boundaries.clear();
+        },
+    ];
+    for alter in cases {
+        let mut realm = Realm::new();
+        let change = realm.propose(X);
+        let mut finding = realm.finding(&change, EvidenceKind::Scope);
+        fortified(&mut finding);
+        alter(&mut finding);
+        let envelope = realm.sign(&about(&change), finding, &[Who::Ben]);
+        let index = realm.submit(&envelope);
+        assert_eq!(crate::keys::codes(realm.ledger().noops().get(&index).unwrap()), ["CS-FLD-041"]);
+    }
+}
+
+#[test]
+fn a_tier_may_ask_for_families_of_examination_by_different_persons() {
+    let families = |realm: &mut Realm, count: u32| {
+        under_policy(realm, |policy| {
+            let of = |tier: &mut TierRule| tier.families = Some(count);
+            policy.rules.tiers.values_mut().for_each(of);
+        });
+    };
+    // Bytes by Ben, proof by Cas, a review by Dan; compliance examines papers.
+    for (count, codes) in [(1, &[][..]), (2, &[]), (3, &[]), (4, &["CS-GATE-050"])] {
+        let mut realm = Realm::new();
+        families(&mut realm, count);
+        let change = scoped(&mut realm, X, |_| {});
+        assert_eq!(against(&realm, &change), codes, "{count} families");
+    }
+    // All of it by one examiner, and compliance beside: two persons, and one family. This is the default policy.
+    let mut realm = Realm::new();
+    let change = realm.propose(X);
+    for (evidence, who) in [
+        (EvidenceKind::Scope, Who::Ben),
+        (EvidenceKind::FormalVerification, Who::Ben),
+        (EvidenceKind::SecurityReview, Who::Ben),
+        (EvidenceKind::ComplianceReview, Who::Eve),
+    ] {
+        let mut finding = realm.finding(&change, evidence);
+        if evidence == EvidenceKind::Scope {
+            finding.measures.insert("relative_frobenius_ppm_max".parse().unwrap(), 2_000);
+        }
+        realm.establish(&about(&change), finding, &[who]);
+    }
+    assert_eq!(against(&realm, &change), ["CS-GATE-050"]);
+    let second = realm.finding(&change, EvidenceKind::SecurityReview);
+    realm.establish(&about(&change), second, &[Who::Dan]);
+    assert_eq!(against(&realm, &change), [] as [&str; 0]);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use audit::fixture::{Plan, Realm, SLOT, Who};
 use dossier::Code;
 use policy::gate::{CheckpointView, admit};
 use statement::kind::{
-    Approval, Capacity, EvidenceKind, Finding, Freeze, FreezeAction, FreezeTarget, Grant, GrantPurpose,
-    Isolation, Level, ModificationKind, Outcome, Policy, Purge, Rejection, Revocation, RevocationTarget,
-    Verdict,
+    Approval, AttestingHost, Capacity, EvidenceKind, Finding, Freeze, FreezeAction, FreezeTarget, Grant,
+    GrantPurpose, Isolation, Level, ModificationKind, Outcome, Policy, Purge, Rejection, Revocation,
+    RevocationTarget, TierRule, Verdict, WorkerRule,
 };
 use statement::{Body, ChangeId, Digest, Envelope, Kind, example};
 
@@ -68,6 +68,11 @@ const WAYS: &[(&str, Way)] = &[
     ("CS-GATE-045", || of_finding(|finding| finding.isolation = Isolation::Process)),
     ("CS-GATE-046", verified_by_a_worker),
     ("CS-GATE-047", failed_elsewhere),
+    ("CS-GATE-048", || {
+        of_rule(|rule| rule.worker = Some(WorkerRule { isolation: Isolation::Deep, ..any_box() }))
+    }),
+    ("CS-GATE-049", || of_rule(|rule| rule.worker = Some(attested()))),
+    ("CS-GATE-050", || of_rule(|rule| rule.families = Some(4))),
 ];
 
 #[test]
@@ -115,6 +120,19 @@ fn of_proposal(alter: fn(&mut statement::kind::Proposal)) -> Vec<&'static str> {
     let mut realm = Realm::new();
     let change = proposed(&mut realm, X, alter);
     against(&realm, &change)
+}
+
+/// What is said of a change with all that was asked for before every tier asked for this too.
+fn of_rule(alter: fn(&mut TierRule)) -> Vec<&'static str> {
+    let mut realm = Realm::new();
+    under_policy(&mut realm, |policy| policy.rules.tiers.values_mut().for_each(alter));
+    let change = realm.propose(X);
+    realm.examine(&change, X.drift_ppm);
+    against(&realm, &change)
+}
+
+fn attested() -> WorkerRule {
+    WorkerRule { attested_by: BTreeSet::from([AttestingHost::Tpm2, AttestingHost::Tdx]), ..any_box() }
 }
 
 fn of_finding(alter: fn(&mut Finding)) -> Vec<&'static str> {

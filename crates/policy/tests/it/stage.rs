@@ -1,9 +1,11 @@
 //! Realms at the points where gates are asked, and how gates answer.
 
+use std::collections::BTreeSet;
+
 use audit::fixture::{Plan, Realm, SLOT, Who};
 use dossier::Refusal;
 use policy::gate::{Approved, CheckpointView, Decision, Rules, approved, decide, examined};
-use statement::kind::{Capacity, Policy, Proposal, Slot, Tier};
+use statement::kind::{Capacity, Isolation, Policy, Proposal, Slot, Tier, WorkerRule};
 use statement::{ChangeId, SlotId, StatementId, Tracking};
 
 use crate::keys::{POLICY, codes};
@@ -51,6 +53,11 @@ pub(crate) fn under_policy(realm: &mut Realm, alter: impl FnOnce(&mut Policy)) -
     alter(&mut policy);
     realm.advance_ms(1);
     realm.establish(&R, policy, &POLICY)
+}
+
+/// What every worker's box is.
+pub(crate) fn any_box() -> WorkerRule {
+    WorkerRule { attested_by: BTreeSet::new(), boundaries: BTreeSet::new(), isolation: Isolation::Standard }
 }
 
 /// Puts another definition of the slot into force.

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{change_id, digest, digests, state, statement_id, statement_ids, text, texts};
 use crate::kind::{
-    Approval, Artefact, Capacity, Component, ComponentRole, EvidenceKind, Finding, Isolation, Level,
-    Manifest, ModificationKind, Outcome, Proposal, Proposer, Rejection, Score, ScoreTerm, ServedState, Tier,
-    TraceRoot, Verdict, Violation,
+    Approval, Artefact, AttestedBy, AttestingHost, Capacity, Component, ComponentRole, EvidenceKind, Finding,
+    Isolation, Level, Manifest, ModificationKind, Outcome, Proposal, Proposer, Rejection, Score, ScoreTerm,
+    ServedState, Tier, TraceRoot, Verdict, Violation,
 };
 
 fn artefact(name: &str, bytes: u64) -> Artefact {
@@ -54,7 +54,12 @@ pub(super) fn proposal() -> Proposal {
 
 pub(super) fn finding() -> Finding {
     Finding {
-        attachments: digests(&["report.html", "deltas.json", "trace, salted"]),
+        attachments: digests(&["report.html", "deltas.json", "trace, salted", "attestation, salted"]),
+        attested: Some(AttestedBy {
+            attachment: digest("attestation, salted"),
+            hosts: BTreeSet::from([AttestingHost::Tpm2]),
+        }),
+        boundaries: BTreeSet::from([text("landlock"), text("network-namespace"), text("system-calls")]),
         evidence: EvidenceKind::Scope,
         examiner: text("scope-examiner-1.0.0"),
         inputs: digests(&["adapter_config.json", "adapter_model.safetensors", "scope file"]),

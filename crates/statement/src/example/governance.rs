@@ -4,10 +4,10 @@ use super::{ISSUED_MS, digest, key, key_id, state, statement_id, text, texts};
 use crate::bytes::Bytes;
 use crate::key::{PublicKey, RelyingParty, Scheme};
 use crate::kind::{
-    Assurance, BindingLevel, CalibrationStep, CapabilityLevel, Capacity, DirectoryEntry, EvidenceKind,
-    Freeze, FreezeAction, FreezeTarget, Grant, GrantPurpose, ImpactRules, Level, LevelFloor, Limits,
-    LogIdentity, ModificationKind, Policy, PolicyRules, Revocation, RevocationTarget, Role, RoleRule,
-    RootKey, Slot, Tier, TierRule, TrustRoot, ValueFloor, WitnessKey, Witnesses,
+    Assurance, AttestingHost, BindingLevel, CalibrationStep, CapabilityLevel, Capacity, DirectoryEntry,
+    EvidenceKind, Freeze, FreezeAction, FreezeTarget, Grant, GrantPurpose, ImpactRules, Isolation, Level,
+    LevelFloor, Limits, LogIdentity, ModificationKind, Policy, PolicyRules, Revocation, RevocationTarget,
+    Role, RoleRule, RootKey, Slot, Tier, TierRule, TrustRoot, ValueFloor, WitnessKey, Witnesses, WorkerRule,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -84,6 +84,8 @@ fn tier_rule(approvals: u32, capacities: &[Capacity], evidence: &[EvidenceKind])
         capacities: capacities.iter().copied().collect(),
         evidence: evidence.iter().copied().collect(),
         examiners: 1,
+        families: None,
+        worker: None,
     }
 }
 
@@ -94,6 +96,12 @@ pub(super) fn policy() -> Policy {
         &[Capacity::Technical, Capacity::Ethics],
         &[EvidenceKind::Scope, EvidenceKind::Screen, EvidenceKind::SecurityReview],
     );
+    let worker = WorkerRule {
+        attested_by: BTreeSet::from([AttestingHost::Tpm2, AttestingHost::Tdx]),
+        boundaries: BTreeSet::from([text("landlock")]),
+        isolation: Isolation::Deep,
+    };
+    let medium = TierRule { families: Some(2), worker: Some(worker), ..medium };
     Policy {
         cedar: "permit(principal, action == Action::\"approve\", resource)\nwhen { principal.clearance >= resource.tier };\n"
             .to_owned(),

@@ -316,6 +316,46 @@ pub struct Violation {
     pub place: String,
 }
 
+/// A kind of host that attests what runs on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttestingHost {
+    /// A TPM 2.0.
+    Tpm2,
+    /// Intel TDX.
+    Tdx,
+    /// AMD SEV-SNP.
+    SevSnp,
+    /// Intel SGX.
+    Sgx,
+    /// An NVIDIA GPU.
+    NvidiaGpu,
+}
+
+impl AttestingHost {
+    /// Its name in statements.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tpm2 => "tpm2",
+            Self::Tdx => "tdx",
+            Self::SevSnp => "sev-snp",
+            Self::Sgx => "sgx",
+            Self::NvidiaGpu => "nvidia-gpu",
+        }
+    }
+}
+
+/// Which hosts attest a worker's run, in the word of who signs the finding. The evidence is an attachment, which auditors
+/// verify.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttestedBy {
+    /// The digest of the attachment with the evidence; it is among the finding's attachments.
+    pub attachment: Digest,
+    /// The hosts that said something; a simulated one is none of them.
+    pub hosts: BTreeSet<AttestingHost>,
+}
+
 /// What a worker did, step by step: the root of the tree of steps (RFC 6962), and where the steps are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -334,6 +374,13 @@ pub struct TraceRoot {
 pub struct Finding {
     /// Digests of evidence in the vault.
     pub attachments: BTreeSet<Digest>,
+    /// Which hosts attest the run; absent where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<AttestedBy>,
+    /// The boundaries that held around the worker (`landlock`, `network-namespace`), as its supervisor checked from outside;
+    /// empty where a person looked.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub boundaries: BTreeSet<Name>,
     /// What it is evidence of.
     pub evidence: EvidenceKind,
     /// The examiner's name and version.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::change::{Capacity, EvidenceKind, Level, ModificationKind, Tier};
+use super::change::{AttestingHost, Capacity, EvidenceKind, Isolation, Level, ModificationKind, Tier};
 use super::live::BindingLevel;
 use crate::digest::Digest;
 use crate::id::{ChangeId, KeyId, Name, PersonId, SlotId, StateId, StatementId};
@@ -223,6 +223,25 @@ pub struct TierRule {
     pub evidence: BTreeSet<EvidenceKind>,
     /// How many independent examiners (distinct persons) must have signed findings.
     pub examiners: u32,
+    /// How many families of examination must have passed, each by another person: bytes (scope, screen), behaviour (probe,
+    /// alignment, regression, red team), proof (formal verification), persons' reviews. Absent: none are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub families: Option<u32>,
+    /// What is asked of the boxes of workers whose findings count, beyond what is asked of every one. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerRule>,
+}
+
+/// What a tier asks of a worker's box. A finding by a worker that lacks it does not count; one against the change does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerRule {
+    /// Kinds of hosts of which one must attest the run; empty where none needs to.
+    pub attested_by: BTreeSet<AttestingHost>,
+    /// Boundaries that must have held, by name.
+    pub boundaries: BTreeSet<Name>,
+    /// The least isolation: standard, deep or gvisor.
+    pub isolation: Isolation,
 }
 
 /// One step of the calibration from z to risk: at `from_z` and above, until the next step.

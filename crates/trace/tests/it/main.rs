@@ -30,6 +30,8 @@ fn input(name: &str) -> Step {
 
 fn finding() -> Finding {
     Finding {
+        attested: None,
+        boundaries: BTreeSet::new(),
         attachments: BTreeSet::new(),
         evidence: EvidenceKind::Scope,
         examiner: "scope/1".parse().unwrap(),
