@@ -6,6 +6,7 @@
 mod attestation;
 mod change;
 mod gather;
+mod known;
 mod realm;
 mod remark;
 mod render;

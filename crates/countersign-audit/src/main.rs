@@ -63,6 +63,10 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
 
+    /// What is only to be known is not clean either: for scripts, which look at the exit status and not at the page.
+    #[arg(long)]
+    strict: bool,
+
     /// Which attestations of hosts count: keys, roots, statuses, measurements. None is required without it.
     #[arg(long, value_name = "FILE")]
     attestation_policy: Option<PathBuf>,
@@ -84,7 +88,7 @@ Example:
 
 Exit status:
   0  the record is clean
-  1  it is not, or the file is refused
+  1  it is not, or the file is refused; with --strict, also where there is something to be known
   2  the command line is wrong";
 
 fn main() -> ExitCode {
@@ -119,7 +123,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Fault> {
             .ok_or_else(|| Fault::NoChange(change.change.to_string()))?,
     };
     print(&text)?;
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_enough = report.is_clean() && (!arguments.strict || report.warnings.is_empty());
+    Ok(if is_enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The one change whose id begins so.

@@ -147,7 +147,8 @@ impl Home {
     /// Reads the settings.
     pub(crate) fn settings(&self) -> Done<Settings> {
         let path = self.settings_path();
-        if !path.exists() {
+        // Not knowing whether something is there is not the same as nothing being there.
+        if !path.try_exists().map_err(|error| Failure::file(&path, &error))? {
             if crate::station::Station::is_in(self) {
                 let message = format!("`{}` is a station, and no realm", self.0.display());
                 let hint =

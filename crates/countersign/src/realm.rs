@@ -5,6 +5,8 @@
 //! serves, others write by bringing it what they have signed ([`crate::served`]).
 
 mod content;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use std::path::Path;

@@ -9,6 +9,7 @@ use statement::{Body, ChangeId, Content, Digest, Leaf, StatementError};
 
 use super::attestation::{AttestationReport, Attestations, Attested};
 use super::change::{Attached, Audited, ChangeReport, FindingReport};
+use super::known::warnings;
 use super::realm::{
     AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport,
     ReasonNote, RevokedKeyReport,
@@ -23,9 +24,6 @@ use crate::export::count;
 
 /// How far the log's clock may be ahead of the witnesses'.
 const CLOCK_AHEAD_MS: u64 = 300_000;
-
-/// From which age on a checkpoint is remarked upon, whatever the auditor accepts.
-const OLD_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl Report {
     pub(crate) fn of(record: &Record<'_>) -> Self {
@@ -246,7 +244,7 @@ fn checkpoint(record: &Record<'_>) -> CheckpointReport {
     }
 }
 
-fn witness(root: Option<&Current<TrustRoot>>, seen: &WitnessSeen) -> WitnessReport {
+pub(super) fn witness(root: Option<&Current<TrustRoot>>, seen: &WitnessSeen) -> WitnessReport {
     // A verifier key is its name, `+` and the rest.
     let is_its = |witness: &&WitnessKey| witness.key.split('+').next() == Some(seen.name());
     let key = root.and_then(|root| root.body.witnesses.keys.iter().find(is_its));
@@ -334,7 +332,7 @@ fn attachments(record: &Record<'_>) -> Vec<AttachmentReport> {
 }
 
 /// How many persons run the witnesses who have cosigned: who runs two is one.
-fn persons_behind(witnesses: &[WitnessReport]) -> u64 {
+pub(super) fn persons_behind(witnesses: &[WitnessReport]) -> u64 {
     let persons = witnesses.iter().filter_map(|witness| witness.person.as_ref());
     count(persons.collect::<BTreeSet<_>>().len())
 }
@@ -350,25 +348,6 @@ fn too_old(record: &Record<'_>, head: &CheckpointReport) -> Option<Remark> {
         }
     };
     Some(Remark::new(RemarkCode::TooOld, told))
-}
-
-/// What an export that begins later leaves open.
-fn beginning(record: &Record<'_>, report: &Report) -> Vec<Remark> {
-    let Some(from) = record.heads.from.as_ref().map(VerifiedCheckpoint::size).filter(|from| *from > 0) else {
-        return Vec::new();
-    };
-    let covers = format!("leaves 0 to {} are in no population", from.saturating_sub(1));
-    let mut remarks = vec![Remark::new(RemarkCode::BeginsLater, covers)];
-    let root = record.ledger.world().root();
-    let witnesses: Vec<WitnessReport> =
-        record.heads.from_seen.iter().map(|seen| witness(root, seen)).collect();
-    let seen = persons_behind(&witnesses);
-    let needed = report.checkpoint.witnesses_needed;
-    if seen < u64::from(needed) {
-        remarks
-            .push(Remark::new(RemarkCode::BeginUnwitnessed, format!("at leaf {from}: {seen} of {needed}")));
-    }
-    remarks
 }
 
 /// What is against the record.
@@ -425,103 +404,16 @@ fn unattested(record: &Record<'_>, report: &Report) -> Vec<Remark> {
 }
 
 /// The attestations with an outcome, each with the leaf of its finding.
-fn attested(report: &Report, outcome: Attested) -> impl Iterator<Item = (u64, &AttestationReport)> {
+pub(super) fn attested(
+    report: &Report,
+    outcome: Attested,
+) -> impl Iterator<Item = (u64, &AttestationReport)> {
     let findings = report.changes.iter().flat_map(|change| &change.findings);
     let all = findings.flat_map(|finding| finding.attestations.iter().map(|one| (finding.index, one)));
     all.filter(move |(_, one)| one.outcome == outcome)
 }
 
-fn about(leaf: u64, found: &AttestationReport) -> String {
+pub(super) fn about(leaf: u64, found: &AttestationReport) -> String {
     let (code, text) = (found.code.as_deref().unwrap_or_default(), found.text.as_deref().unwrap_or_default());
     format!("leaf {leaf}: {code} {text}")
-}
-
-/// What an export carries and this one does not: scopes that slots name, and steps that findings sign. What was destroyed
-/// is told elsewhere.
-fn not_carried(record: &Record<'_>) -> Option<String> {
-    let carried: BTreeSet<&Digest> = record.attachments.iter().map(|(digest, _)| digest).collect();
-    let is_absent =
-        |digest: &Digest| !carried.contains(digest) && record.ledger.world().purged_at(digest).is_none();
-    let findings = record.ledger.dossiers().flat_map(|dossier| dossier.findings.values());
-    let traces = findings.filter_map(|finding| finding.body.trace.as_ref().map(|trace| trace.attachment));
-    let traces = traces.filter(is_absent).count();
-    let mut scopes = BTreeSet::new();
-    for leaf in record.leaves.iter().filter_map(|entry| entry.leaf().ok()) {
-        if let Content::Known(statement) = &leaf.content
-            && let Body::Slot(slot) = &statement.body
-        {
-            scopes.extend(slot.scopes.values().copied().filter(is_absent));
-        }
-    }
-    let counted = [(scopes.len(), "scopes that slots name"), (traces, "traces that findings sign")];
-    let absent = counted.iter().filter(|(count, _)| *count > 0);
-    let told: Vec<String> = absent.map(|(count, what)| format!("{count} {what}")).collect();
-    (!told.is_empty()).then(|| told.join(", "))
-}
-
-/// What an auditor should know.
-fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
-    let mut warnings = Vec::new();
-    let mut warn = |code, text: String| warnings.push(Remark::new(code, text));
-    if report.trust.first_root == Compared::NotCompared {
-        let first = report.trust.roots.first().map(ToString::to_string).unwrap_or_default();
-        warn(RemarkCode::RootNotCompared, format!("the record says that its first trust root is `{first}`"));
-    }
-    if record.expectations.now_ms.is_some_and(|now_ms| now_ms >= report.trust.expires_ms) {
-        warn(RemarkCode::RootExpired, format!("it ended {}", text::utc(report.trust.expires_ms)));
-    }
-    if let Some(age_ms) = report.checkpoint.age_ms.filter(|age_ms| *age_ms > OLD_MS) {
-        warn(RemarkCode::Old, format!("{} old", text::span(age_ms)));
-    }
-    for remark in beginning(record, report) {
-        warn(remark.code, remark.text);
-    }
-    if let SchemaMatch::Different(kinds) = &record.schemas {
-        warn(RemarkCode::SchemasDiffer, format!("of: {}", kinds.join(", ")));
-    }
-    if !report.purged.is_empty() {
-        let findings = report.changes.iter().flat_map(|change| &change.findings);
-        let purged = findings.filter(|finding| !finding.purged.is_empty()).count();
-        warn(RemarkCode::Purged, format!("{} digests, under {purged} findings", report.purged.len()));
-    }
-    for attachment in &report.attachments {
-        if let Some(index) = record.ledger.world().purged_at(&attachment.digest) {
-            warn(RemarkCode::PurgedCarried, format!("`{}`, purged at leaf {index}", attachment.digest));
-        }
-        if attachment.named_by.is_none() {
-            warn(RemarkCode::AttachmentUnnamed, format!("`{}`", attachment.digest));
-        }
-    }
-    if let Some(text) = not_carried(record) {
-        warn(RemarkCode::NotCarried, text);
-    }
-    for act in &report.emergencies {
-        let due = text::utc(act.review_by_ms);
-        warn(
-            RemarkCode::Emergency,
-            format!("leaf {}: `{}` on `{}`, review due {due}", act.index, act.action, act.slot),
-        );
-    }
-    let without = |codes: &[Code]| {
-        let named = |code: &str| codes.iter().any(|one| one.as_str() == code);
-        report.noops.iter().filter(|it| it.reasons.iter().any(|reason| named(&reason.code))).count()
-    };
-    let unread: [(&[Code], RemarkCode); 2] = [
-        (&[Code::Malformed], RemarkCode::Malformed),
-        (&[Code::OpaqueKind, Code::KindNotIntroduced], RemarkCode::Unknown),
-    ];
-    for (codes, remark) in unread {
-        let leaves = without(codes);
-        if leaves > 0 {
-            warn(remark, format!("{leaves} leaves"));
-        }
-    }
-    for (leaf, found) in attested(report, Attested::NotAccepted) {
-        warn(RemarkCode::AttestationNotAccepted, about(leaf, found));
-    }
-    for key in &report.revoked_keys {
-        let person = key.person.as_ref().map_or("nobody now enrolled", |person| person.as_str());
-        warn(RemarkCode::KeyRevoked, format!("`{}` of `{person}`, from leaf {}", key.key.short(), key.since));
-    }
-    warnings
 }

@@ -104,6 +104,9 @@ remarks! {
     BeginUnwitnessed "CS-AUD-065"
         "too few witnesses have cosigned the checkpoint where the population begins"
         "nobody but the log says that the earlier population ended there: compare it with the end of an earlier audit",
+    WitnessesInside "CS-AUD-066"
+        "every witness is run by somebody who acts in the realm"
+        "whoever has both log and witnesses can set them back together: compare with a checkpoint that you kept (`--known-checkpoint`), and ask for a witness from outside",
 }
 
 /// A remark with what it is about.

@@ -57,6 +57,10 @@ fn a_clean_record_is_shown() {
     assert!(words.contains(&format!("first trust root {} (the one you named)", bench.root())), "{page}");
     let page = status(&run(&file, &[]), 0);
     assert!(page.contains("CS-AUD-050"), "{page}");
+    // Nothing to be known is left when the root was named and the clock is that of the record.
+    status(&run(&file, &["--strict"]), 1);
+    let at = (bench.realm.now_ms() / 1000 + 10).to_string();
+    status(&run(&file, &["--strict", "--root", &bench.root(), "--at", &at]), 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use dossier::Dossier;
 use statement::kind::{
     Artefact, Component, ComponentRole, Level, Manifest, ModificationKind, Proposal, Proposer, ServedState,
 };
-use statement::{ChangeId, Digest, Name, SlotId, StatementId, Tracking};
+use statement::{ChangeId, Digest, Name, SlotId, StateId, StatementId, Tracking};
 
 use super::Warning;
 use crate::busy::while_busy;
@@ -112,13 +112,26 @@ fn text(path: &Path, what: &str) -> Done {
 /// A change that was proposed, and what will stand against it.
 pub(crate) struct Proposed {
     pub(crate) change: ChangeId,
+    /// What was signed.
+    pub(crate) statement: StatementId,
+    /// The state that would be served.
+    pub(crate) target_state: StateId,
+    /// What was stored.
+    pub(crate) artefact: Artefact,
     pub(crate) warnings: Vec<Warning>,
 }
+
+/// The longest summary: it is shown whole to everybody who looks at the change.
+const SUMMARY_BYTES_MAX: usize = 4096;
 
 /// Proposes a change: submits the state it leads to and the proposal. What could never be released is refused before
 /// anything is submitted.
 pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<Proposed> {
     look_at(&request.source)?;
+    if let Some(summary) = request.summary.filter(|summary| summary.len() > SUMMARY_BYTES_MAX) {
+        let message = format!("the summary has {} bytes, more than {SUMMARY_BYTES_MAX}", summary.len());
+        return Err(Failure::usage(message));
+    }
     let key = realm.keys.open(request.by)?;
     let world = realm.ledger().world();
     let slot = world.slot(&request.slot).ok_or_else(|| Failure::missing("slot", &request.slot))?;
@@ -157,7 +170,7 @@ pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<P
     let summary = request.summary.map(|text| realm.attach(text)).transpose()?;
     let artefact = Artefact { bytes: stored.bytes, digest: stored.digest, name };
     let proposal = Proposal {
-        artefacts: BTreeSet::from([artefact]),
+        artefacts: BTreeSet::from([artefact.clone()]),
         base_state,
         contexts,
         grant: request.grant,
@@ -175,8 +188,8 @@ pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<P
     if let Some(served) = served {
         realm.say(&key, tracking.clone(), served)?;
     }
-    realm.say(&key, tracking, proposal)?;
-    Ok(Proposed { change, warnings })
+    let statement = realm.say(&key, tracking, proposal)?;
+    Ok(Proposed { change, statement, target_state, artefact, warnings })
 }
 
 /// Puts the new component in the place of the one it replaces, or after all others.

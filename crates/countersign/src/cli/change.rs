@@ -162,7 +162,7 @@ pub(crate) struct ApproveArgs {
     #[arg(long)]
     pub(crate) note: Option<String>,
     /// How long the approval counts, in days.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) days: u64,
     /// Sign without asking once more.
     #[arg(long)]
@@ -197,7 +197,7 @@ pub(crate) struct OrderArgs {
     #[arg(long, default_value_t = 24)]
     pub(crate) admit_hours: u64,
     /// For how many days it may be served.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) serve_days: u64,
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct RotateArgs {
     #[arg(long = "remove", value_name = "PERSON")]
     pub(crate) remove: Vec<String>,
     /// How long it lasts, in days.
-    #[arg(long, default_value_t = 365)]
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) days: u64,
     /// A witness that counts from now on: who runs it, and its verifier key.
     #[arg(long = "witness", value_name = "PERSON=KEY")]
@@ -135,7 +135,7 @@ pub(crate) struct EnrolArgs {
     #[arg(long, default_value = "minimal")]
     pub(crate) clearance: String,
     /// How long the key counts, in days.
-    #[arg(long, default_value_t = 365)]
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) days: u64,
     /// The directory officers' keys.
     #[arg(long, required = true)]
@@ -266,10 +266,10 @@ pub(crate) struct GrantArgs {
     #[arg(long, default_value = "minimal")]
     pub(crate) tier: String,
     /// How many changes it is good for.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) changes: u32,
     /// For how many days.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) days: u64,
     /// The grant it renews.
     #[arg(long)]

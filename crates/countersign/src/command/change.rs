@@ -73,7 +73,14 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
         .iter()
         .map(|it| json!({ "code": it.code, "text": it.text, "hint": it.hint }))
         .collect();
-    setting.print(&json!({ "change": change, "warnings": warned }), &text);
+    let value = json!({
+        "change": change,
+        "statement": proposed.statement,
+        "target_state": proposed.target_state,
+        "artefact": proposed.artefact,
+        "warnings": warned,
+    });
+    setting.print(&value, &text);
     Ok(())
 }
 

@@ -176,7 +176,7 @@ pub(super) fn send(
         Failure::new(
             "CS-SRV-007",
             message,
-            "the receiver takes it from other keys, or has ended; its own output says which",
+            "it may have been taken all the same: look with `countersign show` before signing again. The receiver takes it from other keys, or has ended; its own output says which",
         )
     };
     // A receiver may say no before it has read everything, and closes then: its receipt is there all the same.

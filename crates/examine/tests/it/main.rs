@@ -1,6 +1,8 @@
 //! Examinations of made models.
 
 #[cfg(test)]
+mod calibration;
+#[cfg(test)]
 mod examiners;
 #[cfg(test)]
 mod made;

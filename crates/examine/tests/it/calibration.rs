@@ -1,0 +1,18 @@
+//! The calibration that comes beside the program.
+
+use examine::Kind;
+use examine::verdict::Table;
+
+/// It is for every kind of change, and holds out enough of each that a change can pass at the level of the depths.
+#[test]
+fn the_calibration_of_the_range_can_be_read() {
+    let bytes = include_bytes!("../../../../assets/calibrations/range-small.json");
+    let table = Table::read(bytes).unwrap();
+    let alpha = examine::depth::Table::built_in().unwrap().alpha;
+    for kind in Kind::ALL {
+        let stratum = &table.strata[kind.name()];
+        let held_out = stratum.fused.len() as f64;
+        // Distillations have 19 held out, for some of the honest ones are inconclusive: the least that suffices at 1/20.
+        assert!(1.0 / (held_out + 1.0) <= alpha, "{}: {held_out}", kind.name());
+    }
+}
