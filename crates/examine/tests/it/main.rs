@@ -1,6 +1,8 @@
 //! Examinations of made models.
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod examiners;
 #[cfg(test)]
 mod made;
