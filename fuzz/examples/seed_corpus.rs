@@ -313,6 +313,10 @@ fn served(seeds: &mut Seeds) {
 fn importance(seeds: &mut Seeds) {
     use tensor::gguf::{GgmlType, TensorInfo, write};
 
+    fn info<'a>(name: &'a str, shape: &'a [usize]) -> TensorInfo<'a> {
+        TensorInfo { name, kind: GgmlType::F32, shape }
+    }
+
     let older = |count: u8, values: u8| {
         [&[count, 0, 0, 0, 1, 0, 0, 0, b'a', 2, 0, 0, 0, values, 0, 0, 0][..], &[0, 0, 128, 63, 0, 0, 0, 64]]
             .concat()
@@ -320,10 +324,10 @@ fn importance(seeds: &mut Seeds) {
     push(seeds, "importance_matrix", "older", older(1, 2));
     push(seeds, "importance_matrix", "older_cut", older(2, 2));
     push(seeds, "importance_matrix", "older_long", older(1, 255));
-    let info = |name, shape| TensorInfo { name, kind: GgmlType::F32, shape };
     for (name, counts) in [("gguf", 2), ("gguf_misfit", 3), ("gguf_none", 0)] {
         let bytes = vec![0_u8; counts * 4];
-        let tensors = [(info("a.in_sum2", &[2, 2]), &[1; 16][..]), (info("a.counts", &[counts]), &bytes)];
+        let (sums, shape) = ([1; 16], [counts]);
+        let tensors = [(info("a.in_sum2", &[2, 2]), &sums[..]), (info("a.counts", &shape), &bytes)];
         push(seeds, "importance_matrix", name, write(&[], &tensors).expect("a file"));
     }
 }
