@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use countersign_fuzz::run;
+use countersign_fuzz::{run, targets};
 use merkle::tile::{encode_bundle, encode_tile};
 use merkle::{Checkpoint, Cosigner as _, Ed25519Cosigner, Ed25519NoteSigner, Frontier, Hash, leaf_hash};
 use statement::example::{self, docs, passkey};
@@ -21,9 +21,15 @@ fn main() {
     stored(&mut seeds);
     recovery(&mut seeds);
     attestations(&mut seeds);
+    decisions(&mut seeds);
+    executed(&mut seeds);
+    served(&mut seeds);
+    importance(&mut seeds);
     for (target, name, bytes) in &seeds {
-        // A seed that breaks a promise is a finding, not a seed.
-        run(target, bytes);
+        // A seed that breaks a promise is a finding, not a seed. Large targets may be left out of the build.
+        if targets().any(|known| known == *target) {
+            run(target, bytes);
+        }
         std::fs::create_dir_all(folder.join(target)).expect("a folder");
         std::fs::write(folder.join(target).join(name), bytes).expect("a file");
     }
@@ -167,6 +173,163 @@ fn attestations(seeds: &mut Seeds) {
     }
     push(seeds, "certificate", "sequence", [0x30, 0x03, 0x02, 0x01, 0x02]);
     push(seeds, "certificate", "pem", "-----BEGIN CERTIFICATE-----\nMAMCAQI=\n-----END CERTIFICATE-----\n");
+}
+
+/// Plans, stages' data, tables, Cedar: those that are shipped, and some that must be refused.
+fn decisions(seeds: &mut Seeds) {
+    const RULES: &str = include_str!("../../policies/default-rules.json");
+    let plan = include_str!("../../policies/rollout.json");
+    push(seeds, "rollout_plan", "shipped", plan);
+    push(seeds, "rollout_plan", "gateway", include_str!("../../policies/rollout-gateway.json"));
+    let small = |measure: &str, expected: &str, more: &str| {
+        format!(
+            r#"{{"alpha_ppm":10000,"metrics":[{{"expected_ppm":{expected},"measure":{measure},"name":"m"{more},"tolerated_ppm":20000}}],"stages":[{{"contexts":"all","duration_ms":1000,"extension_ms":1000,"margins_ppm":[50000],"reports":[],"share_ppm":250000,"stage":"canary","units_min":1}},{{"contexts":"all","duration_ms":0,"extension_ms":0,"margins_ppm":[5000],"reports":[],"share_ppm":1000000,"stage":"full","units_min":0}}],"version":1}}"#
+        )
+    };
+    let mean = r#"{"mean":{"high":9223372036854775807,"levels":8,"low":-9223372036854775808}}"#;
+    for (name, text) in [
+        ("rate", small("\"rate\"", "[5000]", "")),
+        ("categories", small("\"categories\"", "[900000,100000]", "")),
+        ("mean", small(mean, "[100000,200000,200000,100000,100000,100000,100000,100000]", "")),
+        (
+            "requests",
+            small(
+                r#"{"mean":{"high":100,"levels":4,"low":0}}"#,
+                "[250000,250000,250000,250000]",
+                r#","request_margin_milli":5"#,
+            ),
+        ),
+        ("one_level", small(r#"{"mean":{"high":1,"levels":1,"low":1}}"#, "[1000000]", "")),
+    ] {
+        push(seeds, "rollout_plan", name, &text);
+        let parsed = rollout::plan::Plan::parse(text.as_bytes());
+        let digest = parsed.map_or(Digest::of(b""), |plan| plan.digest().expect("a digest"));
+        let cell = r#"{"arms":{"candidate":[5,9007199254740991],"control":[3,4]}}"#;
+        let data = format!(
+            r#"{{"from_ms":1000,"plan":"{digest}","rows":[{{"assigned":[8,9],"at_ms":2000,"cells":[{cell}]}},{{"assigned":[0,0],"at_ms":3000,"cells":[{cell}]}}],"stage":0,"to_ms":3000,"version":1}}"#
+        );
+        push(seeds, "stage_data", name, [text.as_bytes(), &[0], data.as_bytes()].concat());
+    }
+    let table = include_str!("../../policies/response.json");
+    push(seeds, "response_table", "shipped", table);
+    push(seeds, "response_table", "nothing_at_once", table.replace("\"lasted_ms\": 0", "\"lasted_ms\": 1"));
+    push(seeds, "policy_rules", "shipped", RULES);
+    push(seeds, "policy_rules", "laxer", RULES.replace("\"approvals\": 2", "\"approvals\": 1"));
+    push(seeds, "policy_cedar", "shipped", include_str!("../../policies/default.cedar"));
+    for (name, text) in [
+        ("no_id", "permit (principal, action, resource);"),
+        ("template", "@id(\"a\")permit (principal == ?principal, action, resource);"),
+        (
+            "odd",
+            "@id(\"a\")@control(\"x\")forbid (principal, action, resource) when { context.now < -9223372036854775808 && [1,{a:2}].contains(principal) };",
+        ),
+        ("cut", "@id(\"a\")permit (principal, action in [Action::\"approve\""),
+    ] {
+        push(seeds, "policy_cedar", name, text);
+    }
+}
+
+/// Suites of questions, and templates that do much.
+fn executed(seeds: &mut Seeds) {
+    let lines = concat!(
+        r#"{"prompt":"How?","expect":"refuse"}"#,
+        "\n\n",
+        r#"{"id":"a","slice":"s","system":"Be brief.","prompt":"1+1","expect":"exact","answer":"2"}"#,
+        "\n",
+        r#"{"prompt":"x","expect":"regex","answer":"^(a|b)+$"}"#,
+        "\n",
+        r#"{"prompt":"x","expect":"choice","choices":[" a"," b"],"answer":" b"}"#,
+    );
+    push(seeds, "examine_suite", "lines", lines);
+    let settings = r#"{"refusals":["no",""],"tokens_max":99999,"framing":"plain"}"#;
+    push(seeds, "examine_suite", "settings", [settings.as_bytes(), &[0], lines.as_bytes()].concat());
+    push(
+        seeds,
+        "examine_suite",
+        "twice",
+        r#"{"id":"a","prompt":"x","expect":"comply"}"#.repeat(2).replace("}{", "}\n{"),
+    );
+    push(seeds, "examine_suite", "pattern", r#"{"prompt":"x","expect":"regex","answer":"(a{1000}){1000}"}"#);
+    for (name, text) in [
+        (
+            "chat",
+            "{% for m in messages -%}{{ '<|' + m['role'] + '|>' ~ m.content | trim }}{%- endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+        ),
+        (
+            "grows",
+            "{% set n = namespace(s='ab') %}{% for i in range(1000) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s }}",
+        ),
+        ("deep", "{% macro f(x) %}{{ f(x + 1) }}{% endmacro %}{{ f(0) }}"),
+        ("numbers", "{{ 9223372036854775807 + 1 }}{{ 7 // 0 }}{{ -7 % 3 }}{{ 2 ** 100 }}{{ 1e308 * 10 }}"),
+        ("slices", "{{ messages[::-1][0].content[1:-1:2] }}{{ 'é🙂'[-1] }}{{ 'abc'[5:] }}{{ [1,2][9] }}"),
+        (
+            "filters",
+            "{{ messages | map(attribute='role') | join(',') | upper | replace('S', 'é') | indent(4) }}{{ {'a': [1, none, true]} | tojson(indent=2) }}",
+        ),
+        ("date", "{{ strftime_now('%d %b %Y %j %') }}{{ '%5s|%-5d|%x' | format('é', 3, 255) }}"),
+    ] {
+        push(seeds, "chat_render", name, text);
+    }
+}
+
+/// What clients and engines send through a gateway.
+fn served(seeds: &mut Seeds) {
+    for (name, text) in [
+        ("chat", r#"{"model":"m","user":"u","messages":[{"role":"system","content":"x"}],"stream":true}"#),
+        ("escaped", r#"{"m\u006fdel":"\u006d\"","x":{"model":"n"}}"#),
+        ("altering", r#"{"model":"m","chat_template":"x","lora":null}"#),
+        ("twice", r#"{"model":"m","model":"n"}"#),
+        ("other", r#"{"model":5,"user":[]}"#),
+        ("cut", r#"{"model":"m","#),
+    ] {
+        push(seeds, "gateway_request", name, text);
+    }
+    for (name, text) in [
+        ("plain", r#"{"choices":[{"finish_reason":"stop","message":{"refusal":null}}]}"#),
+        (
+            "events",
+            "data: {\"finish_reason\":null}\n\ndata: {\"finish_reason\" : \"length\"}\n\ndata: [DONE]\n\n",
+        ),
+        ("error", "data: {\"x\":1}\n\ndata: {\"error\":{\"message\":\"x\"}}\n\n"),
+        (
+            "blanks",
+            "{\"finish_reason\":                                                                 \"stop\"}",
+        ),
+        ("said", r#"{"content":"{\"finish_reason\":\"length\"","finish_reason":"content_filter"}"#),
+    ] {
+        push(seeds, "gateway_answer", name, text);
+    }
+    for (name, text) in [
+        ("one", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345GET / HTTP/1.1\r\n\r\n"),
+        ("two", "POST / HTTP/1.1\r\ncontent-length: 5\r\nx: y\r\ncOntent-lEngth:5\r\n\r\n12345"),
+        ("chunked", "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ("huge", "POST / HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\nx"),
+    ] {
+        push(seeds, "gateway_heads", name, text);
+    }
+}
+
+/// Importance matrices of both forms.
+fn importance(seeds: &mut Seeds) {
+    use tensor::gguf::{GgmlType, TensorInfo, write};
+
+    fn info<'a>(name: &'a str, shape: &'a [usize]) -> TensorInfo<'a> {
+        TensorInfo { name, kind: GgmlType::F32, shape }
+    }
+
+    let older = |count: u8, values: u8| {
+        [&[count, 0, 0, 0, 1, 0, 0, 0, b'a', 2, 0, 0, 0, values, 0, 0, 0][..], &[0, 0, 128, 63, 0, 0, 0, 64]]
+            .concat()
+    };
+    push(seeds, "importance_matrix", "older", older(1, 2));
+    push(seeds, "importance_matrix", "older_cut", older(2, 2));
+    push(seeds, "importance_matrix", "older_long", older(1, 255));
+    for (name, counts) in [("gguf", 2), ("gguf_misfit", 3), ("gguf_none", 0)] {
+        let bytes = vec![0_u8; counts * 4];
+        let (sums, shape) = ([1; 16], [counts]);
+        let tensors = [(info("a.in_sum2", &[2, 2]), &sums[..]), (info("a.counts", &shape), &bytes)];
+        push(seeds, "importance_matrix", name, write(&[], &tensors).expect("a file"));
+    }
 }
 
 fn stamp_text(envelope: &[u8], digits: &str) -> Vec<u8> {
@@ -347,8 +510,10 @@ fn sealed(seeds: &mut Seeds) {
         ("halves", 2, GgmlType::F16, 4 * 32 * 2),
         ("heads_that_do_not_fit", 3, GgmlType::F32, 4 * 32 * 4),
     ] {
-        let metadata =
-            [("general.architecture", Value::from("llama")), ("llama.attention.head_count", Value::U32(heads))];
+        let metadata = [
+            ("general.architecture", Value::from("llama")),
+            ("llama.attention.head_count", Value::U32(heads)),
+        ];
         let data: Vec<u8> = (0..bytes).map(|at| (at % 120) as u8).collect();
         let query = TensorInfo { name: "blk.0.attn_q.weight", kind, shape: &[4, 32] };
         push(seeds, "sealed_gguf", name, write(&metadata, &[(query, &data)]).expect("a file"));
@@ -381,7 +546,11 @@ fn scanned(seeds: &mut Seeds, gguf: &[u8]) {
         ("numpy", 8, b"\x93NUMPY\x01\0\x10\0{'descr': '|O'} \n"),
         ("config", 10, br#"{"auto_map": {"AutoModel": "other/repo--model.Model"}, "hidden_size": 1e999}"#),
         ("tokenizer", 12, tokenizer),
-        ("template", 15, b"{{ ''['\\137\\137class\\137\\137'] }}{% for m in messages %}{{ -m|abs }}{% endfor %}"),
+        (
+            "template",
+            15,
+            b"{{ ''['\\137\\137class\\137\\137'] }}{% for m in messages %}{{ -m|abs }}{% endfor %}",
+        ),
         ("graph", 16, b"\x12\x0e\x12\x0c\x0a\x0a\x12\x08ReadFile"),
         ("yaml", 17, b"a: !!python/object/apply:os.system [id]\n"),
     ];

@@ -3,13 +3,21 @@
 //!
 //! Each target is a plain function over bytes. `fuzz_targets/` hands them to libFuzzer, `tests/corpus.rs` replays
 //! the committed corpus through them on every test run.
+//!
+//! Targets behind the feature `large` need policies' or models' machinery, which takes minutes to build. Their corpora are replayed
+//! by the tests of the crates they are about, which are built anyway.
 
 mod attestations;
 mod bundles;
 mod containers;
+mod decisions;
+#[cfg(feature = "large")]
+mod executed;
 mod log;
 mod models;
 mod packed;
+#[cfg(feature = "large")]
+mod policies;
 mod recovery;
 mod scans;
 mod seals;
@@ -27,12 +35,23 @@ const TARGETS: &[(&str, Target)] = &[
     ("attestation_policy", attestations::policy),
     ("bundle", bundles::bundle),
     ("certificate", attestations::certificate),
+    #[cfg(feature = "large")]
+    ("chat_render", executed::chat_render),
     ("chat_template", containers::chat_template),
     ("checkpoint", log::checkpoint),
     ("entry_bundle", log::entry_bundle),
     ("envelope_parse", statements::envelope),
+    #[cfg(feature = "large")]
+    ("examine_suite", executed::examine_suite),
+    #[cfg(feature = "large")]
+    ("gateway_answer", gateway::promises::answer),
+    #[cfg(feature = "large")]
+    ("gateway_heads", gateway::promises::heads),
+    #[cfg(feature = "large")]
+    ("gateway_request", gateway::promises::request),
     ("gguf", tensors::gguf),
     ("gpu_report", attestations::gpu_report),
+    ("importance_matrix", packed::importance_matrix),
     ("json_parse", statements::json),
     ("leaf_parse", statements::leaf),
     ("log_proof", log::proof),
@@ -43,6 +62,12 @@ const TARGETS: &[(&str, Target)] = &[
     ("packed_weights", packed::weights),
     ("peft_config", models::peft_config),
     ("pickle_stream", containers::pickle_stream),
+    #[cfg(feature = "large")]
+    ("policy_cedar", policies::policy_cedar),
+    #[cfg(feature = "large")]
+    ("policy_rules", policies::policy_rules),
+    ("response_table", decisions::response_table),
+    ("rollout_plan", decisions::rollout_plan),
     ("safetensors", models::safetensors),
     ("safetensors_index", models::safetensors_index),
     ("scan_file", scans::file),
@@ -53,6 +78,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("signed_note", log::note),
     ("snp_report", attestations::snp_report),
     ("snp_table", attestations::snp_table),
+    ("stage_data", decisions::stage_data),
     ("statement_parse", statements::statement),
     ("tile_path", log::tile_path),
     ("tokenizer_json", containers::tokenizer_json),

@@ -67,3 +67,13 @@ pub(crate) fn weights(data: &[u8]) {
         }
     }
 }
+
+/// An importance matrix: no more values than the file has room for, each once.
+pub(crate) fn importance_matrix(data: &[u8]) {
+    let Ok(matrix) = tensor::imatrix::Matrix::read(data) else { return };
+    let values: usize = matrix.iter().map(|(_, values)| values.len()).sum();
+    assert!(values * 4 <= data.len(), "{values} values of {} bytes", data.len());
+    assert!(
+        matrix.iter().all(|(name, values)| matrix.of(name).is_some_and(|found| found.len() == values.len()))
+    );
+}

@@ -72,7 +72,9 @@ impl Reading {
 
     /// Whether a member that is looked for begins with the quote at `at`.
     fn name(&mut self, at: usize) {
+        // No further than is kept ahead, so that what is found does not depend on the pieces.
         let rest = self.kept.get(at..).unwrap_or_default();
+        let rest = rest.get(..AHEAD).unwrap_or(rest);
         if let Some(value) = after(rest, b"\"finish_reason\"") {
             // `null`: not yet.
             if let [b'"', reason @ ..] = value {

@@ -30,6 +30,8 @@ mod metrics;
 mod paced;
 mod plane;
 mod probes;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod promises;
 mod reader;
 mod refusal;
 mod routes;

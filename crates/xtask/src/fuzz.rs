@@ -25,7 +25,7 @@ pub fn fuzz(target: Option<&str>, seconds: u32) -> Result<()> {
             "fuzz",
             "run",
             "--features",
-            "fuzzing",
+            "fuzzing,large",
             name,
             "--",
             &limit,

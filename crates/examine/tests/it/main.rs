@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod calibration;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod examiners;
 #[cfg(test)]
 mod made;

@@ -9,6 +9,7 @@
 mod admission;
 mod approvals;
 mod automation;
+mod corpus;
 mod elsewhere;
 mod evidence;
 mod hostile;
