@@ -128,15 +128,12 @@ pub(crate) fn submit(setting: &Setting, args: &SubmitArgs) -> Done {
 
 /// What another process has refused: by its code, as it would be refused here, where the gates have that code.
 pub(crate) fn declined(code: &str) -> Failure {
-    match dossier::Code::ALL.iter().find(|known| known.as_str() == code) {
-        Some(known) => {
-            Failure::new(code, format!("the process that serves refuses it: {}", known.text()), known.hint())
-        }
-        None => {
-            let message = format!("the receiver refuses it: `{code}`");
-            Failure::new("CS-SRV-002", message, "`docs/errors.md` says what the code means and what to do")
-        }
+    if let Some(known) = dossier::Code::ALL.iter().find(|known| known.as_str() == code) {
+        let message = format!("the process that serves refuses it: {}", known.text());
+        return Failure::new(code, message, known.hint());
     }
+    let message = format!("the receiver refuses it: `{code}`");
+    Failure::new("CS-SRV-002", message, "`docs/errors.md` says what the code means and what to do")
 }
 
 /// Starts this program anew as another user, without the option that asked for it.

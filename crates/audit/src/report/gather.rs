@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dossier::{Checked, Code, Current, Refusal};
+use dossier::{Checked, Current, Refusal};
 use merkle::{VerifiedCheckpoint, WitnessSeen};
 use statement::kind::{TrustRoot, WitnessKey};
 use statement::{Body, ChangeId, Content, Digest, Leaf, StatementError};
@@ -19,7 +19,7 @@ use super::text;
 use super::{
     CheckpointReport, Compared, Control, Count, FORMAT, Outcome, Population, Report, Trust, WitnessReport,
 };
-use crate::check::{Record, SchemaMatch};
+use crate::check::Record;
 use crate::export::count;
 
 /// How far the log's clock may be ahead of the witnesses'.

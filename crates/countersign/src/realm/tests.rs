@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use statement::Tier;
+use statement::kind::{Assurance, Role, Tier};
 use zeroize::Zeroizing;
 
 use crate::act::{EnrolledKey, Enrolment, Founding, Rotation, enrol, found, rotate};
@@ -21,11 +21,11 @@ fn officers() -> Vec<String> {
 
 /// Enrols a key of this machine for a person of the same name.
 fn enrolled(realm: &mut Realm, name: &str) -> Done {
-    realm.keys.create(name, signer::FileScheme::Ed25519, statement::kind::Assurance::Unsealed)?;
+    realm.keys.create(name, signer::FileScheme::Ed25519, Assurance::Unsealed)?;
     let enrolment = Enrolment {
         key: EnrolledKey::Here(name.to_owned()),
         person: name.parse()?,
-        roles: BTreeSet::from([statement::kind::Role::Approver]),
+        roles: BTreeSet::from([Role::Approver]),
         capacities: BTreeSet::new(),
         clearance: Tier::Low,
         days: 365,

@@ -11,7 +11,7 @@ fn the_calibration_of_the_range_can_be_read() {
     let alpha = examine::depth::Table::built_in().unwrap().alpha;
     for kind in Kind::ALL {
         let stratum = &table.strata[kind.name()];
-        let held_out = stratum.fused.len() as f64;
+        let held_out = f64::from(u32::try_from(stratum.fused.len()).unwrap());
         // Distillations have 19 held out, for some of the honest ones are inconclusive: the least that suffices at 1/20.
         assert!(1.0 / (held_out + 1.0) <= alpha, "{}: {held_out}", kind.name());
     }
