@@ -620,7 +620,6 @@ fn parts_that_are_not_there_and_users_that_cannot_be_are_refused() {
         println!("SKIPPED becoming another user: this is not root");
         check_refusal("serve --user", &run, "CS-SRV-003");
     } else {
-        // It is stopped before it sees that there is a realm.
-        check_refusal("serve --user", &run, "CS-CLI-006");
+        check_refusal("serve --user", &run, "CS-CLI-003");
     }
 }

@@ -199,7 +199,9 @@ fn wrong_and_missing_tiles_are_found_and_written_anew() {
 fn partial_tiles_of_earlier_checkpoints_are_written_anew() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path(), 3);
-    filled(dir.path(), 5);
+    let log = Log::open(disk(dir.path()), config()).unwrap();
+    log.submit_many((3..5).map(content).collect()).unwrap().wait().unwrap();
+    log.close().unwrap();
     let tiles = dir.path().join("tiles/tile");
     flip(&tiles.join("entries/000.p/3"), 5);
     flip(&tiles.join("0/000.p/3"), 40);
