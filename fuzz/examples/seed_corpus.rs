@@ -22,6 +22,7 @@ fn main() {
     recovery(&mut seeds);
     attestations(&mut seeds);
     decisions(&mut seeds);
+    keys(&mut seeds);
     executed(&mut seeds);
     served(&mut seeds);
     importance(&mut seeds);
@@ -176,6 +177,25 @@ fn attestations(seeds: &mut Seeds) {
 }
 
 /// Plans, stages' data, tables, Cedar: those that are shipped, and some that must be refused.
+/// Key files of the first key of RFC 8032, section 7.1, which everybody knows.
+fn keys(seeds: &mut Seeds) {
+    let sealed = concat!(
+        r#"{"check":"Rr91AdCCJi/PEoOczUG3K71OStOo/9rcjyuFW+VBBm4=","format":"countersign-key-v1","#,
+        r#""kdf":{"argon2id":{"lanes":2,"memory_kib":8192,"passes":2,"salt":"AAECAwQFBgcICQoLDA0ODw=="}},"#,
+        r#""public":"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=","scheme":"ed25519","#,
+        r#""sealed":"AAECAwQFBgcICQoL1mlHccQKckSUpSgCkCoFMn27dyeee37f2MlNm8R2cJ2ABbNUnSIt3PLnZX7yQJb0"}"#,
+    );
+    let open = concat!(
+        r#"{"format":"countersign-key-v1","kdf":"none","#,
+        r#""public":"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=","scheme":"ed25519","#,
+        r#""unsealed":"nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="}"#,
+    );
+    push(seeds, "key_file", "sealed", sealed);
+    push(seeds, "key_file", "unsealed", open);
+    push(seeds, "key_file", "misfit", open.replace("11qY", "12qY"));
+    push(seeds, "key_file", "costly", sealed.replace("8192", "4294967295"));
+}
+
 fn decisions(seeds: &mut Seeds) {
     const RULES: &str = include_str!("../../policies/default-rules.json");
     let plan = include_str!("../../policies/rollout.json");

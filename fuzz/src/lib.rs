@@ -13,6 +13,9 @@ mod containers;
 mod decisions;
 #[cfg(feature = "large")]
 mod executed;
+#[cfg(feature = "large")]
+mod exports;
+mod keys;
 mod log;
 mod models;
 mod packed;
@@ -44,6 +47,8 @@ const TARGETS: &[(&str, Target)] = &[
     #[cfg(feature = "large")]
     ("examine_suite", executed::examine_suite),
     #[cfg(feature = "large")]
+    ("export_audit", exports::export_audit),
+    #[cfg(feature = "large")]
     ("gateway_answer", gateway::promises::answer),
     #[cfg(feature = "large")]
     ("gateway_heads", gateway::promises::heads),
@@ -53,6 +58,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("gpu_report", attestations::gpu_report),
     ("importance_matrix", packed::importance_matrix),
     ("json_parse", statements::json),
+    ("key_file", keys::key_file),
     ("leaf_parse", statements::leaf),
     ("log_proof", log::proof),
     ("log_recovery", recovery::recovery),

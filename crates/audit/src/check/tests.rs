@@ -1,4 +1,5 @@
 mod attested;
+mod corpus;
 mod forged;
 mod log;
 mod tampered;
