@@ -250,9 +250,7 @@ pub enum AuditError {
         proof: String,
     },
     /// The proofs are not one for each release order, in order.
-    #[error(
-        "the proofs are not one for each release order: proof `{number}` should be about leaf `{expected:?}`, and is about `{found:?}`"
-    )]
+    #[error("the proofs are not one for each release order: {}", proof_set(*number, *expected, *found))]
     ProofSet {
         /// Which, counted from 0.
         number: u64,
@@ -408,5 +406,17 @@ impl AuditError {
             Self::BadProof { proof, .. } => vec![("proof", proof.clone())],
             _ => Vec::new(),
         }
+    }
+}
+
+/// Which proof is wrong, missing or one too many.
+fn proof_set(number: u64, expected: Option<u64>, found: Option<u64>) -> String {
+    match (expected, found) {
+        (Some(expected), Some(found)) => {
+            format!("proof `{number}` should be about leaf `{expected}`, and is about leaf `{found}`")
+        }
+        (Some(expected), None) => format!("the proof of leaf `{expected}` is missing"),
+        (None, Some(found)) => format!("proof `{number}`, about leaf `{found}`, is one too many"),
+        (None, None) => format!("proof `{number}` is not there"),
     }
 }

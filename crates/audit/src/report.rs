@@ -4,7 +4,9 @@
 //! `docs/audit-report.schema.json`. Times are milliseconds since the Unix epoch, except witnesses' (seconds).
 
 mod attestation;
+mod bound;
 mod change;
+mod examination;
 mod gather;
 mod known;
 mod realm;
@@ -22,12 +24,13 @@ use statement::{Digest, PersonId, RealmId, StatementId};
 
 pub use attestation::{AttestationReport, Attested, AttestedHost};
 pub use change::{
-    ApprovalReport, Audited, Carried, ChangeReport, Counted, FindingReport, OrderReport, RejectionReport,
-    RollbackReport, ScoreReport, StageNote, TraceReport, VerdictReport,
+    ApprovalReport, Audited, BindingNote, Carried, ChangeReport, Counted, FindingReport, OrderReport,
+    RejectionReport, RollbackReport, ScoreReport, StageNote, TraceReport, VerdictReport,
 };
+pub use examination::{Again, ExaminationReport};
 pub use realm::{
-    AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport,
-    ReasonNote, RevokedKeyReport,
+    AttachmentReport, AttemptReport, Belongs, EmergencyReport, FreezeReport, GrantReport, NoOpReport,
+    NotCarriedReport, PurgedReport, ReasonNote, RevokedKeyReport,
 };
 pub use remark::{Remark, RemarkCode};
 
@@ -71,6 +74,8 @@ pub struct Report {
     pub emergencies: Vec<EmergencyReport>,
     /// Content that the export carries.
     pub attachments: Vec<AttachmentReport>,
+    /// Content that belongs into an export, was not destroyed by the record, and is not carried.
+    pub not_carried: Vec<NotCarriedReport>,
 }
 
 /// Whether anything is against the record.

@@ -30,6 +30,8 @@ pub(crate) enum Job {
     Measure(Subject),
     /// Say what stands against some files.
     Scan(scan::boxed::Job),
+    /// Examine a change against its base.
+    Examine(examine::boxed::Asked),
     /// Open a model and answer what is asked.
     Model(modelbox::wire::Load),
 }

@@ -1,9 +1,11 @@
-//! What opens untrusted files: measures a change against its scope and answers a finding. Holds no key.
+//! What opens untrusted files and runs untrusted models: measures a change against its scope, examines it against its base.
+//! Holds no key.
 //!
 //! It is started by a supervisor in a box of crate [`sandbox`] and closes that box around itself before it reads anything.
 //! It gets one job (JSON) and its inputs as descriptors, and answers frames (JSON). It says what it read by digest, so
 //! that whoever signs can compare that with what was proposed. It decides nothing else.
 
+mod examine;
 mod job;
 mod measure;
 mod scan;
@@ -37,6 +39,7 @@ fn run(mut inside: sandbox::inside::Inside) -> anyhow::Result<()> {
         Job::Nothing => None,
         Job::Measure(subject) => Some(measure::measure(subject, std::mem::take(&mut inside.inputs))?),
         Job::Scan(job) => return scan::scan(&job, &mut inside),
+        Job::Examine(asked) => return crate::examine::examine(&asked, &mut inside),
         Job::Model(load) => return Ok(modelbox::inside::serve(&load, inside)?),
     };
     inside.answer(&serde_json::to_vec(&answer)?)?;

@@ -2,6 +2,7 @@
 
 mod approve;
 mod destroy;
+mod examination;
 mod examine;
 mod foresee;
 mod import;
@@ -10,19 +11,19 @@ mod order;
 mod propose;
 mod realm_acts;
 mod rotate;
-
-use std::collections::BTreeSet;
+mod word;
 
 use signer::{countersign, review};
 use statement::{Body, Envelope, KeyId, StatementId, Tracking};
 
-pub(crate) use approve::{ApprovalRequest, approve, prepare_approval, reject};
+pub(crate) use approve::{ApprovalRequest, Approved, approve, prepare_approval, reject};
 pub(crate) use destroy::{hold, purge};
+pub(crate) use examination::{How, examined};
 pub(crate) use examine::{ReviewRequest, decide, examine, found_out, measured, review as sign_review};
 pub(crate) use foresee::Warning;
 pub(crate) use import::{ImportRequest, import};
 pub(crate) use init::{Founding, found};
-pub(crate) use order::{admit, order, retire, rollback, sign_off};
+pub(crate) use order::{Window, admit, bind, order, retire, rollback, sign_off};
 pub(crate) use propose::{
     ArtefactSource, AsModel, ProposalRequest, base_component, propose, rebuild_artefact,
 };
@@ -31,6 +32,7 @@ pub(crate) use realm_acts::{
     revoke, revoke_key, set_level,
 };
 pub(crate) use rotate::{Rotation, rotate};
+pub(crate) use word::{word, words};
 
 use crate::failure::{Done, Failure};
 use crate::keys::id;
@@ -65,17 +67,6 @@ pub(crate) fn sign_together(
         countersign(key.as_ref(), reviewed, &mut envelope)?;
     }
     Ok(envelope)
-}
-
-/// A word of a statement (a role, a tier, a kind) by the name it has in statements.
-pub(crate) fn word<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Done<T> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned()))
-        .map_err(|error| Failure::usage(format!("`{}` is no {what}: {error}", text.escape_default())))
-}
-
-/// Words of a statement.
-pub(crate) fn words<T: serde::de::DeserializeOwned + Ord>(what: &str, texts: &[String]) -> Done<BTreeSet<T>> {
-    texts.iter().map(|text| word(what, text)).collect()
 }
 
 /// A key id: of a key by the name that it has on this machine, or was enrolled under from here, or written out.

@@ -25,7 +25,7 @@ pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
 };
-pub(crate) use live::{GatewayArgs, RolloutArgs, RolloutCommand};
+pub(crate) use live::{GatewayArgs, LaunchArgs, RolloutArgs, RolloutCommand};
 pub(crate) use models::{
     DiffArgs, EngineArgs, FingerprintArgs, Isolation, MergeArgs, QuantizeArgs, QuantizeBackend,
     QuantizeChoice, ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs,
@@ -71,6 +71,10 @@ pub(crate) struct Cli {
     /// The log had no new leaf for more than 31 days, and this machine's clock is right.
     #[arg(long, global = true)]
     pub(crate) rested: bool,
+    /// While another command writes into the realm's log, wait up to so many seconds for it to end.
+    #[arg(long, global = true, env = "COUNTERSIGN_WAIT", value_name = "SECONDS", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub(crate) wait: u64,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -82,16 +86,19 @@ pub(crate) enum Command {
     #[command(after_help = "Example: countersign init --name acme --officer alice --officer bob")]
     Init(InitArgs),
     /// Show and rotate the trust root.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: countersign root show")]
     Root(RootCommand),
     /// Make, show, enrol and revoke keys.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: countersign key new carol")]
     Key(KeyCommand),
     /// Define where models are served.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: countersign slot define support --component prompt:system=prompt.md --scope tuning=scope.json --modification prompt --context chat --by root-alice --by root-bob"
+    )]
     Slot(SlotCommand),
     /// Show, check and replace the policy.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: countersign policy show")]
     Policy(PolicyCommand),
     /// Propose a change.
     #[command(
@@ -135,7 +142,7 @@ pub(crate) enum Command {
     )]
     Grant(GrantArgs),
     /// Revoke a grant or an order.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: countersign revoke grant 3f0c --reason left --by carol")]
     Revoke(RevokeCommand),
     /// Set what a key may propose without a grant.
     #[command(
@@ -155,7 +162,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example: countersign show 3f0c --report security-review")]
     Show(ShowArgs),
     /// Look into the log, check it, serve it, have it witnessed.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: countersign log fsck")]
     Log(LogCommand),
     /// Be a witness: cosign checkpoints that continue what it has seen, refuse forks.
     #[command(
@@ -163,7 +170,7 @@ pub(crate) enum Command {
     )]
     Witness(WitnessArgs),
     /// Show and check what workers did.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: countersign trace show 3f0c --leaf 1 --out step.json")]
     Trace(TraceCommand),
     /// Place content under legal hold, or lift one: what is held cannot be purged.
     #[command(
@@ -187,7 +194,10 @@ pub(crate) enum Command {
     )]
     Submit(SubmitArgs),
     /// Examine on a machine without a network: a change crosses on a medium as one signed file, findings come back so.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: countersign bundle station --home ./station --realm acme --root 3f0c --key vault-room"
+    )]
     Bundle(BundleCommand),
     /// Scan model files: pickles, templates, configurations, adapters, hidden payloads. Needs no realm.
     #[command(after_help = "Example: countersign scan ./model --sarif findings.sarif --fail-on warning")]
@@ -205,7 +215,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example: countersign verify ./model --signature model.sig --public-key pub.pem")]
     Verify(VerifyArgs),
     /// Ask this host for evidence of itself, and verify such evidence. Needs no realm.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: countersign attest quote --worker-digest SHA256 --inputs SHA256 --trace-root SHA256 --nonce 6e6f6e63652d3031 --out run.attestation"
+    )]
     Attest(AttestCommand),
     /// Serve a model on this machine: OpenAI's interface, with streaming, log-probabilities and adapters by name.
     #[command(
@@ -215,11 +228,25 @@ pub(crate) enum Command {
     /// Serve what was countersigned, in front of engines: follows the log, checks every order itself, releases in stages.
     #[command(after_help = "Example: countersign gateway --config gateway.json")]
     Gateway(GatewayArgs),
+    /// Start the engine of an ordered change on its files from the vault, say so in the log, and be its only entrance.
+    ///
+    /// The files are verified on the way out of the vault, and the engine (this program's own, or any command after `--`) is
+    /// started on them. A key pair is made for the channel to it, and a statement signed with a key of the role `engine` ties
+    /// the channel to the state. A gateway that names the address as `channel://HOST:PORT` talks to the holder of that key
+    /// alone. Another engine: `-- llama-server --model {model} --host {socket}`. Where the engine ends, or a file of it is no
+    /// longer what was checked, this ends too.
+    #[command(
+        after_help = "Example: countersign launch 3f0c --by engines --listen 127.0.0.1:7443 --name support"
+    )]
+    Launch(LaunchArgs),
     /// Begin, watch, pause and take back releases on a gateway.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: countersign rollout start 3f0c --gateway ./gateway-state")]
     Rollout(RolloutCommand),
     /// Make attacked and benign changes to small models, to measure examiners by.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: countersign range generate --family lora-backdoor --count 20 --seed 7 --out ./range"
+    )]
     Range(RangeCommand),
     /// Merge models of one base, each observed first, joined step by step, with a test after each and a halt where one
     /// fails. Needs no realm.

@@ -6,6 +6,7 @@ pub(crate) mod change;
 mod demo;
 mod doctor;
 mod export;
+mod launch;
 mod live;
 mod log;
 mod models;
@@ -14,7 +15,7 @@ mod realm;
 mod record;
 mod trace;
 
-pub(crate) use models::{as_worker, diff_page};
+pub(crate) use models::{as_worker, diff_page, is_beside_weights};
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ use crate::busy::while_busy;
 use crate::cli::{Cli, Command};
 use crate::failure::{Done, Failure};
 use crate::home::Home;
+use crate::intact::{self, Survey};
 use crate::keys::{Keys, PassphraseSource};
 use crate::realm::{Heads as _, Published, Realm};
 use crate::rest::Rest;
@@ -35,6 +37,7 @@ use crate::served::{Contents, Route, announced};
 use crate::show;
 use crate::station::Station;
 use crate::text::print;
+use crate::wait::{self, Wait};
 
 /// How commands answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +61,17 @@ pub(crate) struct Setting {
     pub(crate) record: Option<PathBuf>,
     /// Whether the log may have had no leaf for long.
     pub(crate) rest: Rest,
+    /// How long another writer of the log is waited for.
+    pub(crate) wait: Wait,
 }
 
 impl Setting {
-    /// Opens the realm for writing into its log.
+    /// Opens the realm for writing into its log, as soon as nobody else writes.
     pub(crate) fn open(&self) -> Done<Realm> {
+        self.wait.until_free(|| self.open_now(), |_| false)
+    }
+
+    fn open_now(&self) -> Done<Realm> {
         let realm = Realm::open(self.home.clone(), self.keys()?, translog::system_clock())?;
         self.rest.check(realm.now_ms(), realm.ledger().world().stamp_ms())?;
         Ok(realm)
@@ -70,9 +79,14 @@ impl Setting {
 
     /// Opens the realm for writing, after its served files were written anew. Answers which.
     fn rebuild(&self) -> Done<(Realm, Vec<String>)> {
-        while_busy("reading every entry", || {
-            Realm::rebuild(self.home.clone(), self.keys()?, translog::system_clock())
-        })
+        let rebuild = || Realm::rebuild(self.home.clone(), self.keys()?, translog::system_clock());
+        self.wait.until_free(|| while_busy("reading every entry", rebuild), |_| false)
+    }
+
+    /// Reads every content that the record names as it was published last. Writes nothing, not even what a process that was
+    /// ended has left to publish.
+    fn survey(&self) -> Done<Survey> {
+        Ok(intact::survey(&self.beside()?))
     }
 
     /// Opens the realm for reading: without a lock, beside whoever writes.
@@ -87,7 +101,7 @@ impl Setting {
         if !published.is_behind() {
             return Ok(published);
         }
-        match self.open().and_then(|realm| realm.publish()) {
+        match self.open_now().and_then(|realm| realm.publish()) {
             Ok(_) => open(),
             // Whoever writes now publishes by itself, and a copy that cannot be written is read as it is.
             Err(failure) => {
@@ -109,8 +123,10 @@ impl Setting {
                 "in a station's folder, --socket and --receiver-key say where this is brought",
             ));
         }
-        self.open().or_else(|failure| {
-            let route = failure.is("CS-LOG-004").then(|| announced(&self.home, &failure)).flatten();
+        // Who serves takes statements, and keeps the log: that is not waited for.
+        let serves = |failure: &Failure| announced(&self.home, failure).is_some();
+        self.wait.until_free(|| self.open_now(), serves).or_else(|failure| {
+            let route = failure.is(wait::LOCKED).then(|| announced(&self.home, &failure)).flatten();
             let route = route.ok_or(failure)?;
             Ok(self.beside()?.served(route, Contents::AreThere))
         })
@@ -183,7 +199,8 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
     let route = cli.socket.zip(cli.receiver_key).map(|(socket, receiver)| Route { socket, receiver });
     let (home, worker, record) = (Home::new(&cli.home), cli.worker, cli.record);
     let rest = if cli.rested { Rest::Confirmed } else { Rest::Unusual };
-    let setting = Setting { home, output, passphrase, worker, route, record, rest };
+    let wait = Wait::of(cli.wait);
+    let setting = Setting { home, output, passphrase, worker, route, record, rest, wait };
     let done = match cli.command {
         Command::Scan(args) => return models::scan(&setting, &args),
         Command::Diff(args) => return models::diff(&setting, &args),
@@ -192,6 +209,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Quantize(args) => models::quantize(&setting, &args),
         Command::Engine(args) => models::engine(&setting, &args),
         Command::Gateway(args) => live::gateway(&setting, &args),
+        Command::Launch(args) => launch::launch(&setting, &args),
         Command::Rollout(command) => live::rollout(&setting, &command),
         Command::Sign(args) => models::sign(&setting, &args),
         Command::Verify(args) => models::verify(&setting, &args),

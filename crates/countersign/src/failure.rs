@@ -164,10 +164,12 @@ from_coded!(
     tensor::gguf::GgufError,
     engine::Error,
     gateway::Error,
+    ::launch::Error,
     range::Error,
     evidence::Error,
     attest::Error,
     examine::Error,
+    calibration::Error,
     trace::TraceError
 );
 

@@ -7,6 +7,7 @@ mod command;
 mod failure;
 mod home;
 mod http;
+mod intact;
 mod keys;
 mod outfile;
 mod realm;
@@ -16,7 +17,9 @@ mod served;
 mod shelf;
 mod show;
 mod station;
+mod stored;
 mod text;
+mod wait;
 mod witness;
 mod worker;
 

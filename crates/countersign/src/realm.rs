@@ -341,16 +341,8 @@ impl<L> Record<L> {
 }
 
 impl<L> Shelf for Record<L> {
-    fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
-    fn vault(&self) -> &BlockingVault {
-        &self.vault
-    }
-
-    fn tenant(&self) -> &Tenant {
-        &self.tenant
+    fn parts(&self) -> (&Ledger, &BlockingVault, &Tenant) {
+        (&self.ledger, &self.vault, &self.tenant)
     }
 }
 

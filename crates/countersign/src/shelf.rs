@@ -16,12 +16,23 @@ const PIECE: u64 = 8 << 20;
 
 /// A record and the contents it names.
 pub(crate) trait Shelf {
+    /// The record, the contents, and whose they are.
+    fn parts(&self) -> (&Ledger, &BlockingVault, &Tenant);
+
     /// Who may say what, and how every change stands.
-    fn ledger(&self) -> &Ledger;
+    fn ledger(&self) -> &Ledger {
+        self.parts().0
+    }
+
     /// The contents.
-    fn vault(&self) -> &BlockingVault;
+    fn vault(&self) -> &BlockingVault {
+        self.parts().1
+    }
+
     /// Whose they are.
-    fn tenant(&self) -> &Tenant;
+    fn tenant(&self) -> &Tenant {
+        self.parts().2
+    }
 }
 
 /// Keeps free text or evidence, salted.

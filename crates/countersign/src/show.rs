@@ -1,5 +1,6 @@
 //! What people read: lists, dossiers, what is about to be signed.
 
+mod approved;
 mod reading;
 mod standing;
 
@@ -17,6 +18,8 @@ use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::realm::{Attached, Record};
 use crate::text::{date, line, word};
+
+pub(crate) use self::approved::approved;
 
 /// `countersign list`.
 pub(crate) fn list(setting: &Setting) -> Done {
@@ -358,6 +361,17 @@ pub(crate) fn change(realm: &Record<impl Sized>, dossier: &Dossier) -> String {
         } else {
             put("may serve", "no more");
         }
+    }
+    for binding in &dossier.bindings {
+        put(
+            "engine",
+            &format!(
+                "{}, bound by {} at leaf {}",
+                word(&binding.body.level),
+                binding.id.short(),
+                binding.index
+            ),
+        );
     }
     if let Some(rollback) = &dossier.rollback {
         put("rolled back", &format!("{} ({})", rollback.body.to_state.short(), rollback.body.reason));

@@ -61,16 +61,8 @@ pub(crate) struct Station {
 }
 
 impl Shelf for Station {
-    fn ledger(&self) -> &Ledger {
-        self.context.as_ref().map_or(&self.nothing, Context::ledger)
-    }
-
-    fn vault(&self) -> &BlockingVault {
-        &self.vault
-    }
-
-    fn tenant(&self) -> &Tenant {
-        &self.tenant
+    fn parts(&self) -> (&Ledger, &BlockingVault, &Tenant) {
+        (self.context.as_ref().map_or(&self.nothing, Context::ledger), &self.vault, &self.tenant)
     }
 }
 

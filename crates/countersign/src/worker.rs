@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use examine::Stage;
+use examine::boxed::{Asked, Said};
+use sandbox::frame::Messages;
 use sandbox::{Boundaries, Boundary, Held, Input, Level, Limits, Profile, Program, Run, SandboxError};
 use serde::Deserialize;
 use statement::Digest;
@@ -86,12 +89,42 @@ impl Answer {
     }
 }
 
+/// How an examiner, who runs the model, is boxed.
+fn running(level: Level, bytes: u64, threads: usize) -> Run {
+    // Models are held in single precision, several at a time; the slowest examination is one of two hours.
+    const MEMORY_BYTES: u64 = 8 << 30;
+    const MEMORY_FOR_EACH: u64 = 24;
+    const ANSWER_BYTES: u64 = 256 << 20;
+    const SECONDS: u64 = 4 * 60 * 60;
+    const BYTES_PER_SECOND: u64 = 1 << 20;
+    let seconds = SECONDS.saturating_add(bytes / BYTES_PER_SECOND);
+    let threads = u64::try_from(threads).unwrap_or(1);
+    Run {
+        level,
+        profile: Profile::Execute,
+        limits: Limits {
+            memory_bytes: MEMORY_BYTES.saturating_add(bytes.saturating_mul(MEMORY_FOR_EACH)),
+            processor_s: seconds.saturating_mul(threads),
+            wall: Duration::from_secs(seconds),
+            threads: threads.saturating_add(2),
+            answer_bytes: ANSWER_BYTES.saturating_add(bytes),
+        },
+    }
+}
+
+/// What a worker answered, with the box that it answered from.
+#[derive(Debug)]
+pub(crate) struct Answered<T> {
+    pub(crate) said: T,
+    pub(crate) run: Run,
+    pub(crate) boundaries: Boundaries,
+}
+
 /// The step that the supervisor writes: the box, the worker and what it might use.
-pub(crate) fn boxed(worker: Digest, level: Level, boundaries: &Boundaries) -> Done<Step> {
-    let run = reading(level);
+pub(crate) fn boxed(worker: Digest, run: &Run, boundaries: &Boundaries) -> Done<Step> {
     let names = not_enforced(boundaries).map(|boundary| boundary.name().parse());
     Ok(Step::Box {
-        isolation: isolation(level),
+        isolation: isolation(run.level),
         memory_bytes: run.limits.memory_bytes,
         not_enforced: names.collect::<Result<_, _>>()?,
         processor_s: run.limits.processor_s,
@@ -165,12 +198,12 @@ impl Worker {
     }
 
     /// Measures in the box; answers what the worker says, and what held around it.
-    pub(crate) fn measure(&self, measuring: &Measuring<'_>, level: Level) -> Done<(Answer, Boundaries)> {
+    pub(crate) fn measure(&self, measuring: &Measuring<'_>, level: Level) -> Done<Answered<Answer>> {
         let job = serde_json::json!({ "measure": measuring.subject }).to_string();
         let mut frames = Vec::new();
         let inputs = measuring.inputs()?;
-        let outcome = reading(level)
-            .run(&self.program, &inputs, job.as_bytes(), |frame| frames.push(frame.to_vec()))?;
+        let run = reading(level);
+        let outcome = run.run(&self.program, &inputs, job.as_bytes(), |frame| frames.push(frame.to_vec()))?;
         let hint = "the file may be damaged or hostile; nothing was signed";
         let [frame] = frames.as_slice() else {
             return Err(Failure::outside(format!("the worker answered {} frames", frames.len()), hint));
@@ -178,7 +211,50 @@ impl Worker {
         let answer: Answer = serde_json::from_slice(frame).map_err(|error| {
             Failure::from(SandboxError::Lie { what: format!("its answer is none: {error}") })
         })?;
-        Ok((answer.checked()?, outcome.boundaries))
+        Ok(Answered { said: answer.checked()?, run, boundaries: outcome.boundaries })
+    }
+
+    /// Has a change examined in the box; answers what the worker says in the end. `heard` is told how far it has come.
+    pub(crate) fn examine(
+        &self,
+        asked: &Asked,
+        inputs: &[Input],
+        level: Level,
+        heard: &mut dyn FnMut(Stage, f64),
+    ) -> Done<Answered<Said>> {
+        const MESSAGE_BYTES_MAX: usize = 256 << 20;
+        let lie = |what: &str| Failure::from(SandboxError::Lie { what: what.to_owned() });
+        let job = serde_json::json!({ "examine": asked }).to_string();
+        let bytes = inputs.iter().map(|input| input.file.metadata().map_or(0, |file| file.len())).sum();
+        let run = running(level, bytes, asked.threads);
+        let mut messages = Messages::new(MESSAGE_BYTES_MAX);
+        let (mut answer, mut wrong) = (None, None);
+        let mut hear = |frame: &[u8]| -> Done {
+            let message = messages.take(frame).map_err(|error| lie(&error.to_string()))?;
+            let Some(message) = message else { return Ok(()) };
+            if answer.is_some() {
+                return Err(lie("it goes on after its answer"));
+            }
+            match Said::read(&message).ok_or_else(|| lie("a message of it is none"))? {
+                Said::Progress { stage, done } if (0.0..=1.0).contains(&done) => heard(stage, done),
+                Said::Progress { .. } => return Err(lie("it is further than at its end")),
+                said => answer = Some(said),
+            }
+            Ok(())
+        };
+        let ended = run.run(&self.program, inputs, job.as_bytes(), |frame| {
+            if wrong.is_none() {
+                wrong = hear(frame).err();
+            }
+        });
+        // A lie counts before how it ended.
+        if let Some(failure) = wrong {
+            return Err(failure);
+        }
+        let outcome = ended?;
+        let unheard = || SandboxError::Answer { why: "it does not answer".to_owned() };
+        let said = answer.filter(|_| !messages.is_open()).ok_or_else(unheard)?;
+        Ok(Answered { said, run, boundaries: outcome.boundaries })
     }
 
     /// SHA-256 of the worker's code.

@@ -138,7 +138,7 @@ codes! {
     OtherScope "CS-GATE-006" "the change promises another scope than the slot's for its level"
         "propose with the slot's scope file",
     ManifestMismatch "CS-GATE-007" "the target state differs from the base state by other things than the change's artefacts"
-        "declare every changed component as an artefact of the proposal",
+        "declare every changed component, and nothing else, as an artefact in its place; `countersign propose` does so",
     EvidenceMissing "CS-GATE-008" "required evidence is missing"
         "have it examined: `countersign examine`, or the reviewers named by the policy",
     EvidenceFailed "CS-GATE-009" "an examiner's finding is against the change"
@@ -168,7 +168,7 @@ codes! {
     Rejected "CS-GATE-021" "the change was rejected"
         "propose anew",
     NoVerdict "CS-GATE-022" "there is no verdict on the present proposal and evidence"
-        "`countersign examine` makes one",
+        "give the evidence named beside it: `countersign examine`, `countersign review`; where none is, `countersign decide` records a verdict",
     VerdictDiffers "CS-GATE-023" "the verdict does not follow from the record"
         "decide again with the policy and findings in force",
     VerdictNegative "CS-GATE-024" "the verdict is not a pass"
@@ -201,12 +201,18 @@ codes! {
         "examine with `--attest` on such a host; a simulated one does not count",
     FamiliesTooFew "CS-GATE-050" "too few families of examination, each by another person"
         "have another examiner add evidence of another family: bytes, behaviour, proof or a review",
+    CalibrationUnlisted "CS-GATE-051" "the examination was judged by no calibration that the policy lists"
+        "examine with a listed calibration: `countersign examine --level … --calibration FILE`",
+    OrderedAlready "CS-GATE-053" "the change is ordered already, and its slot is at its state"
+        "nothing to do: `countersign admit` tells whether it may be served; to go back, `countersign rollback`",
+    ArtefactServed "CS-GATE-052" "the artefact is part of the state that the change starts from, and would change nothing"
+        "propose a file that differs from what the slot serves; `countersign show SLOT` names that by digest",
     AdmissionOver "CS-GATE-043" "the time in which the order's state could begin to be served is over"
         "a gateway that serves it already goes on; for another, propose the change again and have it ordered for longer",
     OrderExpired "CS-GATE-032" "the order's time is over"
-        "order again",
+        "take the change back with `countersign rollback`, propose it again and have it ordered for longer",
     OrderRevoked "CS-GATE-033" "the order was revoked"
-        "order again, if that is right",
+        "take the change back with `countersign rollback`; if it is right after all, propose it again",
     OrderWindow "CS-GATE-034" "the order's times are outside the policy's limits"
         "shorten them",
     CheckpointStale "CS-GATE-035" "the checkpoint is older than the order allows"

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use modelbox::{BoxError, NotOpened};
 
+use crate::server::Place;
+
 /// A refusal to start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,11 +16,11 @@ pub enum Error {
         /// Where it was to listen.
         address: SocketAddr,
     },
-    /// The address cannot be listened on.
-    #[error("`{address}` cannot be listened on")]
+    /// The address or socket cannot be listened on.
+    #[error("`{place}` cannot be listened on")]
     Listen {
-        /// The address.
-        address: SocketAddr,
+        /// The address or socket.
+        place: Place,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -98,7 +100,7 @@ impl Error {
     pub fn hint(&self) -> &str {
         match self {
             Self::Open { .. } => "give keys with --api-key-file, or listen on 127.0.0.1",
-            Self::Listen { .. } => "another program may use the port; give another with --listen",
+            Self::Listen { .. } => "another program may use the port or socket; give another",
             Self::Keys { .. } => {
                 "one key a line, of at least 16 characters, or `sha256:` and the key's SHA-256 in hexadecimal"
             }

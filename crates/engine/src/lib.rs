@@ -35,4 +35,4 @@ pub use modelbox::{
     Adapter, AdapterFiles, Boxed, Files, Launch, Loaded, ModelFiles, Named, OpenFile, sample,
 };
 pub use refusal::Refusal;
-pub use server::Server;
+pub use server::{Place, Server};

@@ -4,6 +4,8 @@
 //! that have begun go on, up to a limit; then connections are closed, whatever is under way on them.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -38,8 +40,32 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     engine: Engine,
     keys: Option<Keys>,
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
+    at: Place,
+}
+
+/// Where an engine listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An address of the network.
+    Address(SocketAddr),
+    /// A Unix socket: who may reach it is decided by its folder.
+    Socket(PathBuf),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Socket(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
 impl Server {
@@ -51,16 +77,30 @@ impl Server {
         if keys.is_none() && !address.ip().is_loopback() {
             return Err(Error::Open { address });
         }
-        let failed = |source| Error::Listen { address, source };
+        let failed = |source| Error::Listen { place: Place::Address(address), source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { engine, keys, listener, address })
+        let at = Place::Address(listener.local_addr().map_err(failed)?);
+        Ok(Self { engine, keys, listener: Listener::Tcp(listener), at })
+    }
+
+    /// Listens for an engine on a Unix socket, which is made, for its owner alone.
+    ///
+    /// # Errors
+    /// [`Error::Listen`], also where something is at the path already.
+    pub fn bind_socket(engine: Engine, path: &Path, keys: Option<Keys>) -> Result<Self, Error> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let at = Place::Socket(path.to_owned());
+        let failed = |source| Error::Listen { place: at.clone(), source };
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        Ok(Self { engine, keys, listener: Listener::Unix(listener), at })
     }
 
     /// Where it listens.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub const fn place(&self) -> &Place {
+        &self.at
     }
 
     /// The engine.
@@ -92,7 +132,7 @@ impl Server {
         });
         let threads = generate::start(&app, runtime.handle());
         let done = match &threads {
-            Ok(_) => runtime.block_on(serve(&app, self.listener, self.address, &stop)),
+            Ok(_) => runtime.block_on(serve(&app, self.listener, &self.at, &stop)),
             Err(_) => Ok(()),
         };
         app.phase.send_replace(Phase::Ending);
@@ -107,18 +147,16 @@ impl Server {
     }
 }
 
-async fn serve<F, S>(
-    app: &Arc<App>,
-    listener: TcpListener,
-    address: SocketAddr,
-    stop: &F,
-) -> Result<(), Error>
+async fn serve<F, S>(app: &Arc<App>, listener: Listener, at: &Place, stop: &F) -> Result<(), Error>
 where
     F: Fn() -> S,
     S: Future<Output = ()>,
 {
-    let failed = |source| Error::Listen { address, source };
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+    let failed = |source| Error::Listen { place: at.clone(), source };
+    let listener = match listener {
+        Listener::Tcp(listener) => Door::Tcp(tokio::net::TcpListener::from_std(listener).map_err(failed)?),
+        Listener::Unix(listener) => Door::Unix(tokio::net::UnixListener::from_std(listener).map_err(failed)?),
+    };
     app.metrics.ready.set(1);
     let room = Arc::new(Semaphore::new(app.engine.limits().connections));
     let mut connections = JoinSet::new();
@@ -153,19 +191,39 @@ where
     Ok(())
 }
 
+/// Where connections come in.
+enum Door {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+/// A connection.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Door {
+    async fn accept(&self) -> std::io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Tokens are small, and each is wanted at once.
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+            Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+        }
+    }
+}
+
 /// Accepts connections for ever.
-async fn accept(
-    app: &Arc<App>,
-    listener: &tokio::net::TcpListener,
-    room: &Arc<Semaphore>,
-    connections: &mut JoinSet<()>,
-) {
+async fn accept(app: &Arc<App>, listener: &Door, room: &Arc<Semaphore>, connections: &mut JoinSet<()>) {
     loop {
         while connections.try_join_next().is_some() {}
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(room).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let app = Arc::clone(app);
                 connections.spawn(async move {
                     app.metrics.connections.inc();
@@ -182,11 +240,7 @@ async fn accept(
     }
 }
 
-async fn connection(app: &Arc<App>, stream: TcpStream) {
-    // Tokens are small, and each is wanted at once.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+async fn connection(app: &Arc<App>, stream: Box<dyn Stream>) {
     let limits = app.engine.limits();
     let mut builder = http1::Builder::new();
     builder

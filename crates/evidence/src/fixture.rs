@@ -91,7 +91,7 @@ impl Chip {
     pub fn policy(&self) -> Policy {
         let mut policy = Policy::none_required();
         policy.allow_simulated = true;
-        policy.tpm2.keys.insert(name_digest(&self.public()));
+        policy.tpm2.simulated_keys.insert(name_digest(&self.public()));
         policy
     }
 }

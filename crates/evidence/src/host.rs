@@ -28,13 +28,7 @@ impl HostKind {
 
     /// The name in files and messages.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tpm2 => "tpm2",
-            Self::Tdx => "tdx",
-            Self::SevSnp => "sev-snp",
-            Self::Sgx => "sgx",
-            Self::NvidiaGpu => "nvidia-gpu",
-        }
+        self.attesting().name()
     }
 
     /// The kind as findings name it.

@@ -69,6 +69,9 @@ pub struct TpmPolicy {
     /// SHA-256 of the root certificates of attestation keys.
     #[serde(default)]
     pub roots: BTreeSet<Digest>,
+    /// As `keys`, of TPMs that are simulated. What they quote is simulated whatever the file says, which nobody signs.
+    #[serde(default)]
+    pub simulated_keys: BTreeSet<Digest>,
 }
 
 /// The values that a register may have.

@@ -70,7 +70,8 @@ pub fn verify(evidence: &Tpm, policy: &Policy, at: i64) -> Result<Facts, Error> 
             return Err(Error::Measurement { kind: KIND, what, found });
         }
     }
-    if evidence.simulated && !policy.allow_simulated {
+    let simulated = evidence.simulated || policy.tpm2.simulated_keys.contains(&name);
+    if simulated && !policy.allow_simulated {
         return Err(Error::Simulated { kind: KIND });
     }
     let mut shown = BTreeMap::from([
@@ -86,7 +87,7 @@ pub fn verify(evidence: &Tpm, policy: &Policy, at: i64) -> Result<Facts, Error> 
         data: attest.qualifying_data,
         status,
         advisories: Vec::new(),
-        simulated: evidence.simulated,
+        simulated,
         measured: !policy.tpm2.pcrs.is_empty(),
         shown,
     })
@@ -121,7 +122,7 @@ fn standing(
     policy: &Policy,
     at: i64,
 ) -> Result<Status, Error> {
-    if policy.tpm2.keys.contains(&name) {
+    if policy.tpm2.keys.contains(&name) || policy.tpm2.simulated_keys.contains(&name) {
         return Ok(Status::KeyPinned);
     }
     let Some((own, others)) = certificates.split_first() else { return Ok(Status::KeyUnknown) };

@@ -223,7 +223,7 @@ pub(crate) const LINEAGE: Examiner = Examiner {
 };
 
 fn lineage(bench: &mut Bench<'_>, notes: &mut Notes, heard: Heard<'_>) -> Result<(), String> {
-    let first = bench.change.lineage.first().ok_or("no earlier generation was given")?;
+    let first = bench.change.lineage.first().ok_or(crate::examination::NO_LINEAGE)?;
     let ancestor = Subject::load(first, Some(&bench.base)).map_err(|unfit| unfit.to_string())?;
     let suites = bench.suites;
     let answers = bench.answers(heard)?.to_vec();

@@ -15,7 +15,7 @@ use crate::align::{self, bounded};
 use crate::change::Kind;
 use crate::depth::Table;
 use crate::examination::{
-    Behaviour, EXAMINERS, Examination, Examiner, REFUSED_ALREADY, Ran, Stage, not_part,
+    Behaviour, EXAMINERS, Examination, Examiner, REFUSED_ALREADY, Ran, Stage, is_not_given, not_part,
 };
 use crate::finding::Weight;
 use crate::screen;
@@ -63,6 +63,22 @@ impl Examination {
         }
         self.check_speakers()?;
         self.check_drift(table)
+    }
+
+    /// Whether nobody says that what it needs was not given, where it was. `given` names the examiners whose own input,
+    /// which not every change has, was handed over: `scope`, `replay`, `lineage`.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub fn check_excuses(&self, given: &[&str]) -> Result<(), String> {
+        let lies = |ran: &&Ran| {
+            given.contains(&ran.examiner.as_str())
+                && ran.missed.as_deref().is_some_and(|why| is_not_given(&ran.examiner, why))
+        };
+        match self.examiners.iter().find(lies) {
+            Some(ran) => Err(format!("`{}` says that it was not given what it was given", ran.examiner)),
+            None => Ok(()),
+        }
     }
 
     /// Whether everything is said by those whose word it is, who worked, and once.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Kind;
 use crate::error::{Error, shown};
+use crate::examination::{EXAMINERS, Stage};
 use crate::vary::Format;
 
 /// The table that comes with the product.
@@ -99,6 +100,21 @@ impl Table {
         Ok(table)
     }
 
+    /// The bytes of the table that comes with the product.
+    pub fn built_in_bytes() -> &'static [u8] {
+        BUILT_IN.as_bytes()
+    }
+
+    /// The table without the examiners of later stages.
+    #[must_use]
+    pub fn up_to(mut self, last: Stage) -> Self {
+        let is_later = |name: &str| EXAMINERS.iter().any(|known| known.name == name && known.stage > last);
+        for depth in self.kinds.values_mut() {
+            depth.examiners.retain(|name| !is_later(name));
+        }
+        self
+    }
+
     /// The depth for a kind.
     pub fn depth(&self, kind: Kind) -> Option<&Depth> {
         self.kinds.get(&kind)
@@ -125,6 +141,17 @@ mod tests {
                 assert!(known, "{} {name}", kind.name());
             }
         }
+    }
+
+    #[test]
+    fn a_level_keeps_its_own_stages() {
+        let screen = Table::built_in().unwrap().up_to(Stage::Screen);
+        let depth = screen.depth(Kind::Adapter).unwrap();
+        assert_eq!(depth.examiners, ["files", "scope", "fit", "delta", "replay"]);
+        let probe = Table::built_in().unwrap().up_to(Stage::Probe);
+        assert!(probe.depth(Kind::Adapter).unwrap().wants("trigger"));
+        assert!(!probe.depth(Kind::Adapter).unwrap().wants("drift"));
+        assert_eq!(Table::built_in().unwrap().up_to(Stage::Align), Table::built_in().unwrap());
     }
 
     #[test]

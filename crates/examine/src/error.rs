@@ -38,12 +38,6 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A calibration that does not have its form.
-    #[error("the calibration cannot be read: {reason}")]
-    Calibration {
-        /// Why.
-        reason: String,
-    },
     /// A declaration of what was done that does not have its form.
     #[error("the declaration cannot be read: {reason}")]
     Declaration {
@@ -73,7 +67,6 @@ impl Error {
             Self::Base { .. } => "CS-EXM-003",
             Self::BaseModel { .. } => "CS-EXM-004",
             Self::Depth { .. } => "CS-EXM-005",
-            Self::Calibration { .. } => "CS-EXM-006",
             Self::Declaration { .. } => "CS-EXM-007",
             Self::Merge { .. } => "CS-EXM-008",
             Self::Import { .. } => "CS-EXM-009",
@@ -90,7 +83,6 @@ impl Error {
             }
             Self::BaseModel { .. } => "look at the cause; without a base that runs nothing can be compared",
             Self::Depth { .. } => "compare it with policies/examination.json",
-            Self::Calibration { .. } => "make the table again with `cargo xtask bench detect`",
             Self::Declaration { .. } => {
                 "docs/examine.md shows the forms: `quantised`, `merged` and `combined`"
             }

@@ -298,6 +298,18 @@ pub(crate) fn not_part(kind: Kind) -> String {
 /// Why an examiner does not work after a refusal.
 pub(crate) const REFUSED_ALREADY: &str = "the change is refused already";
 
+/// Why an examiner does not work whose input is no part of every change.
+pub(crate) const NOT_DECLARED: &str = "nothing was declared that could be done again";
+/// The same of the scope.
+pub(crate) const NO_SCOPE: &str = "no scope was given";
+/// The same of earlier generations.
+pub(crate) const NO_LINEAGE: &str = "no earlier generation was given";
+
+/// Whether this is an examiner's word for an input that was not given, and that not every change has.
+pub(crate) fn is_not_given(examiner: &str, why: &str) -> bool {
+    [("replay", NOT_DECLARED), ("scope", NO_SCOPE), ("lineage", NO_LINEAGE)].contains(&(examiner, why))
+}
+
 impl Ran {
     pub(crate) fn of(examiner: &Examiner, multiply_adds: u64, missed: Option<String>) -> Self {
         Self {

@@ -7,6 +7,7 @@
 //! | decide how deep it goes, by kind of change | [`depth::Table`] |
 //! | run it | [`run`]; each examiner by itself: [`run_one`], [`Apart`] |
 //! | hold against the question what somebody else has run | [`Examination::check`] |
+//! | have it made in a worker's box | [`boxed`] |
 //! | judge its scores by a calibration | [`verdict`] |
 //! | read results of other tools | [`import`] |
 //! | merge models, with a test after each step | [`merge`] |
@@ -39,6 +40,7 @@
 mod align;
 mod apart;
 mod bench;
+pub mod boxed;
 mod change;
 pub mod coverage;
 pub mod depth;
@@ -59,5 +61,7 @@ pub mod verdict;
 pub use apart::Apart;
 pub use change::{Change, Declaration, Declared, Files, Form, Kind};
 pub use error::Error;
-pub use examination::{Behaviour, Examination, Place, Progress, SliceDelta, Stage, Transcript, run, run_one};
+pub use examination::{
+    Behaviour, Examination, Place, Progress, Ran, SliceDelta, Stage, Transcript, run, run_one,
+};
 pub use finding::{Finding, Gap, Score, Weight};

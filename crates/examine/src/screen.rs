@@ -81,7 +81,7 @@ pub(crate) const SCOPE: Examiner = Examiner {
 };
 
 fn scope(bench: &mut Bench<'_>, notes: &mut Notes, _: Heard<'_>) -> Result<(), String> {
-    let bytes = bench.change.scope.as_ref().ok_or("no scope was given")?;
+    let bytes = bench.change.scope.as_ref().ok_or(crate::examination::NO_SCOPE)?;
     let scope = Scope::read(bytes).map_err(|error| format!("[{}] {error}", error.code()))?;
     let report = scope_report(bench, &scope)?;
     let weight = match report.within {

@@ -41,6 +41,19 @@ pub struct Config {
     pub slots: Vec<SlotEntry>,
     /// The gateway's own folder.
     pub state: PathBuf,
+    /// TLS with clients; without it requests come in the clear.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+}
+
+/// What TLS with clients needs. Both files are read at the start.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate and those between it and its root, in PEM, the own one first.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
 }
 
 const fn ordinary() -> Limits {
@@ -111,7 +124,7 @@ pub struct SlotEntry {
     pub release: Release,
     /// The slot.
     pub slot: SlotId,
-    /// Which engines serve which state: the operator's word, and nothing more.
+    /// Which engines serve which state.
     pub states: Vec<StateEntry>,
     /// Whether clients may send system prompts.
     pub system_prompts: SystemPrompts,
@@ -155,7 +168,8 @@ pub enum Unit {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateEntry {
-    /// Addresses, `http://HOST:PORT`.
+    /// Addresses: `channel://HOST:PORT` where `countersign launch` stands, `http://HOST:PORT` where the operator's word
+    /// is all that says what an engine serves.
     pub engines: Vec<String>,
     /// A file with the key that the engines ask for.
     #[serde(default)]

@@ -3,12 +3,15 @@
 //! The decision about an order is `policy::gate`'s; here stands only what follows from it: the order's state where it is
 //! admitted, what was served before where it is not yet, the fallback where it may not be any longer.
 
+use std::collections::BTreeMap;
+
 use dossier::{Ledger, World};
 use policy::gate::{self, CheckpointView};
 use statement::kind::BindingLevel;
 use statement::{ChangeId, SlotId, StateId, StatementId};
 
 use crate::Error;
+use crate::binding::needed;
 use crate::keep::{Admission, Kept};
 
 /// What may be served for a slot.
@@ -24,6 +27,8 @@ pub(crate) struct Standing {
     pub(crate) in_record: Option<StatementId>,
     /// What is admitted for the first time.
     pub(crate) admitted: Option<(StatementId, Admission)>,
+    /// The least tie that engines of states need.
+    pub(crate) needed: BTreeMap<StateId, BindingLevel>,
 }
 
 /// An order that may be released.
@@ -52,8 +57,20 @@ pub(crate) struct Moment {
     pub(crate) view: CheckpointView,
 }
 
+/// The strongest tie that an engine of a state has now; a state that no engine is named for is not there.
+pub(crate) type Ties = BTreeMap<StateId, Option<BindingLevel>>;
+
 /// Decides about a slot.
-pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, at: Moment) -> Standing {
+pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, ties: &Ties, at: Moment) -> Standing {
+    let mut standing = stand(ledger, slot, kept, ties, at);
+    let served = standing.base.into_iter().chain(standing.order.as_ref().map(|order| order.state));
+    for state in served.collect::<Vec<_>>() {
+        standing.needed.entry(state).or_insert_with(|| needed(ledger, kept, state));
+    }
+    standing
+}
+
+fn stand(ledger: &Ledger, slot: &SlotId, kept: &Kept, ties: &Ties, at: Moment) -> Standing {
     let world = ledger.world();
     let mut standing = Standing::default();
     let Some(record) = world.slot(slot) else {
@@ -87,27 +104,31 @@ pub(crate) fn decide(ledger: &Ledger, slot: &SlotId, kept: &Kept, at: Moment) ->
     let ask = if known { gate::serve } else { gate::admit };
     match ask(world, dossier, *order, at.view, at.now_ms, at.floor_ms) {
         Ok(admitted) => {
+            let state = admitted.state();
             if !known {
+                let rule = world.policy().and_then(|policy| policy.body.rules.tiers.get(&body.tier));
+                let binding = rule.map_or(BindingLevel::Attested, |rule| rule.binding);
+                if let Some(found) = ties.get(&state).copied().filter(|found| *found < Some(binding)) {
+                    let error = Error::Unbound { state, needed: binding, found };
+                    standing.reasons.push((error.code().to_owned(), error.to_string()));
+                    standing.base = Some(lasting(world, body.from_state, body.fallback, kept, at));
+                    return standing;
+                }
                 let admission = Admission {
                     at_ms: at.now_ms,
+                    binding,
                     fallback: admitted.fallback(),
                     serve_until_ms: admitted.serve_until_ms(),
-                    state: admitted.state(),
+                    state,
                 };
+                standing.needed.insert(state, binding);
                 standing.admitted = Some((*order, admission));
-            }
-            let rule = world.policy().and_then(|policy| policy.body.rules.tiers.get(&body.tier));
-            if let Some(needed) =
-                rule.map(|rule| rule.binding).filter(|needed| *needed > BindingLevel::Declared)
-            {
-                let error = Error::Unbound { needed };
-                standing.reasons.push((error.code().to_owned(), error.to_string()));
             }
             standing.base = Some(lasting(world, body.from_state, body.fallback, kept, at));
             standing.order = Some(Release {
                 order: *order,
                 change: change.clone(),
-                state: admitted.state(),
+                state,
                 serving: matches!(dossier.state, dossier::State::Serving { .. }),
                 frozen: world.freeze(slot, change).map(|freeze| freeze.id),
             });

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use statement::StatementId;
 use statement::kind::BindingLevel;
+use statement::{KeyId, StateId, StatementId};
+
+use crate::binding::{level_name, shown};
 
 /// A refusal of the configuration, of the log, or of an operator's request.
 #[derive(Debug, thiserror::Error)]
@@ -144,12 +146,68 @@ pub enum Error {
         /// The state.
         state: statement::StateId,
     },
-    /// The policy asks for more than the operator's word that an engine serves the state.
-    #[error("the policy asks for an engine binding of `{}` in this tier, and the engine is declared", level_name(*needed))]
+    /// No engine is tied to the state as strongly as it has to be.
+    #[error("state `{state}` needs an engine binding of `{}`, and has `{}`", level_name(*needed), shown(*found))]
     Unbound {
+        /// The state.
+        state: StateId,
         /// The least level.
         needed: BindingLevel,
+        /// The strongest that an engine of the state has.
+        found: Option<BindingLevel>,
     },
+    /// Who answers at a launcher's address holds a key that no binding in the record names.
+    #[error("`{at}` proves the channel key `{key}`, which no engine binding in the log names")]
+    UnknownChannel {
+        /// The address.
+        at: String,
+        /// The key.
+        key: KeyId,
+    },
+    /// A binding that the log has and that has no effect there.
+    #[error("the engine binding at leaf {leaf} names the channel key that `{at}` proves, and has no effect")]
+    VoidBinding {
+        /// The address.
+        at: String,
+        /// Its place in the log.
+        leaf: u64,
+        /// Why it has none.
+        #[source]
+        refusal: dossier::Refusal,
+    },
+    /// A launcher that stands before an engine of another state.
+    #[error("engine binding `{binding}` is about state `{found}`, where `{state}` is to be served")]
+    BoundElsewhere {
+        /// The binding.
+        binding: StatementId,
+        /// What is to be served.
+        state: StateId,
+        /// What the engine serves.
+        found: StateId,
+    },
+    /// A binding from before the machine was started anew.
+    #[error("engine binding `{binding}` is of another start of this machine")]
+    OtherBoot {
+        /// The binding.
+        binding: StatementId,
+    },
+    /// Whoever signed a binding may no longer say so.
+    #[error("the key that signed engine binding `{binding}` no longer has the role `engine`")]
+    SignerGone {
+        /// The binding.
+        binding: StatementId,
+    },
+    /// A certificate or its key that cannot be used.
+    #[error("TLS cannot be spoken with `{}`: {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A launcher's channel that cannot be used.
+    #[error("the engine's channel cannot be used")]
+    Channel(#[from] channel::Error),
     /// Nothing is known about the realm yet.
     #[error("nothing of the log has been verified yet")]
     Unverified,
@@ -169,16 +227,6 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-}
-
-/// A level's name, as policies write it.
-const fn level_name(level: BindingLevel) -> &'static str {
-    match level {
-        BindingLevel::Declared => "declared",
-        BindingLevel::FileChecked => "file-checked",
-        BindingLevel::Launched => "launched",
-        BindingLevel::Attested => "attested",
-    }
 }
 
 impl Error {
@@ -211,6 +259,13 @@ impl Error {
             Self::Unverified => "CS-GWY-022",
             Self::Unwitnessed { .. } => "CS-GWY-023",
             Self::Unbound { .. } => "CS-GWY-024",
+            Self::UnknownChannel { .. } => "CS-GWY-025",
+            Self::VoidBinding { .. } => "CS-GWY-026",
+            Self::BoundElsewhere { .. } => "CS-GWY-027",
+            Self::OtherBoot { .. } => "CS-GWY-028",
+            Self::SignerGone { .. } => "CS-GWY-029",
+            Self::Tls { .. } => "CS-GWY-030",
+            Self::Channel(error) => error.code(),
         }
     }
 
@@ -252,8 +307,19 @@ impl Error {
                 "the checkpoint before it is used; check that the log's witnesses answer"
             }
             Self::Unbound { .. } => {
-                "this gateway serves it nevertheless; check on the engine's machine that it runs the files of the state"
+                "start its engine with `countersign launch`, which ties it to the state, and name the address as `channel://HOST:PORT`"
             }
+            Self::UnknownChannel { .. } => {
+                "another program answers there, or the launcher's binding has not reached the published log yet"
+            }
+            Self::VoidBinding { .. } => {
+                "sign with a key that has the role `engine`, while the order is in force; then launch again"
+            }
+            Self::BoundElsewhere { .. } => "name the address under the state that its launcher serves",
+            Self::OtherBoot { .. } => "launch the engine again: a binding ends with the machine's start",
+            Self::SignerGone { .. } => "launch the engine again, with a key that has the role `engine`",
+            Self::Tls { .. } => "give a certificate and its own unencrypted key, both in PEM",
+            Self::Channel(error) => error.hint(),
             Self::Unverified => "check that the log is served where `log` says",
             Self::Request { .. } => "use the command of the same version",
         }

@@ -4,11 +4,12 @@
 //! signature is by the log's key and the leaves seen before together with the new ones hash to its root: so it continues
 //! what was seen, without a proof of it. Nothing is folded before that.
 
-use dossier::{Applied, Checked, KeyBook, Ledger, replay};
+use dossier::{Applied, Checked, KeyBook, Ledger, Refusal, replay};
 use merkle::tile::{bundles_between, decode_bundle};
 use merkle::{Frontier, SignedCheckpoint, VerifiedCheckpoint, VerifierKey, leaf_hash};
 use policy::gate::{Bench, CheckpointView};
 use statement::leaf::ENTRY_BYTES_MAX;
+use statement::{Body, Content, Leaf, PublicKey};
 
 use crate::Error;
 use crate::config::Realm;
@@ -161,6 +162,16 @@ impl Follower {
     /// The checkpoint that everything is judged by, as its witnesses have it.
     pub const fn view(&self) -> Option<CheckpointView> {
         self.view
+    }
+
+    /// The newest leaf that ties an engine with this channel key and has no effect, and why it has none.
+    pub(crate) fn void_binding(&self, key: &PublicKey) -> Option<(u64, Refusal)> {
+        self.ledger.noops().iter().rev().find_map(|(index, refusal)| {
+            let entry = self.leaves.get(usize::try_from(*index).ok()?)?;
+            let Ok(Leaf { content: Content::Known(statement), .. }) = entry.leaf() else { return None };
+            let Body::EngineBinding(binding) = &statement.body else { return None };
+            (binding.channel == *key).then(|| (*index, refusal.clone()))
+        })
     }
 
     pub(crate) const fn bench(&self) -> &Bench {

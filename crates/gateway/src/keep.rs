@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use statement::kind::BindingLevel;
 use statement::leaf::ENTRY_BYTES_MAX;
 use statement::{Digest, Envelope, StateId, StatementId, json};
 
@@ -41,9 +42,17 @@ pub(crate) struct Kept {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Admission {
     pub(crate) at_ms: u64,
+    /// The least level of engine binding that was asked for then. It is asked for as long as the state is served.
+    #[serde(default = "declared")]
+    pub(crate) binding: BindingLevel,
     pub(crate) fallback: StateId,
     pub(crate) serve_until_ms: u64,
     pub(crate) state: StateId,
+}
+
+/// What gateways asked for that kept no level.
+const fn declared() -> BindingLevel {
+    BindingLevel::Declared
 }
 
 /// Where a rollout is.

@@ -9,10 +9,12 @@
 //! Invariant: a route to a state exists only while the fold of a log that was verified down to the pinned trust root
 //! lets the state be served.
 //!
-//! What this crate does not do: start engines and check that they serve what they are declared to serve (the binding
-//! level is `declared`, and every answer says so), watch for drift, speak TLS.
+//! What this crate does not do: start engines (`countersign launch` does, and signs which state an engine serves; the
+//! gateway verifies that, talks to such an engine over the launcher's channel alone, and says in every answer how strongly
+//! its engine is tied), watch for drift.
 
 mod answers;
+mod binding;
 mod body;
 mod callers;
 mod config;
@@ -23,6 +25,7 @@ mod error;
 mod follow;
 mod heads;
 mod keep;
+mod knock;
 mod limits;
 mod live;
 mod members;
@@ -39,10 +42,11 @@ mod server;
 mod sessions;
 mod source;
 mod tally;
+mod tls;
 mod view;
 mod warden;
 
-pub use config::{Config, Context, LogPlace, Realm, Release, SlotEntry, SystemPrompts, Unit};
+pub use config::{Config, Context, LogPlace, Realm, Release, SlotEntry, SystemPrompts, Tls, Unit};
 pub use control::{Asked as ControlRequest, ask as ask_control, socket_path};
 pub use error::Error;
 pub use follow::Follower;

@@ -36,6 +36,8 @@ pub(crate) struct Metrics {
     /// By model: parts per million of units that get the candidate.
     pub(crate) share: Family<Labels<1>, Gauge>,
     pub(crate) rollbacks: Family<Labels<1>, Counter>,
+    /// By model, state and engine: how strongly the engine is tied to the state.
+    pub(crate) binding: Family<Labels<3>, Gauge>,
 }
 
 impl Metrics {
@@ -55,6 +57,7 @@ impl Metrics {
             checkpoint: Gauge::default(),
             share: Family::default(),
             rollbacks: Family::default(),
+            binding: Family::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests, by model, arm and outcome", metrics.requests.clone());
@@ -108,6 +111,11 @@ impl Metrics {
             metrics.share.clone(),
         );
         registry.register("rollbacks", "Releases that the gateway took back", metrics.rollbacks.clone());
+        registry.register(
+            "engine_binding",
+            "How strongly an engine is tied to its state: 0 not at all, 1 declared, 2 file-checked, 3 launched, 4 attested",
+            metrics.binding.clone(),
+        );
         Self { registry, ..metrics }
     }
 

@@ -11,7 +11,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::heads::Heads;
@@ -22,8 +21,8 @@ const LINGER_BYTES: usize = 1 << 20;
 
 /// A connection whose writes do not wait longer than a while.
 #[derive(Debug)]
-pub(crate) struct Paced {
-    stream: TcpStream,
+pub(crate) struct Paced<S> {
+    stream: S,
     patience: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -34,8 +33,8 @@ pub(crate) struct Paced {
     twice: Arc<AtomicBool>,
 }
 
-impl Paced {
-    pub(crate) const fn new(stream: TcpStream, patience: Duration, twice: Arc<AtomicBool>) -> Self {
+impl<S> Paced<S> {
+    pub(crate) const fn new(stream: S, patience: Duration, twice: Arc<AtomicBool>) -> Self {
         Self { stream, patience, waiting: None, lingering: None, heads: Heads::new(), twice }
     }
 
@@ -53,7 +52,7 @@ impl Paced {
     }
 }
 
-impl AsyncRead for Paced {
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
@@ -65,7 +64,7 @@ impl AsyncRead for Paced {
     }
 }
 
-impl AsyncWrite for Paced {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);

@@ -14,10 +14,12 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use statement::Digest;
+use statement::kind::BindingLevel;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use self::asking::{ask, form};
+use crate::binding;
 use crate::body::{Answer, Bounds, Form};
 use crate::callers::{Caller, Callers, Turn};
 use crate::config::{SystemPrompts, Unit};
@@ -28,9 +30,6 @@ use crate::refusal::shown;
 use crate::routes::{Choice, Lane, Routes, Target};
 use crate::sessions::Sessions;
 use crate::{Clock, Error, Limits, Refusal};
-
-/// The header that says how strongly an engine is tied to the state: by the operator's word alone.
-const BINDING: HeaderValue = HeaderValue::from_static("declared");
 
 /// What all requests share.
 pub(crate) struct Plane {
@@ -338,7 +337,9 @@ impl Passing {
         }
         headers.insert("x-countersign-change", self.target.change_header.clone());
         headers.insert("x-countersign-state", self.target.state_header.clone());
-        headers.insert("x-countersign-binding", BINDING);
+        // How strongly the engine that answers is tied to the state.
+        let level = parts.extensions.get::<BindingLevel>().copied();
+        headers.insert("x-countersign-binding", HeaderValue::from_static(binding::shown(level)));
         response
     }
 }

@@ -4,18 +4,23 @@
 //! probe that both fail says nothing against the candidate.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::header::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 use statement::SlotId;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::answers::Finish;
 use crate::config::SlotEntry;
+use crate::engines::Engine;
 use crate::routes::Target;
 use crate::tally::{Sample, Tally};
 use crate::{Error, Limits, keep};
@@ -24,7 +29,7 @@ use crate::{Error, Limits, keep};
 const BYTES_MAX: usize = 16 << 20;
 const PROBES_MAX: usize = 100_000;
 /// Bytes of an answer that are read.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// What tells an engine that the request is made up.
 const HEADER: &str = "x-countersign-synthetic";
 
@@ -140,16 +145,17 @@ fn read(slot: &SlotId, path: &Path) -> Result<Vec<Probe>, Error> {
 
 /// Asks everything once, at its pace, until nobody wants to know any more.
 fn ask_all(probes: &[Probe], probing: &Probing, limits: &Limits, stopped: &Receiver<()>) {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_millis(limits.request_ms)))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .build()
-        .into();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "made-up requests are not sent");
+            return;
+        }
+    };
     for (unit, probe) in (0_u64..).zip(probes) {
         let Some([mut candidate, mut control]) = probing.tally.claim_pair(unit) else { continue };
-        ask(&agent, &probing.control, probe, &mut control);
-        ask(&agent, &probing.candidate, probe, &mut candidate);
+        ask(&runtime, limits, &probing.control, probe, &mut control);
+        ask(&runtime, limits, &probing.candidate, probe, &mut candidate);
         drop((candidate, control));
         match stopped.recv_timeout(Duration::from_millis(limits.probe_ms)) {
             Err(RecvTimeoutError::Timeout) => {}
@@ -159,10 +165,12 @@ fn ask_all(probes: &[Probe], probing: &Probing, limits: &Limits, stopped: &Recei
 }
 
 /// Asks one engine of a state.
-fn ask(agent: &ureq::Agent, target: &Target, probe: &Probe, sample: &mut Sample) {
+fn ask(runtime: &Runtime, limits: &Limits, target: &Target, probe: &Probe, sample: &mut Sample) {
     // A probe's clock begins when it is sent.
     sample.begin();
-    match answered(agent, target, probe, sample) {
+    let patience = Duration::from_millis(limits.request_ms);
+    let answered = async { timeout(patience, answered(limits, target, probe, sample)).await? };
+    match runtime.block_on(answered) {
         Ok(()) => {
             let (text, finish) = (sample.text(), sample.finish());
             if probe.expect.is_met(&text, finish) { sample.complete() } else { sample.fail() }
@@ -174,26 +182,30 @@ fn ask(agent: &ureq::Agent, target: &Target, probe: &Probe, sample: &mut Sample)
     }
 }
 
-fn answered(
-    agent: &ureq::Agent,
+async fn answered(
+    limits: &Limits,
     target: &Target,
     probe: &Probe,
     sample: &mut Sample,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut body = probe.request.clone();
     body.insert("model".to_owned(), Value::from(target.engines.model.as_str()));
-    let path = if body.contains_key("prompt") { "completions" } else { "chat/completions" };
-    let at = target.engines.order().next().ok_or("there is no engine")?;
-    let mut request = agent.post(format!("http://{at}/v1/{path}"));
-    request = request.header("content-type", "application/json").header(HEADER, "1");
-    if let Some(authorization) = target.engines.authorization() {
-        request = request.header("authorization", authorization);
-    }
-    let mut response = request.send(Value::Object(body).to_string())?;
+    let path = if body.contains_key("prompt") { "/v1/completions" } else { "/v1/chat/completions" };
+    let tied = |engine| Some((engine, Engine::own_way(engine, target.needed, limits)?));
+    let (engine, way) =
+        target.engines.order().find_map(tied).ok_or("there is no engine that may be asked")?;
+    let body = Bytes::from(Value::Object(body).to_string());
+    let request = target.engines.request(engine, path, body, &HeaderMap::new());
+    let mut request = request.ok_or("there is no such address")?;
+    request.headers_mut().insert(HEADER, HeaderValue::from_static("1"));
+    let response = way.send(request).await?;
     let status = response.status();
-    let mut bytes = Vec::new();
-    response.body_mut().as_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut bytes)?;
-    sample.feed(&bytes);
+    let mut body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            sample.feed(&data);
+        }
+    }
     if status.is_success() { Ok(()) } else { Err(format!("status {status}").into()) }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hyper::header::HeaderValue;
 use rollout::assign::{self, Arm, Salt, Share};
 use rollout::plan::Contexts;
+use statement::kind::BindingLevel;
 use statement::{ChangeId, Digest, SlotId, StateId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -67,6 +68,8 @@ pub(crate) struct Mirror {
 pub(crate) struct Target {
     pub(crate) state: StateId,
     pub(crate) engines: Arc<Engines>,
+    /// The least tie that an engine must have to be asked.
+    pub(crate) needed: BindingLevel,
     pub(crate) change_header: HeaderValue,
     pub(crate) state_header: HeaderValue,
 }
@@ -97,11 +100,16 @@ pub(crate) struct Choice {
 }
 
 impl Target {
-    pub(crate) fn new(state: StateId, change: Option<&ChangeId>, engines: Arc<Engines>) -> Self {
+    pub(crate) fn new(
+        state: StateId,
+        change: Option<&ChangeId>,
+        engines: Arc<Engines>,
+        needed: BindingLevel,
+    ) -> Self {
         let header = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"));
         let change_header =
             change.map_or(HeaderValue::from_static("baseline"), |change| header(change.as_str()));
-        Self { state, engines, change_header, state_header: header(&state.to_string()) }
+        Self { state, engines, needed, change_header, state_header: header(&state.to_string()) }
     }
 }
 

@@ -17,10 +17,12 @@ use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::paced::Paced;
 use crate::plane::{Health, Plane, answer};
@@ -35,11 +37,17 @@ const CLOSING: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A data plane with an address.
-#[derive(Debug)]
 pub struct Server {
     plane: Arc<Plane>,
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// Where a server is in its life.
@@ -53,22 +61,35 @@ enum Phase {
 }
 
 impl Server {
-    pub(crate) fn bind(plane: Arc<Plane>, address: SocketAddr) -> Result<Self, Error> {
+    pub(crate) fn bind(
+        plane: Arc<Plane>,
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+    ) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address, source };
-        Self::on(plane, TcpListener::bind(address).map_err(failed)?)
+        Self::on(plane, TcpListener::bind(address).map_err(failed)?, tls)
     }
 
     /// On a socket that listens already.
-    pub(crate) fn on(plane: Arc<Plane>, listener: TcpListener) -> Result<Self, Error> {
+    pub(crate) fn on(
+        plane: Arc<Plane>,
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+    ) -> Result<Self, Error> {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         let address = listener.local_addr().map_err(|source| Error::Listen { address: unknown, source })?;
         listener.set_nonblocking(true).map_err(|source| Error::Listen { address, source })?;
-        Ok(Self { plane, listener, address })
+        Ok(Self { plane, listener, address, tls })
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it speaks TLS.
+    pub const fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Serves until `stop` is done, and then as long as answers that have begun may take. `threads` work.
@@ -89,14 +110,14 @@ impl Server {
     async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let failed = |source| Error::Listen { address: self.address, source };
         let listener = tokio::net::TcpListener::from_std(self.listener).map_err(failed)?;
-        let plane = self.plane;
+        let (plane, tls) = (self.plane, self.tls);
         let room = Arc::new(Semaphore::new(plane.limits.connections));
         let phase = watch::Sender::new(Phase::Serving);
         let open = watch::Sender::new(0);
         let mut connections = JoinSet::new();
         tokio::select! {
             () = stop => {}
-            () = accept(&plane, &listener, &room, (&phase, &open), &mut connections) => {}
+            () = accept((&plane, &tls), &listener, &room, (&phase, &open), &mut connections) => {}
         }
         let health = Health { draining: true, ..Health::clone(&plane.health.load()) };
         plane.health.store(Arc::new(health));
@@ -106,7 +127,7 @@ impl Server {
         tokio::select! {
             () = sleep(Duration::from_millis(plane.limits.leave_ms)) => {}
             _ = gone.wait_for(|open| *open == 0_usize) => {}
-            () = accept(&plane, &listener, &room, (&phase, &open), &mut connections) => {}
+            () = accept((&plane, &tls), &listener, &room, (&phase, &open), &mut connections) => {}
         }
         drop(listener);
         phase.send_replace(Phase::Ending);
@@ -121,7 +142,7 @@ impl Server {
 
 /// Accepts connections for ever.
 async fn accept(
-    plane: &Arc<Plane>,
+    (plane, tls): (&Arc<Plane>, &Option<TlsAcceptor>),
     listener: &tokio::net::TcpListener,
     room: &Arc<Semaphore>,
     (phase, open): (&watch::Sender<Phase>, &watch::Sender<usize>),
@@ -134,10 +155,11 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (plane, phase, open) = (Arc::clone(plane), phase.subscribe(), open.clone());
+                let tls = tls.clone();
                 open.send_modify(|open| *open += 1);
                 connections.spawn(async move {
                     plane.metrics.connections.inc();
-                    connection(&plane, stream, phase).await;
+                    connection(&plane, stream, tls, phase).await;
                     plane.metrics.connections.dec();
                     open.send_modify(|open| *open = open.saturating_sub(1));
                     drop(place);
@@ -151,11 +173,30 @@ async fn accept(
     }
 }
 
-async fn connection(plane: &Arc<Plane>, stream: TcpStream, mut phase: watch::Receiver<Phase>) {
+async fn connection(
+    plane: &Arc<Plane>,
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    phase: watch::Receiver<Phase>,
+) {
     // Tokens are small, and each is wanted at once.
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let Some(tls) = tls else { return speak(plane, stream, phase).await };
+    let patience = Duration::from_millis(plane.limits.head_ms);
+    match timeout(patience, tls.accept(stream)).await {
+        Ok(Ok(stream)) => speak(plane, stream, phase).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a client does not speak TLS as it must"),
+        Err(_) => tracing::debug!("a client took too long over its handshake"),
+    }
+}
+
+/// Speaks HTTP on a connection until it ends.
+async fn speak<S>(plane: &Arc<Plane>, stream: S, mut phase: watch::Receiver<Phase>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
     let limits = plane.limits;
     let mut builder = http1::Builder::new();
     builder

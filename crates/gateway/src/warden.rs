@@ -2,6 +2,7 @@
 
 mod operator;
 mod release;
+mod ties;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use signer::{FileKey, KeyFile};
 use statement::{Envelope, SlotId, StateId, leaf};
 use tokio::sync::{Semaphore, watch};
 
+use self::ties::Ties;
 use crate::callers::Callers;
 use crate::config::{Config, LogPlace, Release, SlotEntry, check_plan};
 use crate::control;
@@ -33,9 +35,9 @@ use crate::metrics::Metrics;
 use crate::plane::{Health, Plane};
 use crate::probes::Probers;
 use crate::reader::Reader;
-use crate::routes::{Lane, Routes};
+use crate::routes::{Lane, Routes, Target};
 use crate::sessions::Sessions;
-use crate::{Error, FolderSource, HttpSource, Server, Source};
+use crate::{Error, FolderSource, HttpSource, Server, Source, binding, tls};
 
 /// Tells the time, in milliseconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -67,6 +69,7 @@ pub struct Warden {
     left_out: u32,
     trouble: Option<String>,
     engines: BTreeMap<(SlotId, StateId), Arc<Engines>>,
+    ties: Ties,
     plans: BTreeMap<SlotId, Arc<Plan>>,
     drives: BTreeMap<SlotId, Drive>,
     probers: Probers,
@@ -144,9 +147,10 @@ impl Warden {
             under_way: watch::Sender::new(0),
             shadows: Arc::new(Semaphore::new(config.limits.shadows)),
         });
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let server = match listener {
-            Some(listener) => Server::on(Arc::clone(&plane), listener)?,
-            None => Server::bind(Arc::clone(&plane), config.listen)?,
+            Some(listener) => Server::on(Arc::clone(&plane), listener, tls)?,
+            None => Server::bind(Arc::clone(&plane), config.listen, tls)?,
         };
         let saved = kept.clone();
         let warden = Self {
@@ -159,6 +163,7 @@ impl Warden {
             reader: Reader::begin(source)?,
             left_out: 0,
             trouble: None,
+            ties: Ties::begin(&engines)?,
             engines,
             plans,
             drives: BTreeMap::new(),
@@ -201,6 +206,7 @@ impl Warden {
         // Going back must not wait for a log that does not answer.
         self.decide();
         self.look();
+        self.ties.knock();
         self.decide();
     }
 
@@ -285,11 +291,15 @@ impl Warden {
         let floor_ms = self.kept.floor_ms;
         let kept = self.kept.clone();
         let slots: Vec<SlotEntry> = self.config.slots.clone();
-        let mut standings = BTreeMap::new();
+        let (engines, limits) = (self.engines.clone(), self.config.limits);
+        let (found, boot) = (self.ties.found(), self.ties.boot());
+        let (mut standings, mut troubles) = (BTreeMap::new(), ties::Troubles::new());
         if let Some((ledger, view)) = self.present(now_ms) {
             let moment = Moment { now_ms, floor_ms, view };
+            let judged = ties::judge(&engines, &found, &ledger, boot, &limits);
             for slot in &slots {
-                standings.insert(slot.slot.clone(), decide(&ledger, &slot.slot, &kept, moment));
+                let ties = ties::of_slot(&engines, &slot.slot);
+                standings.insert(slot.slot.clone(), decide(&ledger, &slot.slot, &kept, &ties, moment));
             }
             let stamp_ms = ledger.world().stamp_ms();
             let own_ms = now_ms.min(view.witnessed_ms.saturating_add(FLOOR_AHEAD_MAX_MS));
@@ -297,7 +307,9 @@ impl Warden {
             if floor >= floor_ms + FLOOR_STEP_MS {
                 self.kept.floor_ms = floor;
             }
+            troubles = judged;
         }
+        self.tell_ties(troubles);
         let mut routes = Routes { decided: Some(Instant::now()), ..Routes::default() };
         for slot in &slots {
             let mut standing = standings.remove(&slot.slot).unwrap_or_else(unverified);
@@ -350,11 +362,14 @@ fn unverified() -> Standing {
 }
 
 fn shown_lane(lane: &Lane) -> Value {
+    let level = |target: &Arc<Target>| binding::shown(target.engines.level());
+    let candidate = lane.candidate.as_ref().map(|candidate| &candidate.target);
     json!({
         "base": lane.base.as_ref().map(|target| target.state),
-        "candidate": lane.candidate.as_ref().map(|candidate| candidate.target.state),
+        "binding": lane.base.as_ref().map(level),
+        "candidate": candidate.map(|target| target.state),
+        "candidate_binding": candidate.map(level),
         "share_ppm": lane.candidate.as_ref().map(|candidate| candidate.share.ppm()),
-        "binding": "declared",
         "reasons": lane.reasons,
     })
 }

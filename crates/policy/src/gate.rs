@@ -25,6 +25,7 @@ mod family;
 mod grant;
 mod order;
 mod scoring;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +37,7 @@ use statement::kind::{Outcome, Policy, Score, Tier, TierRule};
 use statement::{ChangeId, SlotId, StateId, StatementId};
 
 pub use admit::{CheckpointView, admit, serve};
-pub use approve::{approved, may_approve};
+pub use approve::{Counted, approved, counted, may_approve};
 pub use bench::Bench;
 pub(crate) use evidence::is_persons_alone;
 pub use evidence::{decide, examined};
@@ -122,11 +123,7 @@ impl<'a> Rules<'a> {
     }
 
     fn tier(&self, tier: Tier) -> Result<&TierRule, Refusal> {
-        self.policy
-            .rules
-            .tiers
-            .get(&tier)
-            .ok_or_else(|| Refusal::new(Code::PolicyInvalid, format!("{tier:?}")))
+        self.policy.rules.tiers.get(&tier).ok_or_else(|| Refusal::new(Code::PolicyInvalid, tier))
     }
 }
 

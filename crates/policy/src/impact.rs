@@ -60,7 +60,7 @@ impl ImpactInput {
     ) -> Result<Self, PolicyError> {
         let missing = |member: &str| PolicyError::Rule {
             member: format!("impact.{member}"),
-            fault: format!("says nothing about {kind:?}"),
+            fault: format!("says nothing about `{kind}`"),
         };
         Ok(Self {
             scope: measured.scope,

@@ -44,8 +44,10 @@ const TIME_MAX_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
 /// Workers by the digest of their code, each with the kinds of evidence that it may give.
 pub type Workers = BTreeMap<Digest, BTreeSet<EvidenceKind>>;
 
-/// The kinds of evidence that the worker of this version gives: it measures changes against their scope.
-pub const WORKER_EVIDENCE: [EvidenceKind; 1] = [EvidenceKind::Scope];
+/// The kinds of evidence that the worker of this version gives: it measures changes against their scope, and examines them
+/// against what they start from.
+pub const WORKER_EVIDENCE: [EvidenceKind; 4] =
+    [EvidenceKind::Scope, EvidenceKind::Screen, EvidenceKind::Probe, EvidenceKind::Alignment];
 
 /// The default tables, for these workers.
 ///
@@ -229,7 +231,7 @@ fn modification_evidence(
 ) -> Result<(), PolicyError> {
     match table.iter().find(|(_, evidence)| evidence.is_empty()) {
         Some((kind, _)) => {
-            Err(fault("modification_evidence".to_owned(), format!("asks for nothing for {kind:?}")))
+            Err(fault("modification_evidence".to_owned(), format!("asks for nothing for `{kind}`")))
         }
         None => Ok(()),
     }

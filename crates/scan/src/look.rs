@@ -11,6 +11,7 @@ mod notes;
 mod onnx;
 mod other;
 mod pickle;
+mod script;
 mod template;
 mod tensors;
 mod text;

@@ -143,6 +143,19 @@ impl Rows<'_> {
         Error::Decode { tensor: shown(self.tensor.name()), reason: reason.to_owned() }
     }
 
+    /// The rows of the file, with the part of each, in which elements of the tensor are, in the tensor's order.
+    fn parts(&self, first: usize, count: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let columns = self.tensor.row_len();
+        let (mut at, end) = (first, first.saturating_add(count));
+        std::iter::from_fn(move || {
+            let (row, skipped) = (at.checked_div(columns)?, at.checked_rem(columns)?);
+            let taken = (columns - skipped).min(end.checked_sub(at)?);
+            at += taken;
+            let in_file = self.order.map_or(row, |order| order.to_gguf(row));
+            (taken > 0).then_some((in_file, skipped..skipped + taken))
+        })
+    }
+
     /// Appends a part of a row of the file. Plain elements keep their bits, which numbers that are none would lose on
     /// the way through a float.
     fn append(
@@ -180,18 +193,22 @@ impl Decode for Rows<'_> {
     }
 
     fn decode(&self, first: u64, count: usize, out: &mut Vec<u32>) -> Result<(), Error> {
-        let columns = self.tensor.row_len();
         let first = usize::try_from(first).map_err(|_| self.damaged("it is too large"))?;
-        let (mut at, end) = (first, first.saturating_add(count));
         let mut room = Vec::new();
-        while at < end {
-            let (row, skipped) = (at / columns, at % columns);
-            let taken = (columns - skipped).min(end - at);
-            let in_file = self.order.map_or(row, |order| order.to_gguf(row));
-            self.append(in_file, skipped..skipped + taken, &mut room, out)?;
-            at += taken;
-        }
-        Ok(())
+        self.parts(first, count).try_for_each(|(row, part)| self.append(row, part, &mut room, out))
+    }
+
+    /// Whole blocks, where the elements are in blocks.
+    fn stored(&self, first: u64, count: usize) -> Vec<&[u8]> {
+        let (columns, element) = (self.tensor.row_len(), self.tensor.element());
+        let (elements, size) = (element.block_elements(), element.block_bytes());
+        let bytes = |(row, part): (usize, Range<usize>)| {
+            let begin = (row * columns + part.start) / elements * size;
+            let end = (row * columns + part.end).div_ceil(elements) * size;
+            self.tensor.data().get(begin..end)
+        };
+        let first = usize::try_from(first).ok();
+        first.and_then(|first| self.parts(first, count).map(bytes).collect()).unwrap_or_default()
     }
 }
 

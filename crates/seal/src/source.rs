@@ -27,6 +27,11 @@ pub trait Decode: Debug + Sync {
     /// # Errors
     /// [`Error::Decode`] where the stored form cannot be decoded.
     fn decode(&self, first: u64, count: usize, out: &mut Vec<u32>) -> Result<(), Error>;
+
+    /// The bytes from which these elements are decoded, in their order, where they lie; none where that is not known.
+    fn stored(&self, _first: u64, _count: usize) -> Vec<&[u8]> {
+        Vec::new()
+    }
 }
 
 /// Where elements come from.

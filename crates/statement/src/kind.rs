@@ -45,7 +45,18 @@ macro_rules! shown_as_written {
     };
 }
 
-shown_as_written!(Assurance, Capacity, EvidenceKind, Isolation, Level, ModificationKind, Outcome, Role, Tier);
+shown_as_written!(
+    Assurance,
+    Capacity,
+    ComponentRole,
+    EvidenceKind,
+    Isolation,
+    Level,
+    ModificationKind,
+    Outcome,
+    Role,
+    Tier
+);
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident $name:literal,)+) => {

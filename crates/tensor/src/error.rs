@@ -22,6 +22,12 @@ pub enum Error {
         /// The limit in force.
         limit: u64,
     },
+    /// The file is of another format.
+    #[error("the file is no safetensors file: it begins like {found}")]
+    Format {
+        /// What it begins like.
+        found: &'static str,
+    },
     /// The header does not begin with `{`, or something other than spaces follows its object.
     #[error("the header is not one JSON object padded with spaces: byte {at} is out of place")]
     HeaderFrame {
@@ -274,6 +280,7 @@ impl Error {
             Self::Unmeasurable { .. } => "CS-TSR-028",
             Self::Pattern { .. } => "CS-TSR-029",
             Self::Scope { .. } => "CS-TSR-030",
+            Self::Format { .. } => "CS-TSR-031",
             Self::SpectrumWork { .. } => "CS-TSR-300",
             Self::SpectrumUnsettled { .. } => "CS-TSR-301",
         }
@@ -285,6 +292,9 @@ impl Error {
             Self::Truncated { .. } => "the file is cut short; fetch it again and compare its digest",
             Self::HeaderTooLarge { .. } | Self::TooManyTensors { .. } | Self::Rank { .. } => {
                 "raise the limit only if the file's maker is known and the size is expected"
+            }
+            Self::Format { .. } => {
+                "`countersign scan` reads this format; save the weights as safetensors to compare, fingerprint or run them"
             }
             Self::HeaderFrame { .. }
             | Self::Name { .. }

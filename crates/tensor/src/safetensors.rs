@@ -88,6 +88,9 @@ impl<'a> SafeTensors<'a> {
         };
         let announced = u64::from_le_bytes(*prefix);
         if announced > limits.header_bytes {
+            if let Some(found) = other_format(bytes) {
+                return Err(Error::Format { found });
+            }
             return Err(Error::HeaderTooLarge { announced, limit: limits.header_bytes });
         }
         let Some((header, data)) = usize::try_from(announced).ok().and_then(|at| rest.split_at_checked(at))
@@ -304,6 +307,19 @@ fn bytes_of(dtype: Dtype, shape: &[usize]) -> Option<usize> {
         elements = elements.checked_mul(dimension)?;
     }
     elements.checked_mul(dtype.bytes())
+}
+
+/// What a file begins like whose first bytes are no length of a header.
+fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 6] = [
+        (b"PK\x03\x04", "a zip archive, as PyTorch writes them"),
+        (b"\x80\x02", "a pickle, as PyTorch writes them"),
+        (b"\x80\x04", "a pickle"),
+        (b"\x93NUMPY", "a NumPy array"),
+        (b"GGUF", "GGUF"),
+        (b"\x89HDF", "HDF5"),
+    ];
+    known.iter().find(|(begin, _)| bytes.starts_with(begin)).map(|(_, found)| *found)
 }
 
 #[cfg(test)]

@@ -235,7 +235,7 @@ impl LogError {
                 "end this process, check the disk, and open the log again: it recovers by itself"
             }
             Self::Locked { .. } => {
-                "wait until the other command or server has ended; commands that only read need no lock"
+                "wait until the other command or server has ended (`--wait SECONDS`); commands that only read need no lock"
             }
             Self::Fenced { .. } => "end this process: another sequencer writes the log now",
             Self::Damaged { .. } => {

@@ -74,8 +74,21 @@ impl Vault {
     /// As [`Artefact::read_range`](crate::Artefact::read_range), [`Error::DigestMismatch`],
     /// [`Error::RootMismatch`].
     pub async fn verify(&self, tenant: &Tenant, digest: &Digest) -> Result<Verified> {
+        self.verify_telling(tenant, digest, |_| {}).await
+    }
+
+    /// As [`Vault::verify`]; tells after each piece how many bytes of content it had.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn verify_telling(
+        &self,
+        tenant: &Tenant,
+        digest: &Digest,
+        told: impl Fn(u64),
+    ) -> Result<Verified> {
         let artefact = self.open(tenant, digest).await?;
-        artefact.rehash().await?;
+        artefact.rehash(told).await?;
         Ok(Verified { digest: *digest, root: artefact.root(), length: artefact.length() })
     }
 

@@ -117,17 +117,19 @@ impl Artefact {
     }
 
     /// Reads everything, and checks the SHA-256 and BLAKE3 hashes of the whole besides every group.
-    pub(crate) async fn rehash(&self) -> Result<()> {
+    pub(crate) async fn rehash(&self, told: impl Fn(u64)) -> Result<()> {
         let mut pieces = std::pin::pin!(self.stream(0..self.length));
         let mut hashers = (Sha256::new(), blake3::Hasher::new());
         while let Some(piece) = pieces.next().await {
             let piece = piece?;
+            let length = piece.len() as u64;
             let (mut sha, mut blake) = hashers;
             hashers = in_background("hashing content", move || {
                 rayon::join(|| sha.update(&piece), || blake.update_rayon(&piece));
                 Ok((sha, blake))
             })
             .await?;
+            told(length);
         }
         let found = Digest::from_bytes(hashers.0.finalize().into());
         if found != self.digest {

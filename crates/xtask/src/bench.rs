@@ -80,6 +80,9 @@ impl Subject {
     }
 }
 
+/// Bytes written at once, as a downloader writes them: the kernel keeps what comes in small pieces in small pieces, and
+/// then everybody reads it at two thirds of the speed.
+const WRITE: usize = 1 << 20;
 /// How often each thing is measured; the middle one counts.
 const RUNS: usize = 3;
 /// One run is given up after this.

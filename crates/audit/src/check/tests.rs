@@ -6,8 +6,8 @@ mod tampered;
 
 use std::collections::BTreeMap;
 
-use statement::Tracking;
 use statement::kind::{Capacity, EvidenceKind};
+use statement::{ChangeId, Tracking};
 
 use super::*;
 use crate::fixture::{Plan, Realm, Who};
@@ -227,4 +227,44 @@ fn an_export_that_was_cut_back_shows_both_checkpoints() {
     // What is no checkpoint of this log is no comparison.
     refused(&old, &with(&[b"nothing"]), "CS-AUD-033");
     refused(&old, &with(&[&Realm::found("elsewhere").checkpoint(0, 0).to_bytes()]), "CS-AUD-033");
+}
+
+#[test]
+fn a_change_that_users_got_from_engines_that_nothing_ties_is_remarked() {
+    let mut realm = Realm::new();
+    realm.ask_for_bound_engines();
+    let engine = statement::kind::DirectoryEntry {
+        key: Who::Stranger.public_key(),
+        person: "p-engines".parse().unwrap(),
+        roles: [statement::kind::Role::Engine].into(),
+        ..Who::Rollout.entry()
+    };
+    realm.establish(&Tracking::Realm, engine, &[Who::OfficerOne, Who::OfficerTwo]);
+    let bind = |realm: &mut Realm, change: &ChangeId, level| {
+        let dossier = realm.dossier(change);
+        let binding = statement::kind::EngineBinding {
+            arguments: Digest::of(b"[]"),
+            binary: Digest::of(b"binary"),
+            boot: Digest::of(b"boot"),
+            channel: Who::Ada.public_key(),
+            level,
+            order: dossier.order.as_ref().unwrap().id,
+            state: dossier.proposal.body.target_state,
+        };
+        realm.establish(&Tracking::Change(change.clone()), binding, &[Who::Stranger]);
+    };
+    // Bound before it was served, bound too little, bound when it was too late.
+    let bound = realm.release(Plan::tuning("bound"));
+    bind(&mut realm, &bound, statement::kind::BindingLevel::Launched);
+    realm.serve(&bound);
+    let little = realm.release(Plan::tuning("little"));
+    bind(&mut realm, &little, statement::kind::BindingLevel::Declared);
+    realm.serve(&little);
+    let late = realm.release(Plan::tuning("late"));
+    realm.serve(&late);
+    bind(&mut realm, &late, statement::kind::BindingLevel::Launched);
+    let report = audit(&realm.export(), &realm.expectations()).unwrap();
+    let told: Vec<_> = report.warnings.iter().filter(|warning| warning.code == RemarkCode::Unbound).collect();
+    let is_about = |change: &ChangeId| told.iter().filter(|it| it.text.contains(change.short())).count();
+    assert_eq!((told.len(), is_about(&bound), is_about(&little), is_about(&late)), (2, 0, 1, 1), "{told:?}");
 }

@@ -6,12 +6,13 @@ use dossier::{Dossier, Recorded, World};
 use schemars::JsonSchema;
 use serde::Serialize;
 use statement::kind::{
-    Approval, Artefact, Capacity, EvidenceKind, Finding, GateDecision, Isolation, Level, ModificationKind,
-    Outcome, Proposer, Stage, Tier,
+    Approval, Artefact, BindingLevel, Capacity, EvidenceKind, Finding, GateDecision, Isolation, Level,
+    ModificationKind, Outcome, Proposer, Stage, Tier,
 };
 use statement::{ChangeId, Digest, Name, PersonId, SlotId, StateId, StatementId};
 
 use super::attestation::{AttestationReport, Attestations};
+use super::examination::{ExaminationReport, Examinations};
 
 /// What the record says about one change. Persons are pseudonyms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -52,6 +53,8 @@ pub struct ChangeReport {
     /// The release order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderReport>,
+    /// Engines that the record ties to the state.
+    pub bindings: Vec<BindingNote>,
     /// Stages of the rollout.
     pub stages: Vec<StageNote>,
     /// How many incidents there were.
@@ -126,6 +129,9 @@ pub struct FindingReport {
     pub purged: Vec<Digest>,
     /// Attestations of where it was made, as far as the export carries them.
     pub attestations: Vec<AttestationReport>,
+    /// The examination judged again, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examination: Option<ExaminationReport>,
     /// The steps that its worker took, where it signs any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceReport>,
@@ -216,6 +222,21 @@ pub struct OrderReport {
     pub revoked_at: Option<u64>,
 }
 
+/// An engine that is tied to the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct BindingNote {
+    /// The statement.
+    pub id: StatementId,
+    /// Its leaf.
+    pub index: u64,
+    /// The order.
+    pub order: StatementId,
+    /// How strongly it is tied.
+    pub level: BindingLevel,
+    /// The persons who answer for the key that signed.
+    pub persons: BTreeSet<PersonId>,
+}
+
 /// A stage of the rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StageNote {
@@ -248,6 +269,8 @@ pub(super) struct Attached<'a> {
     pub(super) digests: BTreeSet<Digest>,
     /// Those of them that attest a host.
     pub(super) attestations: Attestations<'a>,
+    /// Those of them that are evidence of examinations.
+    pub(super) examinations: Examinations<'a>,
 }
 
 impl ChangeReport {
@@ -304,6 +327,17 @@ impl ChangeReport {
                 serve_until_ms: order.body.serve_until_ms,
                 revoked_at: world.order_revoked_at(&order.id),
             }),
+            bindings: dossier
+                .bindings
+                .iter()
+                .map(|binding| BindingNote {
+                    id: binding.id,
+                    index: binding.index,
+                    order: binding.body.order,
+                    level: binding.body.level,
+                    persons: persons(binding),
+                })
+                .collect(),
             stages: dossier
                 .stages
                 .iter()
@@ -364,6 +398,7 @@ fn finding(world: &World, carried: &Attached<'_>, finding: &Recorded<Finding>) -
         isolation: body.isolation,
         purged,
         attestations: carried.attestations.of(finding),
+        examination: carried.examinations.of(finding),
         trace: body.trace.map(|trace| TraceReport {
             leaves: trace.leaves,
             root: trace.root,

@@ -9,7 +9,8 @@ use statement::{Body, ChangeId, Content, Digest, Leaf, StatementError};
 
 use super::attestation::{AttestationReport, Attestations, Attested};
 use super::change::{Attached, Audited, ChangeReport, FindingReport};
-use super::known::warnings;
+use super::examination::{self, Again, Examinations};
+use super::known::{not_carried, warnings};
 use super::realm::{
     AttachmentReport, AttemptReport, EmergencyReport, FreezeReport, GrantReport, NoOpReport, PurgedReport,
     ReasonNote, RevokedKeyReport,
@@ -51,6 +52,7 @@ impl Report {
                 .collect(),
             emergencies: leaves.emergencies,
             attachments: attachments(record),
+            not_carried: not_carried(record),
         };
         let from = report.population.from;
         report.population.changes =
@@ -262,6 +264,7 @@ fn changes(record: &Record<'_>, noops: &[NoOpReport]) -> Vec<ChangeReport> {
     let world = record.ledger.world();
     let carried = Attached {
         attestations: Attestations::new(&record.attachments, record.expectations.attestation.as_ref()),
+        examinations: Examinations::new(&record.attachments),
         digests: record.attachments.iter().map(|(digest, _)| *digest).collect(),
     };
     let report = |dossier: &dossier::Dossier| {
@@ -372,6 +375,13 @@ fn reasons(report: &Report) -> Vec<Remark> {
     }
     for (leaf, found) in attested(report, Attested::Contradicts) {
         reasons.push(Remark::new(RemarkCode::AttestationFalse, about(leaf, found)));
+    }
+    for finding in report.changes.iter().flat_map(|change| &change.findings) {
+        let examination = finding.examination.as_ref().filter(|it| it.again == Again::Contradicts);
+        if let Some(found) = examination {
+            let text = format!("leaf {}: {}", finding.index, examination::about(&finding.examiner, found));
+            reasons.push(Remark::new(RemarkCode::ExaminationFalse, text));
+        }
     }
     reasons
 }

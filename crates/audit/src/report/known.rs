@@ -1,13 +1,15 @@
 //! What an auditor should know, and what is not against the record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dossier::Code;
 use merkle::VerifiedCheckpoint;
 use statement::{Body, Content, Digest, PersonId};
 
 use super::attestation::Attested;
+use super::bound::unbound;
 use super::gather::{about, attested, persons_behind, witness};
+use super::realm::{Belongs, NotCarriedReport};
 use super::remark::{Remark, RemarkCode};
 use super::{Compared, Report, WitnessReport, text};
 use crate::check::{Record, SchemaMatch};
@@ -48,26 +50,52 @@ fn beginning(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     remarks
 }
 
-/// What an export carries and this one does not: scopes that slots name, and steps that findings sign. What was destroyed
-/// is told elsewhere.
-fn not_carried(record: &Record<'_>) -> Option<String> {
+/// What an export carries and this one does not: scopes that slots name, steps that findings sign, and evidence of the
+/// hosts that they name. What was destroyed is told elsewhere.
+pub(super) fn not_carried(record: &Record<'_>) -> Vec<NotCarriedReport> {
     let carried: BTreeSet<&Digest> = record.attachments.iter().map(|(digest, _)| digest).collect();
     let is_absent =
         |digest: &Digest| !carried.contains(digest) && record.ledger.world().purged_at(digest).is_none();
-    let findings = record.ledger.dossiers().flat_map(|dossier| dossier.findings.values());
-    let traces = findings.filter_map(|finding| finding.body.trace.as_ref().map(|trace| trace.attachment));
-    let traces = traces.filter(is_absent).count();
-    let mut scopes = BTreeSet::new();
+    let mut absent = BTreeMap::new();
+    let mut note = |digest: Digest, what: Belongs, named_by: u64, of: String| {
+        if is_absent(&digest) {
+            let first = NotCarriedReport { digest, what, named_by, of };
+            absent.entry((what, digest)).or_insert(first);
+        }
+    };
     for leaf in record.leaves.iter().filter_map(|entry| entry.leaf().ok()) {
         if let Content::Known(statement) = &leaf.content
             && let Body::Slot(slot) = &statement.body
         {
-            scopes.extend(slot.scopes.values().copied().filter(is_absent));
+            for scope in slot.scopes.values() {
+                note(*scope, Belongs::Scope, leaf.index, slot.slot.to_string());
+            }
         }
     }
-    let counted = [(scopes.len(), "scopes that slots name"), (traces, "traces that findings sign")];
-    let absent = counted.iter().filter(|(count, _)| *count > 0);
-    let told: Vec<String> = absent.map(|(count, what)| format!("{count} {what}")).collect();
+    for dossier in record.ledger.dossiers() {
+        let of = || dossier.change.to_string();
+        for finding in dossier.findings.values() {
+            if let Some(trace) = &finding.body.trace {
+                note(trace.attachment, Belongs::Trace, finding.index, of());
+            }
+            if let Some(attested) = &finding.body.attested {
+                note(attested.attachment, Belongs::Attestation, finding.index, of());
+            }
+        }
+    }
+    absent.into_values().collect()
+}
+
+/// How much is not carried, by what it is.
+fn counted(absent: &[NotCarriedReport]) -> Option<String> {
+    let kinds = [
+        (Belongs::Scope, "scopes that slots name"),
+        (Belongs::Trace, "traces that findings sign"),
+        (Belongs::Attestation, "attestations that findings name"),
+    ];
+    let counts = kinds.map(|(kind, words)| (absent.iter().filter(|it| it.what == kind).count(), words));
+    let told = counts.iter().filter(|(count, _)| *count > 0).map(|(count, words)| format!("{count} {words}"));
+    let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| told.join(", "))
 }
 
@@ -88,6 +116,9 @@ pub(super) fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     if let Some(text) = inside(record, report) {
         warn(RemarkCode::WitnessesInside, text);
     }
+    for text in unbound(record) {
+        warn(RemarkCode::Unbound, text);
+    }
     for remark in beginning(record, report) {
         warn(remark.code, remark.text);
     }
@@ -107,7 +138,7 @@ pub(super) fn warnings(record: &Record<'_>, report: &Report) -> Vec<Remark> {
             warn(RemarkCode::AttachmentUnnamed, format!("`{}`", attachment.digest));
         }
     }
-    if let Some(text) = not_carried(record) {
+    if let Some(text) = counted(&report.not_carried) {
         warn(RemarkCode::NotCarried, text);
     }
     for act in &report.emergencies {

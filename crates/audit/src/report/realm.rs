@@ -115,6 +115,31 @@ pub struct PurgedReport {
     pub index: u64,
 }
 
+/// What a content that belongs into an export is to the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Belongs {
+    /// A scope that a slot names.
+    Scope,
+    /// The steps that a finding signs.
+    Trace,
+    /// The evidence of the hosts that a finding names.
+    Attestation,
+}
+
+/// Content that belongs into an export and is not carried: what rests on it cannot be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NotCarriedReport {
+    /// The content.
+    pub digest: Digest,
+    /// What it is.
+    pub what: Belongs,
+    /// The leaf that names it first.
+    pub named_by: u64,
+    /// Whose it is: the slot, or the change.
+    pub of: String,
+}
+
 /// An act outside the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EmergencyReport {

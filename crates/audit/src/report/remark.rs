@@ -58,6 +58,10 @@ remarks! {
         "the checkpoint is older than the auditor accepts"
         "ask for a new export: what happened since is not in this one",
 
+    ExaminationFalse "CS-AUD-045"
+        "what an examination signed does not follow from its evidence"
+        "do not rely on the finding: ask its examiner, and have the change examined again",
+
     // To be known.
     RootNotCompared "CS-AUD-050"
         "the trust root was not compared with one that you know"
@@ -104,6 +108,9 @@ remarks! {
     BeginUnwitnessed "CS-AUD-065"
         "too few witnesses have cosigned the checkpoint where the population begins"
         "nobody but the log says that the earlier population ended there: compare it with the end of an earlier audit",
+    Unbound "CS-AUD-067"
+        "a change reached users from engines that were tied to its state less than its tier asks for"
+        "ask what its engines ran: only the operator says so; `countersign launch` ties an engine to its state in the record",
     WitnessesInside "CS-AUD-066"
         "every witness is run by somebody who acts in the realm"
         "whoever has both log and witnesses can set them back together: compare with a checkpoint that you kept (`--known-checkpoint`), and ask for a witness from outside",

@@ -4,7 +4,7 @@ use statement::ChangeId;
 
 use super::change::{Audited, Carried, ChangeReport, Counted};
 use super::text::{Fit, span, table, utc, word, wrap};
-use super::{Compared, Outcome, Report};
+use super::{Compared, ExaminationReport, NotCarriedReport, Outcome, Report};
 
 /// Rows of a table on the page, at most; the JSON form has all.
 const ROWS_MAX: usize = 200;
@@ -248,6 +248,14 @@ impl Report {
             }
             page.left_out(self.purged.len());
         }
+        if !self.not_carried.is_empty() {
+            page.section("Content that is not carried");
+            for absent in self.not_carried.iter().take(ROWS_MAX) {
+                let NotCarriedReport { digest, what, named_by, of } = absent;
+                page.item(&format!("{digest}, {} of {of}, named by leaf {named_by}", word(what)));
+            }
+            page.left_out(self.not_carried.len());
+        }
     }
 
     fn render_one(&self, page: &mut Page, change: &ChangeReport) {
@@ -285,6 +293,9 @@ impl Report {
                     trace.unwrap_or_default()
                 ),
             );
+            if let Some(found) = &finding.examination {
+                page.pair("judged again", &judged(found));
+            }
             for attestation in &finding.attestations {
                 page.pair("attested", &attested(attestation));
             }
@@ -304,6 +315,10 @@ impl Report {
             let (by, until) = (join(&order.persons), utc(order.serve_until_ms));
             page.pair("order", &format!("leaf {}: {by}, {}, until {until}{revoked}", order.index, order.id));
         }
+        for binding in &change.bindings {
+            let by = join(&binding.persons);
+            page.pair("engine", &format!("leaf {}: {by}: {}", binding.index, word(&binding.level)));
+        }
         for stage in &change.stages {
             page.pair(
                 "stage",
@@ -322,6 +337,17 @@ impl Report {
             page.pair("no effect", &format!("leaf {}, {}: {}", noop.index, noop.kind, notes(&noop.reasons)));
         }
     }
+}
+
+/// What judging an examination again came to.
+fn judged(found: &ExaminationReport) -> String {
+    let p_value = found.p_value.map(|[at_least, of]| format!("p {at_least}/{of}"));
+    let alpha = found.alpha_ppm.map(|alpha| format!("level {alpha} ppm"));
+    let calibration = found.calibration.map(|digest| format!("calibration {}", digest.short()));
+    let unseen = &found.not_looked_for;
+    let unseen = (!unseen.is_empty()).then(|| format!("not looked for: {}", unseen.join(", ")));
+    let parts = [Some(word(&found.again)), p_value, alpha, calibration, unseen, found.text.clone()];
+    join(parts.into_iter().flatten())
 }
 
 fn change_row(change: &ChangeReport) -> Vec<String> {

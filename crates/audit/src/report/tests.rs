@@ -38,6 +38,17 @@ fn an_export_without_what_belongs_into_it_says_so() {
     let kept = kept.map(|(name, bytes)| (name, bytes.to_vec())).collect();
     let cut = assemble(realm.id(), kept).unwrap().to_bytes();
     assert!(warned(&cut).unwrap().text.contains("1 scopes that slots name"), "{:?}", warned(&cut));
+    // By its digest, its slot and the leaf that names it.
+    let report = audit(&cut, &realm.expectations()).unwrap();
+    let [absent] = report.not_carried.as_slice() else { panic!("{:?}", report.not_carried) };
+    let slot = realm.ledger().world().slot(&absent.of.parse().unwrap()).unwrap();
+    assert!(slot.definition.body.scopes.values().any(|scope| *scope == absent.digest));
+    let page = report.render(100);
+    assert!(
+        page.contains("Content that is not carried") || page.contains("CONTENT THAT IS NOT CARRIED"),
+        "{page}"
+    );
+    assert!(page.contains(&absent.digest.to_string()), "{page}");
 }
 
 #[test]

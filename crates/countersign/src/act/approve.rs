@@ -1,11 +1,15 @@
 //! Approving and rejecting: a person's signature under exactly what stands there.
 
+use std::collections::BTreeSet;
+
+use policy::gate::{self, Counted, Rules};
 use signer::{Reviewed, countersign, review};
 use statement::kind::{Approval, Capacity, Rejection};
 use statement::{ChangeId, Envelope, Name, StatementId, Tracking};
 
 use super::DAY_MS;
 use crate::failure::{Done, Failure};
+use crate::keys::id;
 use crate::realm::Realm;
 
 /// What somebody wants to approve.
@@ -24,6 +28,10 @@ pub(crate) fn prepare_approval(realm: &Realm, request: &ApprovalRequest<'_>) -> 
     let dossier =
         realm.ledger().dossier(request.change).ok_or_else(|| Failure::missing("change", request.change))?;
     let Some(verdict) = &dossier.verdict else {
+        let now_ms = realm.log_time_ms();
+        let gate = |rules: &Rules<'_>| Ok(gate::examined(realm.ledger().world(), dossier, rules, now_ms)?);
+        // The gate says what is missing for one.
+        realm.with_rules(gate)?;
         return Err(dossier::Refusal::new(dossier::Code::NoVerdict, request.change).into());
     };
     let proposal = &dossier.proposal;
@@ -49,16 +57,42 @@ pub(crate) fn prepare_approval(realm: &Realm, request: &ApprovalRequest<'_>) -> 
     Ok((envelope, reviewed))
 }
 
+/// An approval that was taken, and what it moved.
+pub(crate) struct Approved {
+    pub(crate) statement: StatementId,
+    /// What was counted before it, and what is counted with it; none where the record does not tell.
+    pub(crate) counted: Option<(Counted, Counted)>,
+    /// The approvals by the same person that counted before.
+    pub(crate) earlier: BTreeSet<StatementId>,
+}
+
 /// Signs what was prepared and shown.
 pub(crate) fn approve(
     realm: &mut Realm,
+    change: &ChangeId,
     mut envelope: Envelope,
     reviewed: Reviewed,
     by: &str,
-) -> Done<StatementId> {
+) -> Done<Approved> {
     let key = realm.keys.open(by)?;
     countersign(key.as_ref(), reviewed, &mut envelope)?;
-    realm.submit(&envelope)
+    let before = count(realm, change);
+    let statement = realm.submit(&envelope)?;
+    let person = realm.ledger().world().actor(&id(&key)).map(|actor| actor.person);
+    let earlier = person.zip(before.as_ref()).and_then(|(person, before)| before.by.get(&person).cloned());
+    Ok(Approved {
+        statement,
+        counted: before.zip(count(realm, change)),
+        earlier: earlier.unwrap_or_default(),
+    })
+}
+
+/// The approvals that count now; none while the change is not examined.
+fn count(realm: &Realm, change: &ChangeId) -> Option<Counted> {
+    let dossier = realm.ledger().dossier(change)?;
+    let now_ms = realm.log_time_ms();
+    let count = |rules: &Rules<'_>| Ok(gate::counted(realm.ledger().world(), dossier, rules, now_ms)?);
+    realm.with_rules(count).ok()
 }
 
 /// Says no.

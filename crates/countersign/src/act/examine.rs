@@ -1,7 +1,7 @@
 //! Examining: run the worker, sign its findings; decide by the policy, sign the verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use attest::Sources;
 use dossier::Dossier;
@@ -21,7 +21,7 @@ use crate::failure::{Done, Failure};
 use crate::realm::{AUTOMATION_KEY, Realm};
 use crate::shelf::{self, Shelf};
 use crate::text::word;
-use crate::worker::{Answer, Measuring, Worker, boxed, isolation, not_enforced};
+use crate::worker::{Answer, Answered, Measuring, Worker, boxed, isolation, not_enforced};
 
 /// The examiner that checks bytes against the scope.
 const SCOPE_EXAMINER: &str = concat!("scope/", env!("CARGO_PKG_VERSION"));
@@ -63,6 +63,12 @@ pub(crate) fn measured(
     level: Level,
     host: Option<&Sources>,
 ) -> Done<Finding> {
+    can_attest(host)?;
+    concluded(shelf, scope_finding(shelf, worker, change, level)?, host)
+}
+
+/// Whether what is asked of the host can be had: asked before anything long begins.
+pub(super) fn can_attest(host: Option<&Sources>) -> Done {
     if host.is_some_and(Sources::is_none) {
         return Err(Failure::new(
             "CS-CLI-041",
@@ -70,7 +76,16 @@ pub(crate) fn measured(
             "examine on a host with a TPM or in a confidential machine, name a TPM with `--tpm`, or leave `--attest` out",
         ));
     }
-    let mut finding = traced(shelf, scope_finding(shelf, worker, change, level)?)?;
+    Ok(())
+}
+
+/// The finding with its steps, and what the host says of the run, in the vault.
+pub(super) fn concluded(
+    shelf: &impl Shelf,
+    found: (Finding, Trace),
+    host: Option<&Sources>,
+) -> Done<Finding> {
+    let mut finding = traced(shelf, found)?;
     if let Some(sources) = host {
         let attested = attested(shelf, &finding, sources)?;
         finding.attachments.insert(attested.attachment);
@@ -117,27 +132,27 @@ fn scope_finding(
     let candidate = folder.path().join("candidate");
     let scope = folder.path().join("scope.json");
     let base = folder.path().join("base");
-    let (files, base_digest) = while_busy("reading what is examined", || {
+    let (files, base) = while_busy("reading what is examined", || {
         let files = rebuild_artefact(shelf, &artefact.digest, &candidate)?;
         rebuild_artefact(shelf, &proposal.scope, &scope)?;
-        let base_digest = match base_component(shelf, dossier) {
+        let base = match base_component(shelf, dossier) {
             // Weights may be held elsewhere, or be no file that can be measured; then relative limits stay undecided.
-            Some(digest) if rebuild_artefact(shelf, &digest, &base).is_ok() && base.is_file() => {
-                is_measurable(&base, subject).then_some(digest)
+            Some(digest) => {
+                weights_of(shelf, &digest, &base).filter(|(path, _)| is_measurable(path, subject))
             }
-            _ => None,
+            None => None,
         };
-        Ok((files, base_digest))
+        Ok((files, base))
     })?;
     let measuring = Measuring {
         subject,
         candidate: &candidate,
         scope: &scope,
-        base: base_digest.map(|_| base.as_path()),
+        base: base.as_ref().map(|(path, _)| path.as_path()),
     };
-    let (answer, boundaries) =
+    let Answered { said: answer, run, boundaries } =
         while_busy("measuring the change in its box", || worker.measure(&measuring, level))?;
-    check_inputs(&answer, &files, &proposal.scope, base_digest.as_ref())?;
+    check_inputs(&answer, &files, &proposal.scope, base.as_ref().map(|(_, digest)| digest))?;
     let mut inputs = answer.inputs.clone();
     inputs.insert(artefact.digest);
     let finding = Finding {
@@ -156,7 +171,7 @@ fn scope_finding(
         violations_left_out: answer.violations_left_out,
         worker: Some(worker.digest()),
     };
-    let mut steps = vec![boxed(worker.digest(), level, &boundaries)?];
+    let mut steps = vec![boxed(worker.digest(), &run, &boundaries)?];
     steps.extend(answer.steps);
     steps.push(Step::Output { digest: trace::output(&finding)? });
     Ok((finding, Trace::new(steps)?))
@@ -170,6 +185,19 @@ fn traced(shelf: &impl Shelf, (mut finding, trace): (Finding, Trace)) -> Done<Fi
     // What is signed is what an auditor will find.
     trace.agrees(&finding)?;
     Ok(finding)
+}
+
+/// The file of a component that can be measured: the component itself, or the one file of weights in its folder. None
+/// where it is held elsewhere.
+fn weights_of(shelf: &impl Shelf, component: &Digest, to: &Path) -> Option<(PathBuf, Digest)> {
+    rebuild_artefact(shelf, component, to).ok()?;
+    if to.is_file() {
+        return Some((to.to_owned(), *component));
+    }
+    let files = super::propose::files_of(shelf, component)?;
+    let mut weights = files.into_iter().filter(|(name, _)| name.ends_with(".safetensors"));
+    let (name, digest) = weights.next().filter(|_| weights.next().is_none())?;
+    Some((to.join(name), digest))
 }
 
 /// A reference to weights that are held elsewhere is text; tensors are not.
@@ -203,21 +231,24 @@ fn check_inputs(answer: &Answer, files: &BTreeSet<Digest>, scope: &Digest, base:
 }
 
 /// The boundaries that held.
-fn held(boundaries: &Boundaries) -> Done<BTreeSet<Name>> {
+pub(super) fn held(boundaries: &Boundaries) -> Done<BTreeSet<Name>> {
     let held = boundaries.each().filter(|(_, held)| *held == Held::Enforced);
     Ok(held.map(|(boundary, _)| boundary.name().parse()).collect::<Result<_, _>>()?)
 }
 
 /// What was measured; and of the box, what this host could not enforce.
 fn measures(answer: &Answer, boundaries: &Boundaries) -> Done<BTreeMap<Name, i64>> {
-    let mut measures = BTreeMap::new();
-    for boundary in not_enforced(boundaries) {
-        measures.insert(format!("box-without-{}", boundary.name()).parse()?, 1);
-    }
+    let mut measures = of_the_box(boundaries)?;
     for (name, value) in &answer.measures {
         measures.insert(name.parse()?, signed(*value));
     }
     Ok(measures)
+}
+
+/// What this host could not enforce around the worker.
+pub(super) fn of_the_box(boundaries: &Boundaries) -> Done<BTreeMap<Name, i64>> {
+    let names = not_enforced(boundaries).map(|boundary| format!("box-without-{}", boundary.name()));
+    names.map(|name| Ok((name.parse()?, 1))).collect()
 }
 
 fn violations(answer: &Answer) -> Done<BTreeSet<Violation>> {
@@ -236,7 +267,7 @@ fn violations(answer: &Answer) -> Done<BTreeSet<Violation>> {
 }
 
 /// Signed bytes hold integers up to 2^53 - 1; what is larger is told as that.
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX).min(statement::json::INTEGER_MAX)
 }
 

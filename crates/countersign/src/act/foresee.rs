@@ -13,8 +13,8 @@ use tensor::scope::{Rule, Scope, ScopeReport, Verdict, check_adapter, check_prom
 
 use super::propose::ArtefactSource;
 use crate::failure::{Done, Failure};
-use crate::home::read_bounded;
 use crate::realm::Realm;
+use crate::stored;
 
 /// The largest scope, prompt, file of settings or configuration that is looked at.
 const TEXT_BYTES_MAX: usize = 4 << 20;
@@ -72,7 +72,7 @@ fn check(
         let Some(replaced) = replaced else { return Ok(None) };
         let Ok(old) = realm.vault.read(&realm.tenant, &replaced.digest, limit) else { return Ok(None) };
         let old = String::from_utf8(old.to_vec());
-        let new = String::from_utf8(read_bounded(&source.path, TEXT_BYTES_MAX)?);
+        let new = String::from_utf8(stored::read("text", &source.path, TEXT_BYTES_MAX)?);
         Ok(old.ok().zip(new.ok()))
     };
     match source.modification {
@@ -86,8 +86,9 @@ fn check(
 }
 
 fn adapter(source: &ArtefactSource, scope: &Scope) -> Done<Option<ScopeReport>> {
-    let config = read_bounded(&source.path.join("adapter_config.json"), TEXT_BYTES_MAX)?;
-    let Ok(tensors) = read_bounded(&source.path.join("adapter_model.safetensors"), ADAPTER_BYTES_MAX) else {
+    let read = |name, limit| stored::read("file of an adapter", &source.path.join(name), limit);
+    let config = read("adapter_config.json", TEXT_BYTES_MAX)?;
+    let Ok(tensors) = read("adapter_model.safetensors", ADAPTER_BYTES_MAX) else {
         return Ok(None);
     };
     let (Ok(config), Ok(file)) = (Config::read(&config), SafeTensors::read(&tensors)) else {
@@ -107,7 +108,8 @@ pub(crate) fn of_gates(
     proposal: &Proposal,
 ) -> Done<Vec<Warning>> {
     use dossier::Code::{
-        ContextNotOpen, EvidenceMissing, ExaminersTooFew, KindNotOpen, ManifestMismatch, OtherScope,
+        ArtefactServed, ContextNotOpen, EvidenceMissing, ExaminersTooFew, KindNotOpen, ManifestMismatch,
+        OtherScope,
     };
     let mut statements = Vec::new();
     statements.extend(served.map(|served| realm.statement_of(key, about, served.clone())));
@@ -119,7 +121,7 @@ pub(crate) fn of_gates(
     let duties = realm.duties(ledger.world())?;
     let rules = Rules::new(ledger.world(), &duties)?;
     let decision = gate::decide(ledger.world(), dossier, &rules, ledger.world().stamp_ms())?;
-    let never = [KindNotOpen, ContextNotOpen, OtherScope, ManifestMismatch];
+    let never = [ArtefactServed, KindNotOpen, ContextNotOpen, OtherScope, ManifestMismatch];
     let impossible = decision.reasons.iter().filter(|reason| never.contains(&reason.code)).cloned();
     dossier::Refusal::from_reasons(impossible)?;
     let missing = [EvidenceMissing, ExaminersTooFew];

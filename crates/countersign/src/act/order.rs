@@ -3,27 +3,43 @@
 use merkle::VerifiedCheckpoint;
 use merkle::note::VerifierKey;
 use policy::gate::{self, Admitted, CheckpointView};
-use statement::kind::{GateDecision, ReleaseOrder, Retirement, Role, RollbackOrder, SignOff, StageReport};
+use statement::kind::{
+    EngineBinding, GateDecision, ReleaseOrder, Retirement, Role, RollbackOrder, SignOff, StageReport,
+};
 use statement::{ChangeId, Envelope, Name, StatementId, Tracking};
 
 use super::{DAY_MS, say_together, sign_together};
 use crate::failure::{Done, Failure};
+use crate::intact::Intact;
 use crate::realm::{Heads, Realm, Record};
 
-/// Makes the order that follows from the approvals in force, signs and submits it.
+/// For how long an order is.
+pub(crate) struct Window {
+    pub(crate) admit_ms: u64,
+    pub(crate) serve_days: u64,
+}
+
+/// Makes the order that follows from the approvals in force, signs and submits it. `intact` is what reading the artefacts
+/// gave: the gates answer first, and without them all nothing is signed.
 pub(crate) fn order(
     realm: &mut Realm,
     change: &ChangeId,
     by: &str,
-    admit_ms: u64,
-    serve_days: u64,
+    window: &Window,
+    intact: Done<Intact>,
 ) -> Done<StatementId> {
     let key = realm.keys.open(by)?;
     let world = realm.ledger().world();
     let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
     let now_ms = realm.log_time_ms();
     let approved = realm.with_rules(|rules| Ok(gate::approved(world, dossier, rules, now_ms)?));
-    let approved = match approved {
+    // A change that was proposed anew meanwhile has other artefacts.
+    let is_whole = || match intact {
+        Ok(read) if read.covers(dossier) => Ok(()),
+        Ok(_) => Intact::of(realm, dossier).map(drop),
+        Err(failure) => Err(failure),
+    };
+    let approved = match approved.and_then(|approved| is_whole().map(|()| approved)) {
         Ok(approved) => approved,
         Err(failure) => {
             let requester = Some(crate::keys::id(&key));
@@ -39,14 +55,14 @@ pub(crate) fn order(
     let policy =
         world.policy().map(|policy| policy.id).ok_or_else(|| Failure::missing("policy", "in force"))?;
     let order = ReleaseOrder {
-        admit_before_ms: now_ms.saturating_add(admit_ms),
+        admit_before_ms: now_ms.saturating_add(window.admit_ms),
         approvals: approved.approvals().clone(),
         checkpoint_age_max_ms: slot.definition.body.checkpoint_age_max_ms,
         fallback: slot.definition.body.fallback,
         from_state: proposal.base_state,
         policy,
         proposal: dossier.proposal.id,
-        serve_until_ms: now_ms.saturating_add(serve_days.saturating_mul(DAY_MS)),
+        serve_until_ms: now_ms.saturating_add(window.serve_days.saturating_mul(DAY_MS)),
         slot: proposal.slot.clone(),
         tier: approved.tier(),
         to_state: approved.target_state(),
@@ -94,6 +110,17 @@ pub(crate) fn sign_off(
     let body = SignOff { note: None, order: order.id, report: report.id, role };
     let id = realm.say(&key, Tracking::Change(change.clone()), body.clone())?;
     Ok((id, body))
+}
+
+/// Says which engine serves the state of a change's order, over which channel.
+pub(crate) fn bind(
+    realm: &mut Realm,
+    change: &ChangeId,
+    by: &str,
+    binding: EngineBinding,
+) -> Done<StatementId> {
+    let key = realm.keys.open(by)?;
+    realm.say(&key, Tracking::Change(change.clone()), binding)
 }
 
 /// Ends the service of a released change: its slot goes to its fallback.

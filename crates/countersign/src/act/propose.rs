@@ -11,11 +11,11 @@ use statement::{ChangeId, Digest, Name, SlotId, StateId, StatementId, Tracking};
 
 use super::Warning;
 use crate::busy::while_busy;
-use crate::failure::{Done, Failure};
-use crate::home::read_bounded;
+use crate::failure::{Done, Failure, in_file};
 use crate::keys::id;
 use crate::realm::Realm;
 use crate::shelf::{self, Shelf};
+use crate::stored::{self, Opened};
 
 /// The largest prompt or file of settings: what the worker reads.
 const TEXT_BYTES_MAX: usize = 4 << 20;
@@ -61,17 +61,16 @@ pub(crate) struct Stored {
 
 /// Stores a file or folder in the vault.
 pub(crate) fn store(realm: &Realm, path: &Path) -> Done<Stored> {
-    let metadata = std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?;
-    if !metadata.is_dir() && !metadata.is_file() {
-        // One that never ends would fill the vault, and one that nobody writes would keep the log locked.
-        return Err(Failure::not_a("component", path, "it is no regular file and no folder"));
-    }
-    while_busy(&format!("storing {}", path.display()), || {
-        if metadata.is_dir() {
+    // One that never ends would fill the vault, and one that nobody writes would keep the log locked.
+    let opened = stored::open("component", path)?;
+    while_busy(&format!("storing {}", path.display()), || match opened {
+        Opened::Folder => {
             let (manifest, stored) = realm.vault.put_directory(&realm.tenant, path)?;
             Ok(Stored { digest: stored.digest, bytes: manifest.total() })
-        } else {
-            let stored = realm.vault.put_file(&realm.tenant, path)?;
+        }
+        Opened::File(file) => {
+            let put = realm.vault.vault().put_reader(&realm.tenant, file);
+            let stored = realm.vault.block_on(put).map_err(in_file(path))?;
             Ok(Stored { digest: stored.digest, bytes: stored.length })
         }
     })
@@ -81,7 +80,6 @@ pub(crate) fn store(realm: &Realm, path: &Path) -> Done<Stored> {
 /// this is for whoever mixed up two paths.
 fn look_at(source: &ArtefactSource) -> Done {
     let path = &source.path;
-    let kind = std::fs::metadata(path).map_err(|error| Failure::file(path, &error))?;
     match source.modification {
         ModificationKind::Adapter => {
             for file in ["adapter_config.json", "adapter_model.safetensors"] {
@@ -93,17 +91,15 @@ fn look_at(source: &ArtefactSource) -> Done {
         }
         ModificationKind::Prompt => text(path, "prompt"),
         ModificationKind::Settings => text(path, "file of settings"),
-        _ if !kind.is_file() => Err(Failure::not_a("file of weights", path, "it is no regular file")),
-        _ => Ok(()),
+        _ => match stored::open("file of weights", path)? {
+            Opened::File(_) => Ok(()),
+            Opened::Folder => Err(Failure::not_a("file of weights", path, "it is no regular file")),
+        },
     }
 }
 
 fn text(path: &Path, what: &str) -> Done {
-    if !path.is_file() {
-        return Err(Failure::not_a(what, path, "it is no regular file"));
-    }
-    let bytes = read_bounded(path, TEXT_BYTES_MAX)?;
-    match String::from_utf8(bytes) {
+    match String::from_utf8(stored::read(what, path, TEXT_BYTES_MAX)?) {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::not_a(what, path, error.utf8_error())),
     }
@@ -219,6 +215,13 @@ pub(crate) fn rebuild_artefact(shelf: &impl Shelf, digest: &Digest, path: &Path)
     let mut file = std::fs::File::create(path).map_err(|error| Failure::file(path, &error))?;
     shelf::copy(shelf, digest, &mut file, path)?;
     Ok(BTreeSet::from([*digest]))
+}
+
+/// The files of a folder by their names, with their digests; none where the content is no folder.
+pub(crate) fn files_of(shelf: &impl Shelf, digest: &Digest) -> Option<Vec<(String, Digest)>> {
+    let (vault, tenant) = (shelf.vault().vault(), shelf.tenant());
+    let manifest = shelf.vault().block_on(vault.manifest(tenant, digest)).ok()?;
+    Some(manifest.entries().iter().map(|entry| (entry.path.to_string(), entry.digest)).collect())
 }
 
 /// The component that the change takes the place of or is applied to, for the examiner.

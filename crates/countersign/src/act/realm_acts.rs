@@ -96,7 +96,7 @@ pub(crate) fn define_slot(realm: &mut Realm, request: SlotRequest) -> Done<(Stat
     }
     let mut scopes: BTreeMap<Level, Digest> = BTreeMap::new();
     for (level, path) in &request.scopes {
-        let bytes = crate::home::read_bounded(path, 1 << 20)?;
+        let bytes = crate::stored::read("scope", path, 1 << 20)?;
         tensor::scope::Scope::read(&bytes)?;
         scopes.insert(*level, realm.vault.put_bytes(&realm.tenant, &bytes)?.digest);
     }

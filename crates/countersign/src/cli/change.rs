@@ -15,7 +15,8 @@ pub(crate) struct ProposeArgs {
     /// A PEFT adapter's folder.
     #[arg(long, group = "artefact")]
     pub(crate) adapter: Option<PathBuf>,
-    /// A safetensors file with whole weights.
+    /// A safetensors file with whole weights. As for every file that is proposed: a link is followed; devices, pipes and
+    /// what the kernel makes up as it is read, as in /proc, are refused.
     #[arg(long, group = "artefact")]
     pub(crate) weights: Option<PathBuf>,
     /// A system prompt.
@@ -73,8 +74,12 @@ pub(crate) struct ExamineArgs {
     /// The base: a model's folder, or a GGUF file. Then nothing is signed and no realm is needed.
     #[arg(long)]
     pub(crate) base: Option<PathBuf>,
+    /// How far a proposed change is examined against what it starts from: screen (files and weights), probe (the model too),
+    /// align (the suite too). Without it, its bytes are measured against its scope.
+    #[arg(long, conflicts_with_all = ["base", "import"], value_name = "LEVEL")]
+    pub(crate) level: Option<String>,
     /// A folder of questions with expected answers.
-    #[arg(long = "suite", requires = "base")]
+    #[arg(long = "suite")]
     pub(crate) suites: Vec<PathBuf>,
     /// adapter, weights, quantised, merged, distilled, prompt, template; by default told by the files.
     #[arg(long, requires = "base")]
@@ -92,7 +97,7 @@ pub(crate) struct ExamineArgs {
     #[arg(long, requires = "base")]
     pub(crate) lineage: Vec<PathBuf>,
     /// Scores of benign changes to judge by.
-    #[arg(long, requires = "base")]
+    #[arg(long)]
     pub(crate) calibration: Option<PathBuf>,
     /// How deep each kind of change is examined, in place of policies/examination.json.
     #[arg(long, requires = "base")]

@@ -19,6 +19,50 @@ pub(crate) struct GatewayArgs {
     pub(crate) threads: Option<usize>,
 }
 
+/// An engine to launch.
+#[derive(Debug, Args)]
+pub(crate) struct LaunchArgs {
+    /// The change's tracking id, or its beginning: one that has a release order.
+    pub(crate) change: String,
+    /// The key that signs the binding; its directory entry has the role `engine`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: String,
+    /// Where gateways reach the channel. Addresses that other machines reach need --api-key-file.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Keys that gateways must send, one a line: the gateway's `key_file` has one of them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// The name of the model at our own engine.
+    #[arg(long, value_name = "NAME", default_value = "model")]
+    pub(crate) name: String,
+    /// Threads of our own engine that compute for one answer (default: as many as there are cores).
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Where the folder with the files is made (default: where temporary files are).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) within: Option<PathBuf>,
+    /// The path at which the engine says that it is healthy.
+    #[arg(long, value_name = "PATH", default_value = "/health")]
+    pub(crate) health: String,
+    /// How long the engine has until it is healthy.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) ready_seconds: u64,
+    /// How often blocks of the files, chosen by chance, are compared with what was checked.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) look_seconds: u64,
+    /// How long answers that have begun may go on after SIGTERM or SIGINT.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) drain_seconds: u64,
+    /// A name of the environment that the engine gets too, beside PATH, HOME, LANG, LC_ALL, TMPDIR and TZ.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pass_env: Vec<String>,
+    /// The engine's command line, in which `{model}`, `{prompt}` and `{component:NAME}` are paths of the state's components,
+    /// and `{socket}` or `{port}` is where it listens (default: our own engine).
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
 /// What is done with a rollout.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RolloutCommand {

@@ -240,6 +240,12 @@ pub(crate) struct EngineArgs {
     /// Where to listen. Addresses that other machines reach need --api-key-file.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Listen on a Unix socket instead, which is made at this path for its owner alone.
+    #[arg(long, value_name = "PATH", conflicts_with = "listen")]
+    pub(crate) listen_socket: Option<PathBuf>,
+    /// End as on SIGTERM where standard input ends: an engine does not outlive who started it.
+    #[arg(long)]
+    pub(crate) end_with_stdin: bool,
     /// Keys that clients must send, one a line, or `sha256:` and a key's hash.
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,

@@ -75,7 +75,7 @@ pub(crate) enum LogCommand {
         /// The newer size; by default the published one.
         new: Option<u64>,
     },
-    /// Re-read everything and say what is wrong.
+    /// Re-read everything and say what is wrong: the log, and in the vault every content that the log names.
     #[command(after_help = "Example: countersign log fsck")]
     Fsck,
     /// Write the served files, tiles and checkpoint, anew from the write-ahead log, where they are lost or wrong.
@@ -89,7 +89,7 @@ pub(crate) enum LogCommand {
         listen: std::net::SocketAddr,
     },
     /// Which witnesses elsewhere this machine asks. Whose cosignature counts is the trust root's matter.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: countersign log witness list")]
     Witness(LogWitnessCommand),
 }
 

@@ -2,14 +2,11 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::Cli;
 
-/// Every command that can be carried out, with its path.
-fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
-    let mut children = command.get_subcommands().filter(|child| child.get_name() != "help").peekable();
-    if children.peek().is_none() {
-        found.push((path.to_owned(), command.clone()));
-    }
-    for child in children {
-        leaves(child, &format!("{path} {}", child.get_name()), found);
+/// Every command and every group of commands, with its path.
+fn walk(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+    found.push((path.to_owned(), command.clone()));
+    for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+        walk(child, &format!("{path} {}", child.get_name()), found);
     }
 }
 
@@ -19,10 +16,11 @@ fn the_command_tree_is_sound() {
 }
 
 #[test]
-fn every_command_shows_an_example_that_parses() {
+fn every_command_and_group_shows_an_example_that_parses() {
     let mut found = Vec::new();
-    leaves(&Cli::command(), "countersign", &mut found);
-    assert!(found.len() > 30, "{}", found.len());
+    walk(&Cli::command(), "countersign", &mut found);
+    let groups = found.iter().filter(|(_, command)| command.has_subcommands()).count();
+    assert!(found.len() > 60 && groups > 12, "{groups} groups of {}", found.len());
     for (path, command) in found {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let example = help.strip_prefix("Example: ").unwrap_or_else(|| panic!("`{path}` shows no example"));
@@ -36,7 +34,7 @@ fn every_command_shows_an_example_that_parses() {
 #[test]
 fn every_argument_is_described() {
     let mut found = Vec::new();
-    leaves(&Cli::command(), "countersign", &mut found);
+    walk(&Cli::command(), "countersign", &mut found);
     for (path, command) in found {
         assert!(command.get_about().is_some(), "`{path}` is not described");
         for argument in command.get_arguments() {

@@ -37,9 +37,10 @@ fn key(setting: &Setting, args: &AttestKeyArgs) -> Done {
     };
     let name = key.name();
     tpm.let_go(key)?;
-    let label = if simulated { "  (simulated TPM)" } else { "" };
+    let (label, list) =
+        if simulated { ("  (simulated TPM)", "tpm2.simulated_keys") } else { ("", "tpm2.keys") };
     let text = format!(
-        "{name}{label}\nEnrol it in an attestation policy under `tpm2.keys`. What was checked before says whose TPM it is.\n"
+        "{name}{label}\nEnrol it in an attestation policy under `{list}`. What was checked before says whose TPM it is.\n"
     );
     setting.print(&json!({ "key": name, "simulated": simulated }), &text);
     Ok(())

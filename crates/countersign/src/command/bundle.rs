@@ -100,6 +100,11 @@ pub(super) fn examine(
     host: Option<&Sources>,
 ) -> Done {
     let by = args.by.as_deref().ok_or_else(|| Failure::usage("give --by for a proposed change"))?;
+    if args.level.is_some() {
+        return Err(Failure::usage(
+            "a station has no more than it was sent, and measures bytes against the scope: `--level` needs the realm",
+        ));
+    }
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let request = station.request(&args.change)?;
     let change = &request.header().about()?.change;

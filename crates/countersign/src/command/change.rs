@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 
+use examine::Stage;
 use examine::import::{BYTES_MAX, Format, Imported, Limit};
 use policy::gate::Decision;
 use sandbox::Level;
@@ -10,6 +11,7 @@ use serde_json::json;
 use statement::kind::{Capacity, ComponentRole, ModificationKind, Outcome};
 use statement::{ChangeId, Digest, Name, StatementId};
 
+use super::models::examine::{bar, tell};
 use super::{Output, Setting};
 use crate::act::{self, ArtefactSource, word, words};
 use crate::cli::{
@@ -18,6 +20,7 @@ use crate::cli::{
 };
 use crate::failure::{Done, Failure, in_file};
 use crate::home::read_bounded;
+use crate::intact::Intact;
 use crate::realm::Realm;
 use crate::served::Contents;
 use crate::show;
@@ -101,6 +104,9 @@ pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     if let Some(file) = &args.import {
         return import(setting, args, by, file);
     }
+    if args.level.is_none() && (args.calibration.is_some() || !args.suites.is_empty()) {
+        return Err(Failure::usage("`--suite` and `--calibration` go with `--level` or `--base`"));
+    }
     let worker = Worker::find(setting.worker.as_deref())?;
     let level = level(args.isolation)?;
     let sources = asked_to_attest(args).then(|| super::attest::sources(&args.key)).transpose()?;
@@ -111,7 +117,16 @@ pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     let published = setting.read()?;
     let change = published.dossier(&args.change)?.change.clone();
     let key = published.keys.open(by)?;
-    let finding = act::measured(&published, &worker, &change, level, sources.as_ref())?;
+    let finding = match how(args, level)? {
+        None => act::measured(&published, &worker, &change, level, sources.as_ref())?,
+        Some(how) => {
+            let bar = bar();
+            let mut heard = |stage: Stage, done: f64| tell(&bar, Some(stage), done);
+            let found = act::examined(&published, &worker, &change, how, sources.as_ref(), &mut heard);
+            bar.finish_and_clear();
+            found?
+        }
+    };
     drop(published);
     let decision = setting.act(|realm| {
         act::found_out(realm, &key, &change, finding)?;
@@ -119,6 +134,16 @@ pub(super) fn examine(setting: &Setting, args: &ExamineArgs) -> Done {
     })?;
     report(setting, &change, &decision);
     Ok(())
+}
+
+/// How far a change is to be examined; none where its bytes alone are measured.
+fn how(args: &ExamineArgs, isolation: Level) -> Done<Option<act::How<'_>>> {
+    let Some(name) = &args.level else { return Ok(None) };
+    let levels: Vec<&str> = calibration::Level::ALL.into_iter().map(calibration::Level::name).collect();
+    let unknown = || Failure::usage(format!("`{name}` is not one of {}", levels.join(", ")));
+    let level = calibration::Level::named(name).ok_or_else(unknown)?;
+    let calibration = args.calibration.as_deref();
+    Ok(Some(act::How { level, suites: &args.suites, calibration, isolation }))
 }
 
 /// The box that was asked for. What is signed was measured in one: a finding from outside would not count.
@@ -240,7 +265,7 @@ pub(super) fn report(setting: &Setting, change: &ChangeId, decision: &Decision) 
 /// `countersign approve`.
 pub(super) fn approve(setting: &Setting, args: &ApproveArgs) -> Done {
     let capacity: Capacity = word("capacity", &args.capacity)?;
-    let (id, signed) = setting.act(|realm| {
+    let (approved, signed) = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();
         let request = act::ApprovalRequest {
             change: &change,
@@ -259,9 +284,18 @@ pub(super) fn approve(setting: &Setting, args: &ApproveArgs) -> Done {
         }
         let signed: serde_json::Value = serde_json::from_slice(envelope.payload.as_slice())
             .map_err(|error| Failure::outside(error, "report this as a defect"))?;
-        Ok((act::approve(realm, envelope, reviewed, &args.by)?, signed))
+        Ok((act::approve(realm, &change, envelope, reviewed, &args.by)?, signed))
     })?;
-    setting.print(&json!({ "statement": id, "signed": signed }), &format!("approved: statement {id}\n"));
+    let value = json!({
+        "statement": approved.statement,
+        "signed": signed,
+        "signatures": approved.counted.as_ref().map(|(before, now)| {
+            json!({ "before": before.signatures, "now": now.signatures, "needed": now.needed })
+        }),
+        "missing": approved.counted.as_ref().map(|(_, now)| &now.missing),
+        "earlier": approved.earlier,
+    });
+    setting.print(&value, &show::approved(&approved));
     Ok(())
 }
 
@@ -297,12 +331,26 @@ pub(super) fn refuse(setting: &Setting, args: &RefuseArgs) -> Done {
 /// `countersign order`.
 pub(super) fn order(setting: &Setting, args: &OrderArgs) -> Done {
     let admit_ms = args.admit_hours.saturating_mul(60 * 60 * 1000);
+    let window = act::Window { admit_ms, serve_days: args.serve_days };
+    // Read beside whoever writes: that may take long, and a freeze must not wait for it.
+    let intact = intact(setting, &args.change)?;
     let id = setting.act(|realm| {
         let change = realm.dossier(&args.change)?.change.clone();
-        act::order(realm, &change, &args.by, admit_ms, args.serve_days)
+        act::order(realm, &change, &args.by, &window, intact)
     })?;
     setting.said("ordered", id);
     Ok(())
+}
+
+/// What reading the artefacts of a change gave. At a station they are not: whoever has the log reads them.
+fn intact(setting: &Setting, change: &str) -> Done<Done<Intact>> {
+    let published = setting.read()?;
+    let dossier = published.dossier(change)?;
+    Ok(if Station::is_in(&setting.home) {
+        Ok(Intact::elsewhere(dossier))
+    } else {
+        Intact::of(&published, dossier)
+    })
 }
 
 /// `countersign rollback`.
@@ -343,6 +391,9 @@ pub(super) fn admit(setting: &Setting, args: &ChangeArg) -> Done {
     let realm = setting.read()?;
     let change = realm.dossier(&args.change)?.change.clone();
     let admitted = act::admit(&realm, &change)?;
+    if !Station::is_in(&setting.home) {
+        Intact::of(&realm, realm.dossier(&args.change)?)?;
+    }
     let order = realm.dossier(&args.change)?.order.as_ref();
     let begin_before_ms = order.map_or(0, |order| order.body.admit_before_ms);
     let value = json!({

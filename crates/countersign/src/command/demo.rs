@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use audit::{Expectations, audit};
 use statement::kind::{Capacity, EvidenceKind, Level, ModificationKind, Outcome};
-use statement::{ChangeId, SlotId};
+use statement::{ChangeId, SlotId, StatementId};
 use zeroize::Zeroizing;
 
 use super::Setting;
@@ -24,6 +24,7 @@ use crate::act::{self, ArtefactSource};
 use crate::cli::DemoArgs;
 use crate::failure::{Done, Failure};
 use crate::home::{Home, read_bounded};
+use crate::intact::Intact;
 use crate::keys::PassphraseSource;
 use crate::realm::Realm;
 use crate::show;
@@ -136,7 +137,7 @@ pub(super) fn run(setting: &Setting, args: &DemoArgs) -> Done {
         .as_ref()
         .map_or_else(|| scratch.path().join("demo.export"), |keep| keep.join("demo.export"));
     realm.publish()?;
-    let (leaves, bytes) = super::export::write(&realm, &out, None)?;
+    let super::export::Written { leaves, bytes, .. } = super::export::write(&realm, &out, None)?;
     stage.fact("export", &format!("{leaves} leaves, {bytes} bytes: {}", out.display()));
     audit_export(&mut stage, &realm, &out)?;
     audit_tampered(&mut stage, &realm, &out)?;
@@ -210,14 +211,22 @@ fn approve_all(realm: &mut Realm, stage: &mut Stage, change: &ChangeId) -> Done 
     for (by, capacity) in APPROVERS {
         let request = act::ApprovalRequest { change, by, capacity, grant: None, note: None, days: 7 };
         let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
-        let id = act::approve(realm, envelope, reviewed, by)?;
-        stage.fact("approved", &format!("by {by} ({}): statement {}", word(&capacity), id.short()));
+        let approved = act::approve(realm, change, envelope, reviewed, by)?.statement;
+        stage.fact("approved", &format!("by {by} ({}): statement {}", word(&capacity), approved.short()));
     }
     Ok(())
 }
 
+/// Orders for a day and a month, after reading what is ordered.
+pub(super) fn order(realm: &mut Realm, change: &ChangeId) -> Done<StatementId> {
+    let dossier = realm.ledger().dossier(change).ok_or_else(|| Failure::missing("change", change))?;
+    let intact = Intact::of(realm, dossier);
+    let window = act::Window { admit_ms: act::DAY_MS, serve_days: 30 };
+    act::order(realm, change, "olga", &window, intact)
+}
+
 fn order_and_admit(realm: &mut Realm, stage: &mut Stage, change: &ChangeId) -> Done {
-    let order = act::order(realm, change, "olga", act::DAY_MS, 30)?;
+    let order = order(realm, change)?;
     realm.publish()?;
     stage.fact("ordered", &format!("by olga: release order {}", order.short()));
     let admitted = act::admit(realm, change)?;

@@ -39,13 +39,13 @@ pub(super) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {
     } else {
         Warden::open(config, translog::system_clock())?
     };
-    let url = format!("http://{}/v1", server.address());
+    let scheme = if server.speaks_tls() { "https" } else { "http" };
+    let url = format!("{scheme}://{}/v1", server.address());
     let mut text = String::new();
     line(&mut text, &format!("models: {}", models.join(", ")));
-    line(&mut text, "engines are bound by the operator's word alone (level `declared`)");
     line(&mut text, &format!("operators reach it at {}", socket_path(&folder).display()));
     line(&mut text, &format!("listening on {url}"));
-    setting.print(&json!({ "listening": url, "models": models, "binding": "declared" }), &text);
+    setting.print(&json!({ "listening": url, "models": models }), &text);
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);

@@ -16,8 +16,9 @@ use crate::cli::{LogCommand, LogWitnessCommand};
 use crate::failure::{Done, Failure};
 use crate::home::{RemoteWitness, Settings};
 use crate::http;
+use crate::intact::Survey;
 use crate::realm::Heads as _;
-use crate::text::line;
+use crate::text::{line, print, word};
 use crate::witness::{Unwitnessed, ask, compare, last_cosigned};
 
 /// `countersign log`.
@@ -112,12 +113,10 @@ fn check(setting: &Setting, settings: &Settings) -> Done {
     for finding in report.findings.iter().filter(|finding| !finding.kind.is_error()) {
         line(&mut text, &format!("  {finding}"));
     }
-    let value = json!({ "entries": report.entries, "tiles": report.tiles, "published": report.published,
-                        "findings": findings, "unlisted": report.unlisted });
-    if report.is_clean() || setting.output == Output::Text {
-        setting.print(&value, &text);
-    }
     if !report.is_clean() {
+        if setting.output == Output::Text {
+            print(&text);
+        }
         let listed = report.findings.iter().filter(|finding| finding.kind.is_error());
         let faults = listed.map(|finding| Failure::new(finding.kind.code(), finding, finding.kind.hint()));
         let first =
@@ -125,7 +124,45 @@ fn check(setting: &Setting, settings: &Settings) -> Done {
         return Err(faults.fold(first, Failure::and));
     }
     let log = read(setting, settings)?;
-    compare(&setting.home, seen.as_ref(), log.size(), |size| log.root(size), &log.checkpoint().to_bytes())
+    compare(&setting.home, seen.as_ref(), log.size(), |size| log.root(size), &log.checkpoint().to_bytes())?;
+    let survey = setting.survey()?;
+    line(&mut text, &surveyed(&survey));
+    let value = json!({ "entries": report.entries, "tiles": report.tiles, "published": report.published,
+                        "findings": findings, "unlisted": report.unlisted, "vault": survey });
+    if survey.faults.is_empty() || setting.output == Output::Text {
+        setting.print(&value, &text);
+    }
+    if survey.faults.is_empty() { Ok(()) } else { Err(lacking(survey)) }
+}
+
+/// How many contents, and what a statement says was destroyed.
+fn surveyed(survey: &Survey) -> String {
+    let Survey { whole, bytes, purged, kept, faults } = survey;
+    let counted = [
+        (purged.len(), "purged, as the record says"),
+        (kept.len(), "purged by the record and still there: `countersign purge` again destroys them"),
+        (faults.len(), "not whole"),
+    ];
+    let mut lines = vec![format!("{whole} contents of the vault read to their end, {bytes} bytes")];
+    let counted = counted.iter().filter(|(count, _)| *count > 0);
+    lines.extend(counted.map(|(count, what)| format!("  {count} {what}")));
+    lines.join("\n")
+}
+
+/// The most contents that are named one by one.
+const NAMED_MAX: usize = 100;
+
+/// Every content that is not whole, as a refusal.
+fn lacking(survey: Survey) -> Failure {
+    let count = survey.faults.len();
+    let message = format!("{count} of the contents that the record names are not whole in the vault");
+    let hint = "restore the vault from a copy; what is gone for good is told by `countersign purge`";
+    let faults = survey.faults.into_iter().take(NAMED_MAX).map(|fault| {
+        let matter = word(&fault.matter);
+        let told = format!("{matter}: `{}` ({}): {}", fault.digest, fault.named, fault.cause.message);
+        Failure { message: told, ..fault.cause }
+    });
+    faults.fold(Failure::new("CS-CLI-081", message, hint), Failure::and)
 }
 
 /// Writes what is served anew from the write-ahead log.

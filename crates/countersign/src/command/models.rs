@@ -2,7 +2,7 @@
 
 mod diff;
 mod engine;
-mod examine;
+pub(super) mod examine;
 mod fingerprint;
 mod folder;
 mod merge;
@@ -21,7 +21,7 @@ pub(crate) use diff::{diff, page as diff_page};
 pub(crate) use engine::engine;
 pub(crate) use examine::examine;
 pub(crate) use fingerprint::fingerprint;
-pub(crate) use merge::merge;
+pub(crate) use merge::{is_beside_weights, merge};
 pub(crate) use quantize::quantize;
 pub(crate) use scan::scan;
 pub(crate) use sign::sign;

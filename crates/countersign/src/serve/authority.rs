@@ -19,6 +19,7 @@ use crate::command::Setting;
 use crate::command::bundle::take;
 use crate::command::change::conclude;
 use crate::failure::{Done, Failure};
+use crate::intact::Intact;
 use crate::keys::id;
 use crate::realm::{AUTOMATION_KEY, Realm};
 use crate::served::{announce, announce_nothing};
@@ -218,6 +219,7 @@ fn submissions(realm: &mut Realm, key: KeyId, arrived: &Arrived) -> Done<Option<
     take::store(realm, &arrived.whole, &arrived.file)?;
     let mut leaf = None;
     for envelope in rest(realm, submission.envelopes()) {
+        whole_if_ordered(realm, envelope)?;
         let id = realm.submit(envelope)?;
         leaf = realm.leaf_of(&id);
         // A person's finding may be the one that was lacking.
@@ -229,6 +231,18 @@ fn submissions(realm: &mut Realm, key: KeyId, arrived: &Arrived) -> Done<Option<
         }
     }
     Ok(leaf)
+}
+
+/// An order is taken only while the artefacts are whole: whoever signed it may have no vault to look into.
+fn whole_if_ordered(realm: &Realm, envelope: &Envelope) -> Done {
+    if let Content::Known(known) = Content::parse(envelope.payload.as_slice())?
+        && matches!(known.body, Body::ReleaseOrder(_))
+        && let Tracking::Change(change) = &known.header.change
+        && let Some(dossier) = realm.ledger().dossier(change)
+    {
+        Intact::of(realm, dossier)?;
+    }
+    Ok(())
 }
 
 /// The statements of a submission that the record does not have: a process that was ended may have taken half of it. Of

@@ -63,7 +63,7 @@ fn a_simulated_tpm_attests_a_run_and_the_answer_says_that_it_is_simulated() {
     assert!(said.contains("SIMULATED"), "{said}");
     let policy = |simulated: bool| {
         format!(
-            r#"{{"format":"countersign-attestation-policy-1","allow_simulated":{simulated},"tpm2":{{"keys":["{name}"]}},"tiers":[{{"tier":"high","hosts":["tpm2"]}},{{"tier":"medium","hosts":["tdx"]}}]}}"#
+            r#"{{"format":"countersign-attestation-policy-1","allow_simulated":{simulated},"tpm2":{{"simulated_keys":["{name}"]}},"tiers":[{{"tier":"high","hosts":["tpm2"]}},{{"tier":"medium","hosts":["tdx"]}}]}}"#
         )
     };
     house.write("policy.json", policy(true).as_bytes());
@@ -91,8 +91,15 @@ fn a_simulated_tpm_attests_a_run_and_the_answer_says_that_it_is_simulated() {
     ] {
         refused(&house, &line, code);
     }
-    // A worker of another name in the claims is not what was quoted.
+    // The label that nobody signs is taken off: what the key quotes is simulated all the same.
     let file = std::fs::read_to_string(house.path("run.attestation")).unwrap();
+    let unlabelled = file.replace("\"simulated\":true", "\"simulated\":false");
+    assert_ne!(file, unlabelled);
+    house.write("unlabelled.attestation", unlabelled.as_bytes());
+    refused(&house, "attest verify unlabelled.attestation --policy strict.json", "CS-EVI-019");
+    let said = house.ok("attest verify unlabelled.attestation --policy policy.json");
+    assert!(said.contains("SIMULATED"), "{said}");
+    // A worker of another name in the claims is not what was quoted.
     house.write(
         "twin.attestation",
         file.replace(&format!("\"worker\":\"{DIGEST}\""), &format!("\"worker\":\"{OTHER}\"")).as_bytes(),
@@ -144,7 +151,7 @@ fn a_finding_carries_what_its_host_says_and_the_auditor_judges_it() {
     let bytes = std::fs::read(house.path("record.export")).unwrap();
     let outcome = |simulated: bool, keys: &str| {
         let policy = format!(
-            r#"{{"format":"countersign-attestation-policy-1","allow_simulated":{simulated},"tpm2":{{"keys":[{keys}]}}}}"#
+            r#"{{"format":"countersign-attestation-policy-1","allow_simulated":{simulated},"tpm2":{{"simulated_keys":[{keys}]}}}}"#
         );
         let attestation = Some(evidence::Policy::parse(policy.as_bytes()).unwrap());
         let expected = audit::Expectations { root: Some(root), attestation, ..audit::Expectations::none() };

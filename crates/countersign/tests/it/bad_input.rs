@@ -16,7 +16,17 @@ fn artefacts_that_are_none_are_refused_or_fail() {
     house.refused(&propose("--adapter within --prompt new.md"), "CS-CLI-001");
     house.refused(&propose(""), "CS-CLI-001");
     house.refused(&propose("--weights within"), "CS-CLI-015");
-    house.refused(&propose("--prompt new.md --level divine"), "CS-CLI-001");
+    let divine = house.refused(&propose("--prompt new.md --level divine"), "CS-CLI-001");
+    assert!(
+        divine.contains("it is one of `tuning`, `knowledge`,") && !divine.contains("variant"),
+        "{divine}"
+    );
+    for made_up in ["/proc/version", "/proc/self/environ", "/dev/zero", "/dev/null"] {
+        house.refused(&propose(&format!("--prompt {made_up}")), "CS-CLI-015");
+        house.refused(&propose(&format!("--weights {made_up}")), "CS-CLI-015");
+    }
+    symlink("/proc/version", house.path("leads-out.md")).unwrap();
+    house.refused(&propose("--prompt leads-out.md"), "CS-CLI-015");
     house.refused(&propose("--prompt new.md --level knowledge"), "CS-GATE-004");
     house.refused("propose support --prompt new.md --by trainer --grant zz", "CS-CLI-002");
     house.write("binary.md", b"\xff\xfe not text");

@@ -102,3 +102,25 @@ fn what_cannot_be_served_is_refused_by_name() {
     }
     assert_eq!(house.run("engine --model model --adapter other").code, 2);
 }
+
+/// Weights in blocks and with rows in the container's own order are compared in the engine's memory too.
+#[test]
+fn a_running_engine_is_checked_by_all_of_its_weights() {
+    let house = house();
+    house.ok("quantize model --to Q8_0 --out model.gguf");
+    house.ok("fingerprint model.gguf --out model.seal");
+    // A folder in which it is alone is the same model.
+    house.write("alone/model.gguf", &std::fs::read(house.path("model.gguf")).unwrap());
+    house.ok("fingerprint alone --against model.seal");
+    let line = "engine --model model.gguf --listen 127.0.0.1:0 --threads 1 --json";
+    let mut program = house.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    BufReader::new(program.stdout.take().unwrap()).read_line(&mut told).unwrap();
+    let line =
+        format!("fingerprint model.gguf --against model.seal --running {} --blocks 64 --json", program.id());
+    let told: Value = serde_json::from_str(&house.ok(&line)).unwrap();
+    program.kill().unwrap();
+    program.wait().unwrap();
+    assert!(told["checked"].as_u64().is_some_and(|checked| checked > 1), "{told}");
+    assert_eq!(told["in_memory"], told["checked"], "{told}");
+}

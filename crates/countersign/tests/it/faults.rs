@@ -22,7 +22,7 @@ fn ended_at(house: &House, mark: &str, nth: usize) -> String {
         }
     }
     // While it lives, nobody else writes, and is told why and who does; reading goes on.
-    let line = "--home kept freeze begin --reason drill --by root-ada --by root-ben";
+    let line = "--home kept --wait 0 freeze begin --reason drill --by root-ada --by root-ben";
     let other = run(house.command(line).env("COUNTERSIGN_PASSPHRASE", "only for the demo"));
     crate::house::check_refusal(line, &other, "CS-LOG-004");
     assert!(other.err.contains(&format!("process `{}`", child.id())), "{}", other.err);

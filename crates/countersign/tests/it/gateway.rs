@@ -11,8 +11,8 @@ use crate::house::House;
 const KEY: &str = "a-key-for-these-tests";
 
 /// A process that serves, ended with the test.
-struct Running {
-    child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     out: BufReader<ChildStdout>,
 }
 
@@ -27,21 +27,39 @@ impl Drop for Running {
 impl Running {
     /// Starts it, and answers the address that it says it listens on.
     #[track_caller]
-    fn start(house: &House, line: &str) -> (Self, SocketAddr) {
-        let mut child = house.command(line).stdout(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn start(house: &House, line: &str) -> (Self, SocketAddr) {
+        let (running, url) = Self::start_at(house, line);
+        let address = url.strip_prefix("http://").unwrap().trim_end_matches("/v1").parse().unwrap();
+        (running, address)
+    }
+
+    /// Starts it, and answers where it says that it listens.
+    #[track_caller]
+    pub(crate) fn start_at(house: &House, line: &str) -> (Self, String) {
+        let mut child = house.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let mut running = Self { child, out };
         loop {
             let mut said = String::new();
-            assert_ne!(running.out.read_line(&mut said).unwrap(), 0, "`{line}` ended");
-            if let Some(url) = said.trim_end().strip_prefix("listening on http://") {
-                return (running, url.trim_end_matches("/v1").parse().unwrap());
+            let read = running.out.read_line(&mut said).unwrap();
+            assert_ne!(read, 0, "`{line}` ended: {}", running.ended());
+            if let Some(url) = said.trim_end().strip_prefix("listening on ") {
+                return (running, url.to_owned());
             }
         }
     }
 
+    /// Waits until it has ended by itself, badly; what it said about it.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> String {
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(!self.child.wait().unwrap().success(), "{said}");
+        said
+    }
+
     /// Ends it as a system does, and waits.
-    fn terminate(mut self) {
+    pub(crate) fn terminate(mut self) {
         let told = std::process::Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(told.success());
         assert!(self.child.wait().unwrap().success());
@@ -49,7 +67,7 @@ impl Running {
 }
 
 /// An engine that answers every request with the same word.
-fn engine(word: &'static str) -> String {
+pub(crate) fn engine(word: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -120,6 +138,13 @@ const PLAN: &str = r#"{"alpha_ppm":10000,"metrics":[{"expected_ppm":[10000],"mea
 #[test]
 fn a_release_is_served_by_the_gateway_s_own_check_and_taken_back_at_once() {
     let house = House::staffed();
+    // The engines are played here, so the policy takes the operator's word for what they serve.
+    let mut rules = house.json("policy show")["policy"]["rules"].clone();
+    for tier in ["minimal", "low", "medium", "high"] {
+        rules["tiers"][tier]["binding"] = json!("declared");
+    }
+    house.write("rules.json", rules.to_string().as_bytes());
+    house.ok("policy replace --rules rules.json --by root-ada --by root-ben");
     house.ok("key new rollout --service");
     house
         .ok("key enrol rollout --person rollout --role rollout --clearance high --by root-ada --by root-ben");

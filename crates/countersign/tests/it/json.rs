@@ -53,8 +53,11 @@ fn answers_have_their_documented_members() {
     let shown = house.json(&format!("show {change}"));
     check_members(&shown, &[summary, &more].concat());
     assert_eq!(shown["summary"], "Shorter");
-    check_members(&house.json("log fsck"), &["entries", "findings", "published", "tiles", "unlisted"]);
-    check_members(&house.json("export --out x.export"), &["bytes", "file", "leaves", "root"]);
+    check_members(
+        &house.json("log fsck"),
+        &["entries", "findings", "published", "tiles", "unlisted", "vault"],
+    );
+    check_members(&house.json("export --out x.export"), &["bytes", "file", "leaves", "not_carried", "root"]);
     let entry = ["index", "leaf_hash", "payload", "signed_by", "stamp_ms", "statement"];
     check_members(&house.json("log entry 0"), &entry);
 }

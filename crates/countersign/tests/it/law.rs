@@ -29,7 +29,7 @@ fn devices_and_pipes_are_read_within_bounds_or_refused() {
         (format!("{propose} --settings"), "CS-CLI-015", "CS-CLI-015"),
         (format!("{propose} --weights"), "CS-CLI-015", "CS-CLI-015"),
         (format!("{slot} --scope tuning=scope.json --component weights:base="), "CS-CLI-015", "CS-CLI-015"),
-        (format!("{slot} --scope tuning="), "CS-CLI-007", "CS-CLI-003"),
+        (format!("{slot} --scope tuning="), "CS-CLI-015", "CS-CLI-015"),
         ("policy check".to_owned(), "CS-CLI-007", "CS-CLI-003"),
         ("export --out again.export --from-checkpoint".to_owned(), "CS-CLI-007", "CS-CLI-003"),
         ("bundle in".to_owned(), "CS-CLI-015", "CS-CLI-015"),
@@ -148,7 +148,8 @@ fn who_proposes_is_told_what_will_stand_against_it() {
     let propose = |rest: &str| format!("propose narrow {rest} --by trainer --grant {wide}");
     house.refused(&propose("--adapter within"), "CS-TSR-101");
     house.refused(&propose("--settings new.json"), "CS-TSR-101");
-    house.refused(&propose("--prompt old.md"), "CS-GATE-007");
+    let served = house.refused(&propose("--prompt old.md"), "CS-GATE-052");
+    assert!(served.contains("`system ") && served.contains("differs from what the slot serves"), "{served}");
     house.refused(&propose("--prompt new.md --context elsewhere"), "CS-GATE-005");
     let changes = house.json("list")["changes"].as_array().unwrap().len();
     assert_eq!(changes, 4, "what was refused was not proposed");

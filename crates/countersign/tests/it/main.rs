@@ -15,6 +15,8 @@ mod ending;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod examination;
+#[cfg(test)]
 mod examine;
 #[cfg(test)]
 mod faults;
@@ -30,6 +32,8 @@ mod house;
 mod import;
 #[cfg(test)]
 mod json;
+#[cfg(test)]
+mod launch;
 #[cfg(test)]
 mod law;
 #[cfg(test)]
@@ -62,3 +66,5 @@ mod tour;
 mod traces;
 #[cfg(test)]
 mod way;
+#[cfg(test)]
+mod whole;

@@ -75,7 +75,7 @@ fn commands_that_read_work_beside_an_authority_and_others_are_told_who_it_is() {
     for line in reading(&change) {
         house.ok(&line);
     }
-    let told = house.refused("freeze begin --reason drill --by olga", "CS-LOG-004");
+    let told = house.refused("freeze begin --reason drill --by olga --wait 0", "CS-LOG-004");
     assert!(
         told.contains(&format!("process `{}`", authority.0.id())) && told.contains("realm/log"),
         "{told}"
@@ -93,7 +93,7 @@ fn examining_measures_before_it_takes_the_log() {
     let kept = |house: &House| files(&house.path("realm/vault")).len();
     let before = kept(&house);
     let authority = Authority::of(&house);
-    house.refused(&format!("examine {change} --by erik"), "CS-LOG-004");
+    house.refused(&format!("examine {change} --by erik --wait 0"), "CS-LOG-004");
     // The steps of the measurement are in the vault: it was made, and only then was the log asked for.
     assert!(kept(&house) > before);
     drop(authority);

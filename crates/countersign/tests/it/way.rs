@@ -52,7 +52,12 @@ fn a_change_goes_from_proposal_to_release_and_back() {
     house.ok(&format!("refuse {settings} --reason tone --note Not-so-warm. --by tina"));
     assert_eq!(house.json(&format!("show {settings}"))["state"], "rejected");
     assert!(house.ok(&format!("show {settings}")).contains("rejected by   tina (tone)"));
-    house.refused(&format!("approve {settings} --capacity technical --by tina --yes"), "CS-GATE-022");
+    let early =
+        house.refused(&format!("approve {prompt} --capacity technical --by tina --yes"), "CS-GATE-022");
+    assert!(early.contains("[CS-GATE-008]") && early.contains("(`security-review`)"), "{early}");
+    let rejected =
+        house.refused(&format!("approve {settings} --capacity technical --by tina --yes"), "CS-GATE-022");
+    assert!(rejected.contains("[CS-GATE-021]"), "{rejected}");
 
     let change = house.reviewed("--adapter within --summary A-better-screen");
     house.refused(&format!("order {change} --by olga"), "CS-GATE-028");
@@ -128,12 +133,23 @@ fn a_change_goes_from_proposal_to_release_and_back() {
         "{logged}"
     );
 
+    assert_eq!(signed["signatures"], serde_json::json!({ "before": 0, "now": 1, "needed": 3 }));
+    // The same again counts as before, and is not told as more.
+    let again = house.ok(&format!("approve {change} --capacity technical --by tina --yes"));
+    let (_, again) = again.split_once("approved again: ").unwrap();
+    assert!(again.contains("this person's approval is there already"), "{again}");
+    assert!(again.contains(signed["statement"].as_str().unwrap()), "{again}");
+    assert!(again.contains("still 1 of 3 signatures, missing: ethics"), "{again}");
+
     for (by, capacity) in [("emil", "ethics"), ("sora", "security")] {
-        house.ok(&format!("approve {change} --capacity {capacity} --by {by} --yes"));
+        let approved = house.ok(&format!("approve {change} --capacity {capacity} --by {by} --yes"));
+        assert!(approved.contains(" of 3 signatures") && !approved.contains("still"), "{approved}");
     }
     // A second signature by the same person is no second person.
     house.refused(&format!("approve {change} --capacity ethics --by tina --yes"), "CS-GATE-030");
-    house.ok(&format!("order {change} --by olga"));
+    let order = house.json(&format!("order {change} --by olga"))["statement"].as_str().unwrap().to_owned();
+    let again = house.refused(&format!("order {change} --by olga"), "CS-GATE-053");
+    assert!(again.contains(&order) && !again.contains("rebase"), "{again}");
     let admitted = house.json(&format!("admit {change}"));
     assert_eq!(admitted["slot"], "support");
     let state = house.json("list")["slots"][0]["state"].clone();

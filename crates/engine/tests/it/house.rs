@@ -35,7 +35,7 @@ impl House {
 
     pub(crate) fn serving(engine: Engine, keys: Option<Keys>) -> Self {
         let server = Server::bind(engine, "127.0.0.1:0".parse().unwrap(), keys).unwrap();
-        let address = server.address();
+        let engine::Place::Address(address) = *server.place() else { panic!("it listens on an address") };
         let stop = watch::Sender::new(0);
         let stopped = stop.subscribe();
         let stops = move || {

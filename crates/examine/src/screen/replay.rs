@@ -31,7 +31,7 @@ pub(crate) const REPLAY: Examiner = Examiner {
 };
 
 fn replay(bench: &mut Bench<'_>, notes: &mut Notes, heard: Heard<'_>) -> Result<(), String> {
-    let declared = bench.change.declared.as_ref().ok_or("nothing was declared that could be done again")?;
+    let declared = bench.change.declared.as_ref().ok_or(crate::examination::NOT_DECLARED)?;
     let (compared, differing) = match declared {
         Declared::Quantised { format } => quantised(bench, *format, heard)?,
         Declared::Merged { parents, coefficients } => {
@@ -93,7 +93,15 @@ fn quantised(bench: &Bench<'_>, format: Mixture, heard: Heard<'_>) -> Result<Com
             differing.push(view.name.to_owned());
         }
     }
-    Ok((views.len(), differing))
+    let missing = missing(source.names(), &views.iter().map(|view| view.name).collect());
+    let compared = views.len() + missing.len();
+    differing.extend(missing);
+    Ok((compared, differing))
+}
+
+/// What the declared way would have written, and the change leaves out.
+fn missing(written: Vec<String>, there: &BTreeSet<&str>) -> Vec<String> {
+    written.into_iter().filter(|name| !there.contains(name.as_str())).collect()
 }
 
 /// The bytes that the declared way gives; none where it gives another type.
@@ -134,6 +142,18 @@ impl<'b> Source<'b> {
         let model = &bench.base.model;
         let named = Named::of(model).map_err(|error| crate::bench::told(&error))?;
         Ok(Self::Named(named, model.config().heads, model.config().kv_heads, family(model.config())))
+    }
+
+    /// The base's tensors as GGUF calls them.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Gguf(file) => file.views().map(|view| view.name.to_owned()).collect(),
+            Self::Named(named, _, _, family) => {
+                let theirs =
+                    |name: &String| family.to_gguf(name).map_or_else(|| name.clone(), |(name, _)| name);
+                named.tensors.iter().map(|(name, _, _)| theirs(name)).collect()
+            }
+        }
     }
 
     /// The values of the tensor that GGUF calls `name`, in GGUF's order, and its type in a GGUF base.

@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::examination::Behaviour;
+use crate::change::Kind;
+use crate::examination::{Behaviour, NOT_DECLARED};
 use crate::finding::{Finding, Score};
 
 fn benign(at: u32) -> Scores {
@@ -76,6 +79,34 @@ fn without_a_calibration_for_the_kind_nothing_passes() {
 }
 
 #[test]
+fn an_examiner_that_could_not_look_passes_nothing() {
+    let table = table(100);
+    let of = |examiner: &str, missed: &str| {
+        let stage = Stage::Screen;
+        let missed = (!missed.is_empty()).then(|| missed.to_owned());
+        let ran = crate::examination::Ran {
+            examiner: examiner.to_owned(),
+            stage,
+            reference: String::new(),
+            multiply_adds: 1,
+            missed,
+        };
+        judge(&Examination { examiners: vec![ran], ..examination(0.5, 0.0) }, Some(&table), 0.05).outcome
+    };
+    assert_eq!(of("fit", ""), Outcome::Pass);
+    // None of these has a detector that is calibrated here.
+    assert_eq!(of("noise", "the weights could not be named"), Outcome::Inconclusive);
+    assert_eq!(of("replay", "the change is no GGUF file"), Outcome::Inconclusive);
+    assert_eq!(of("replay", NOT_DECLARED), Outcome::Pass, "nothing was claimed");
+    assert_eq!(of("fit", NOT_DECLARED), Outcome::Inconclusive, "only its own excuse is one");
+    assert_eq!(of("noise", &not_part(Kind::Adapter)), Outcome::Pass);
+    assert_eq!(of("noise", &not_part(Kind::Merged)), Outcome::Inconclusive);
+    let mut strange = examination(0.5, 0.0);
+    strange.scores.push(Score { detector: "c".to_owned(), value: 0.0, grain: 0.1 });
+    assert_eq!(judge(&strange, Some(&table), 0.05).outcome, Outcome::Inconclusive);
+}
+
+#[test]
 fn a_table_is_read_as_it_was_written_and_refused_otherwise() {
     let table = table(30);
     let text = serde_json::to_string(&table).unwrap();
@@ -84,7 +115,7 @@ fn a_table_is_read_as_it_was_written_and_refused_otherwise() {
         [("calibration/1", "calibration/2"), ("\"scale\":0", "\"scale\":-0"), ("\"set\"", "\"sat\"")]
     {
         assert!(text.contains(from), "{from}");
-        assert_eq!(Table::read(text.replace(from, to).as_bytes()).unwrap_err().code(), "CS-EXM-006", "{to}");
+        assert_eq!(Table::read(text.replace(from, to).as_bytes()).unwrap_err().code(), "CS-CAL-001", "{to}");
     }
-    assert_eq!(Stratum::new(&[], &[benign(1)]).unwrap_err().code(), "CS-EXM-006");
+    assert_eq!(Stratum::new(&[], &[benign(1)]).unwrap_err().code(), "CS-CAL-001");
 }

@@ -69,12 +69,15 @@ async fn one_of(
     let model = || shown(&asked.model);
     let body = members::renamed(bytes, &asked.model, &target.engines.model);
     let mut last = Refusal::NoEngine { model: model() };
-    for (tried, at) in target.engines.order().take(TRIES).enumerate() {
-        let Some(request) = target.engines.request(at, path, body.clone(), headers) else { continue };
+    let tied =
+        target.engines.order().filter_map(|engine| Some((engine, engine.way(&plane.client, target.needed)?)));
+    for (tried, (engine, (way, level))) in tied.take(TRIES).enumerate() {
+        let at = &engine.at;
+        let Some(request) = target.engines.request(engine, path, body.clone(), headers) else { continue };
         if tried > 0 {
             plane.metrics.elsewhere.get_or_create(&[("model", model())]).inc();
         }
-        last = match timeout(patience, plane.client.request(request)).await {
+        last = match timeout(patience, way.send(request)).await {
             Err(_) => Refusal::EngineSlow { model: model(), ms: plane.limits.first_byte_ms },
             Ok(Err(error)) => {
                 tracing::debug!(%at, %error, "an engine does not answer");
@@ -83,7 +86,11 @@ async fn one_of(
             Ok(Ok(response)) if is_engines_fault(response.status()) => {
                 Refusal::EngineFailed { model: model(), status: response.status().as_u16() }
             }
-            Ok(Ok(response)) => return Ok(response),
+            Ok(Ok(mut response)) => {
+                // What the answer's head says of it.
+                response.extensions_mut().insert(level);
+                return Ok(response);
+            }
         };
         if let Some(choice) = &mut judged {
             choice.fail();

@@ -14,6 +14,7 @@ use hyper::{Request, Response};
 use tokio::time::timeout;
 
 use super::Plane;
+use crate::engines::{Engine, Way};
 use crate::members::{self, Asked};
 use crate::routes::Mirror;
 use crate::tally::Sample;
@@ -32,15 +33,21 @@ pub(super) fn send(
 ) {
     let Mirror { target, mut sample, place } = mirror;
     let body = members::renamed(bytes, &asked.model, &target.engines.model);
+    let tied = |engine| Some((engine, Engine::way(engine, &plane.client, target.needed)?.0));
+    let found = target.engines.order().find_map(tied);
     let request =
-        target.engines.order().next().and_then(|at| target.engines.request(at, path, body, headers));
-    let Some(mut request) = request else { return };
+        found.and_then(|(engine, way)| Some((target.engines.request(engine, path, body, headers)?, way)));
+    let Some((mut request, way)) = request else {
+        // That no engine of it may be asked is the version's failure, as where none answers.
+        sample.fail();
+        return;
+    };
     request.headers_mut().insert(HEADER, HeaderValue::from_static("1"));
     plane.metrics.shadows.inc();
     let plane = Arc::clone(plane);
     tokio::spawn(async move {
         let patience = Duration::from_millis(plane.limits.request_ms);
-        let heard = timeout(patience, hear(&plane, request, &mut sample)).await;
+        let heard = timeout(patience, hear(&plane, &way, request, &mut sample)).await;
         match heard {
             Ok(Some(())) => sample.complete(),
             Ok(None) | Err(_) => sample.fail(),
@@ -51,8 +58,8 @@ pub(super) fn send(
 }
 
 /// Hears an answer to its end; nothing where it breaks off, is too long, or is none.
-async fn hear(plane: &Plane, request: Request<Full<Bytes>>, sample: &mut Sample) -> Option<()> {
-    let response: Response<_> = plane.client.request(request).await.ok()?;
+async fn hear(plane: &Plane, way: &Way, request: Request<Full<Bytes>>, sample: &mut Sample) -> Option<()> {
+    let response: Response<_> = way.send(request).await.ok()?;
     let status = response.status();
     let mut left = plane.limits.answer_bytes;
     let mut body = response.into_body();

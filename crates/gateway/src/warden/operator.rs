@@ -89,7 +89,9 @@ impl Warden {
                 .map(|(code, about)| json!({ "code": code, "about": about }))
                 .collect();
             json!({
-                "slot": slot.slot, "model": slot.model, "binding": "declared",
+                "slot": slot.slot, "model": slot.model,
+                "binding": standing.and_then(|standing| standing.base).map(|base| self.shown_level(slot, base)),
+                "engines": self.shown_engines(slot),
                 "base": standing.and_then(|standing| standing.base),
                 "order": standing.and_then(|standing| standing.order.as_ref()).map(|order| json!({
                     "order": order.order, "change": order.change, "state": order.state, "serving": order.serving, "frozen": order.frozen,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rollout::assign::{Salt, Share};
 use signer::{Signer as _, sign_statement};
-use statement::kind::Stage;
+use statement::kind::{BindingLevel, Stage};
 use statement::{ChangeId, StateId, Statement, StatementId, Tracking};
 
 use super::Warden;
@@ -31,15 +31,23 @@ impl Warden {
                 None
             }
         };
+        let needed = std::mem::take(&mut standing.needed);
         let mut target = |state: StateId| {
             let Some(engines) = self.engines.get(&(slot.slot.clone(), state)) else {
                 let error = Error::NoEngineDeclared { state };
                 reasons.push((error.code().to_owned(), error.to_string()));
                 return None;
             };
+            let needed = needed.get(&state).copied().unwrap_or(BindingLevel::Attested);
+            let found = engines.level();
+            if found < Some(needed) {
+                // It may be served, and no engine may be asked: as where none answers.
+                let error = Error::Unbound { state, needed, found };
+                reasons.push((error.code().to_owned(), error.to_string()));
+            }
             let made_by =
                 self.follower.ledger().world().state(&state).and_then(|state| state.body.made_by.clone());
-            Some(Arc::new(Target::new(state, made_by.as_ref(), Arc::clone(engines))))
+            Some(Arc::new(Target::new(state, made_by.as_ref(), Arc::clone(engines), needed)))
         };
         let base = standing.base.and_then(&mut target);
         let mut shadow = None;
@@ -80,6 +88,7 @@ impl Warden {
             tracing::error!(code = error.code(), %error, slot = %slot.slot, "made-up requests are not sent");
             reasons.push((error.code().to_owned(), error.to_string()));
         }
+        reasons.extend(self.untied(slot));
         let mut codes: Vec<String> = reasons.iter().map(|(code, _)| code.clone()).collect();
         codes.dedup();
         standing.reasons = reasons;

@@ -61,6 +61,14 @@ impl House {
         house
     }
 
+    /// As [`House::new`], with the default policy: it asks for engines that are bound.
+    pub(crate) fn strict() -> Self {
+        let mut house = Self::new();
+        house.realm.ask_for_bound_engines();
+        house.publish();
+        house
+    }
+
     pub(crate) fn tiles(&self) -> PathBuf {
         self.folder.path().join("tiles")
     }

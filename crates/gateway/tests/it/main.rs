@@ -2,6 +2,8 @@
 //! realm is the auditor's fixture: real signatures, checkpoints and witnesses, a clock that moves when told to.
 
 #[cfg(test)]
+mod bound;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod engine;
@@ -16,5 +18,7 @@ mod refusals;
 mod rollouts;
 #[cfg(test)]
 mod slow;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod verifying;

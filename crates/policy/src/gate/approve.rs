@@ -44,6 +44,39 @@ pub fn may_approve(
     Refusal::from_reasons(against(world, dossier, rules, &examined, &evidence, approval, now_ms))
 }
 
+/// How far the approvals reach that count now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// How many signatures they count as.
+    pub signatures: u32,
+    /// How many the tier asks for.
+    pub needed: u32,
+    /// The capacities that the tier asks for and that nobody fills yet.
+    pub missing: Vec<Capacity>,
+    /// The approvals by who signed them.
+    pub by: BTreeMap<PersonId, BTreeSet<StatementId>>,
+}
+
+/// Counts the approvals of a change, whether they suffice or not.
+pub fn counted(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) -> Result<Counted, Refusal> {
+    let examined = examined(world, dossier, rules, now_ms)?;
+    let tally = Tally::count(world, dossier, rules, &examined, now_ms);
+    let rule = rules.tier(examined.decision.score.tier)?;
+    let wanted: Vec<Capacity> = rule.capacities.iter().copied().collect();
+    let mut by: BTreeMap<PersonId, BTreeSet<StatementId>> = BTreeMap::new();
+    for approval in tally.approvals.iter().filter_map(|id| dossier.approvals.get(id)) {
+        for signer in &approval.signers {
+            by.entry(signer.person.clone()).or_default().insert(approval.id);
+        }
+    }
+    Ok(Counted {
+        signatures: tally.signatures,
+        needed: rule.approvals,
+        missing: unmatched(&wanted, &tally.capacities),
+        by,
+    })
+}
+
 /// The approvals that count.
 struct Tally {
     approvals: BTreeSet<StatementId>,

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dossier::{ActorKind, Code, Dossier, Reason, Recorded, Refusal, SlotRecord, State, World};
 use statement::kind::{
-    Component, ComponentRole, EvidenceKind, Finding, GrantPurpose, Isolation, Level, ModificationKind,
-    Outcome, Proposal, Role, ServedState, Tier,
+    EvidenceKind, Finding, GrantPurpose, Isolation, Level, ModificationKind, Outcome, Proposal, Role, Tier,
 };
 use statement::{Digest, PersonId};
 
 use super::family::{self, Family};
-use super::{Decision, Examined, Rules, boxed, elsewhere, facts, grant, scoring};
+use super::{Decision, Examined, Rules, boxed, elsewhere, facts, grant, scoring, target};
 use crate::duties::Action;
 use crate::quorum;
 
@@ -42,6 +41,10 @@ pub fn decide(world: &World, dossier: &Dossier, rules: &Rules<'_>, now_ms: u64) 
     }
     reasons.sort();
     reasons.dedup();
+    if reasons.iter().any(|reason| reason.code == Code::OrderedAlready) {
+        // What its release has changed since, a grant used up for one, would only mislead.
+        reasons.retain(|reason| reason.code == Code::OrderedAlready);
+    }
     let outcome = if reasons.is_empty() {
         Outcome::Pass
     } else if reasons.iter().any(|reason| is_negative(reason.code)) {
@@ -64,10 +67,13 @@ pub fn examined(
     rules: &Rules<'_>,
     now_ms: u64,
 ) -> Result<Examined, Refusal> {
+    let decision = decide(world, dossier, rules, now_ms)?;
     let Some(verdict) = &dossier.verdict else {
+        // What is missing for one is part of the answer.
+        let none = Reason::new(Code::NoVerdict, &dossier.change);
+        Refusal::from_reasons(std::iter::once(none).chain(decision.reasons))?;
         return Err(Refusal::new(Code::NoVerdict, &dossier.change));
     };
-    let decision = decide(world, dossier, rules, now_ms)?;
     Refusal::from_reasons(decision.reasons.iter().cloned())?;
     if verdict.body.outcome != Outcome::Pass {
         return Err(Refusal::new(Code::VerdictNegative, verdict.id));
@@ -203,6 +209,10 @@ fn against(
         None if body.attachments.is_empty() => wrong(Code::ReportMissing, about()),
         _ => {}
     }
+    let listed = &rules.policy.rules.calibrations;
+    if is_examination(body.evidence) && !listed.is_empty() && body.inputs.is_disjoint(listed) {
+        wrong(Code::CalibrationUnlisted, about());
+    }
     let artefacts = proposal.artefacts.iter().map(|artefact| artefact.digest);
     let scope = (body.evidence == EvidenceKind::Scope).then_some(proposal.scope);
     let missing: BTreeSet<Digest> =
@@ -214,6 +224,11 @@ fn against(
         wrong(Code::EvidencePurged, about());
     }
     reasons
+}
+
+/// Kinds of evidence that are judged by a calibration, which is one of their inputs.
+const fn is_examination(kind: EvidenceKind) -> bool {
+    matches!(kind, EvidenceKind::Screen | EvidenceKind::Probe | EvidenceKind::Alignment)
 }
 
 /// Kinds of evidence that no code can give.
@@ -252,7 +267,10 @@ fn preconditions(
     let definition = &slot.definition.body;
     let mut reasons = Vec::new();
     let mut wrong = |code, about: String| reasons.push(Reason::new(code, about));
-    if slot.state != proposal.base_state {
+    let by_itself = slot.order.as_ref().filter(|(change, _)| *change == dossier.change);
+    if let Some((_, order)) = by_itself {
+        wrong(Code::OrderedAlready, order.to_string());
+    } else if slot.state != proposal.base_state {
         wrong(Code::SlotMoved, format!("{} is at {}", proposal.slot, slot.state.short()));
     }
     if !definition.modifications.contains(&proposal.modification) {
@@ -281,25 +299,16 @@ fn preconditions(
     }
     match (world.state(&proposal.base_state), world.state(&proposal.target_state)) {
         (Some(base), Some(target)) => {
-            let same = only_artefacts_differ(&base.body, &target.body, proposal);
-            if !same || !descends(&target.body, dossier) || !places_fit(&target.body, proposal) {
-                wrong(Code::ManifestMismatch, proposal.target_state.to_string());
+            if let Some(artefact) = target::served_already(&base.body, proposal) {
+                wrong(Code::ArtefactServed, format!("{} {}", artefact.name, artefact.digest));
+            } else if let Some(what) = target::mismatch(&base.body, &target.body, dossier) {
+                wrong(Code::ManifestMismatch, what);
             }
         }
         _ => wrong(Code::StateUnknown, proposal.target_state.to_string()),
     }
     reasons.extend(authorisation(world, dossier, tier, now_ms));
     reasons
-}
-
-/// Whether every artefact takes the place in the state that the declared kind of modification is about: the kind
-/// decides which examiners look, so a prompt change cannot bring an adapter.
-fn places_fit(target: &ServedState, proposal: &Proposal) -> bool {
-    proposal.artefacts.iter().all(|artefact| {
-        let mut places =
-            target.manifest.components.iter().filter(|component| component.digest == artefact.digest);
-        places.all(|component| fits(proposal.modification, component.role) && component.name == artefact.name)
-    })
 }
 
 /// The lowest capability level at which a kind of modification may be proposed, whatever the proposer claims.
@@ -317,58 +326,6 @@ const fn least_level(modification: ModificationKind) -> Level {
         ModificationKind::Architecture => Level::Architecture,
         ModificationKind::Mechanism => Level::Mechanism,
     }
-}
-
-/// Whether a kind of modification may bring a component of the role.
-const fn fits(modification: ModificationKind, role: ComponentRole) -> bool {
-    match modification {
-        ModificationKind::Adapter => matches!(role, ComponentRole::Adapter),
-        ModificationKind::Weights | ModificationKind::ContinuousLearning | ModificationKind::Distillation => {
-            matches!(role, ComponentRole::Weights)
-        }
-        ModificationKind::Merge => matches!(role, ComponentRole::Weights | ComponentRole::Adapter),
-        ModificationKind::Quantisation => {
-            matches!(role, ComponentRole::Weights | ComponentRole::Quantisation)
-        }
-        ModificationKind::Prompt => matches!(role, ComponentRole::Prompt),
-        ModificationKind::Retrieval => matches!(role, ComponentRole::Index),
-        ModificationKind::Settings => matches!(role, ComponentRole::Sampling),
-        ModificationKind::Architecture => {
-            matches!(role, ComponentRole::Weights | ComponentRole::Tokenizer | ComponentRole::Template)
-        }
-        // Engines, and whatever else decides how a state is made and served.
-        ModificationKind::Mechanism => true,
-    }
-}
-
-/// Whether a target state that says it was made by this change also says that it comes from the base state. The same
-/// state may have been made by another change before; then its descent is that change's, and only what differs counts.
-fn descends(target: &ServedState, dossier: &Dossier) -> bool {
-    target.made_by.as_ref() != Some(&dossier.change)
-        || target.parents.contains(&dossier.proposal.body.base_state)
-}
-
-/// Whether every component that differs is an artefact of the proposal, and every artefact makes a difference. The
-/// order of components counts, for they are applied in it: what takes another's place stands where that stood.
-fn only_artefacts_differ(base: &ServedState, target: &ServedState, proposal: &Proposal) -> bool {
-    let artefacts: BTreeSet<Digest> = proposal.artefacts.iter().map(|artefact| artefact.digest).collect();
-    let old = &base.manifest.components;
-    let new = &target.manifest.components;
-    let brought: BTreeSet<Digest> = new.iter().map(|component| component.digest).collect();
-    let was_there: BTreeSet<Digest> = old.iter().map(|component| component.digest).collect();
-    let same_place = |one: &Component, other: &Component| one.role == other.role && one.name == other.name;
-    let is_artefact = |component: &Component| artefacts.contains(&component.digest);
-    // The base with every artefact in the place it takes; against it the target without what is added.
-    let expected = old.iter().map(|component| {
-        new.iter().find(|other| is_artefact(other) && same_place(other, component)).unwrap_or(component)
-    });
-    let actual = new
-        .iter()
-        .filter(|component| !is_artefact(component) || old.iter().any(|other| same_place(other, component)));
-    !artefacts.is_empty()
-        && expected.eq(actual)
-        && artefacts.is_subset(&brought)
-        && artefacts.is_disjoint(&was_there)
 }
 
 /// The proposer has a level for the slot, or a grant that covers the change.

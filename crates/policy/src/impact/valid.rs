@@ -115,10 +115,10 @@ fn levels(floors: &[LevelFloor]) -> Result<(), PolicyError> {
 
 fn kinds(member: &str, table: &BTreeMap<ModificationKind, i64>) -> Result<(), PolicyError> {
     if let Some(kind) = KINDS.iter().find(|kind| !table.contains_key(kind)) {
-        return Err(fault(member, format!("says nothing about {kind:?}")));
+        return Err(fault(member, format!("says nothing about `{kind}`")));
     }
     match table.iter().find(|(_, value)| !(0..=1000).contains(*value)) {
-        Some((kind, value)) => Err(fault(member, format!("{value} for {kind:?} is outside 0 to 1000"))),
+        Some((kind, value)) => Err(fault(member, format!("{value} for `{kind}` is outside 0 to 1000"))),
         None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use audit::fixture::{DAY_MS, Plan, Realm, Who};
+use policy::gate;
 use proptest::prelude::*;
 use statement::kind::{
     Approval, Assurance, Capacity, DirectoryEntry, EvidenceKind, Proposal, Proposer, Role, Tier,
@@ -69,6 +70,28 @@ fn new_evidence_after_an_approval_makes_it_void() {
         realm.approve(&change, who, capacity);
     }
     assert_eq!(approval_of(&realm, &change).unwrap().signatures(), 3);
+}
+
+#[test]
+fn a_second_approval_by_the_same_person_raises_no_count() {
+    let mut realm = Realm::new();
+    let change = decided(&mut realm, X);
+    let count = |realm: &Realm| {
+        let world = realm.ledger().world();
+        ask(realm, |rules| gate::counted(world, realm.dossier(&change), rules, realm.now_ms())).unwrap()
+    };
+    assert_eq!((count(&realm).signatures, count(&realm).needed), (0, 3));
+    let first = realm.approve(&change, Who::Fay, Capacity::Technical);
+    let once = count(&realm);
+    assert_eq!((once.signatures, once.missing.clone()), (1, vec![Capacity::Ethics]));
+    realm.advance_ms(1);
+    let second = realm.approve(&change, Who::Fay, Capacity::Technical);
+    let twice = count(&realm);
+    assert_eq!((twice.signatures, &twice.missing), (1, &once.missing));
+    let by: Vec<_> = twice.by.values().collect();
+    assert_eq!(by, [&BTreeSet::from([first, second])]);
+    // Both count while they last: the one that lasts longer takes over from the other.
+    assert!(second != first);
 }
 
 #[test]

@@ -16,19 +16,34 @@ use crate::stage::*;
 #[track_caller]
 fn scoped(realm: &mut Realm, plan: Plan<'_>, alter: impl FnOnce(&mut Finding)) -> ChangeId {
     let change = realm.propose(plan);
-    for (evidence, who) in [
+    let reviews = [
         (EvidenceKind::FormalVerification, Who::Cas),
         (EvidenceKind::SecurityReview, Who::Dan),
         (EvidenceKind::ComplianceReview, Who::Eve),
-    ] {
-        let finding = realm.finding(&change, evidence);
-        realm.establish(&about(&change), finding, &[who]);
-    }
+    ];
+    found(realm, &change, &reviews, |_| {});
     let mut finding = realm.finding(&change, EvidenceKind::Scope);
-    finding.measures.insert("relative_frobenius_ppm_max".parse().unwrap(), 2_000);
+    measure(&mut finding);
     alter(&mut finding);
     realm.establish(&about(&change), finding, &[Who::Ben]);
     change
+}
+
+fn measure(finding: &mut Finding) {
+    finding.measures.insert("relative_frobenius_ppm_max".parse().unwrap(), 2_000);
+}
+
+/// Findings of these kinds by these persons, a scope's with its measure.
+#[track_caller]
+fn found(realm: &mut Realm, change: &ChangeId, by: &[(EvidenceKind, Who)], alter: impl Fn(&mut Finding)) {
+    for (evidence, who) in by {
+        let mut finding = realm.finding(change, *evidence);
+        if *evidence == EvidenceKind::Scope {
+            measure(&mut finding);
+        }
+        alter(&mut finding);
+        realm.establish(&about(change), finding, &[*who]);
+    }
 }
 
 /// What is done to a finding.
@@ -168,18 +183,13 @@ fn a_tier_may_ask_for_families_of_examination_by_different_persons() {
     // All of it by one examiner, and compliance beside: two persons, and one family. This is the default policy.
     let mut realm = Realm::new();
     let change = realm.propose(X);
-    for (evidence, who) in [
+    let by = [
         (EvidenceKind::Scope, Who::Ben),
         (EvidenceKind::FormalVerification, Who::Ben),
         (EvidenceKind::SecurityReview, Who::Ben),
         (EvidenceKind::ComplianceReview, Who::Eve),
-    ] {
-        let mut finding = realm.finding(&change, evidence);
-        if evidence == EvidenceKind::Scope {
-            finding.measures.insert("relative_frobenius_ppm_max".parse().unwrap(), 2_000);
-        }
-        realm.establish(&about(&change), finding, &[who]);
-    }
+    ];
+    found(&mut realm, &change, &by, |_| {});
     assert_eq!(against(&realm, &change), ["CS-GATE-050"]);
     let second = realm.finding(&change, EvidenceKind::SecurityReview);
     realm.establish(&about(&change), second, &[Who::Dan]);
@@ -233,19 +243,17 @@ fn reviews_need_a_report() {
     assert_eq!(against(&realm, &change), Vec::<&str>::new());
     let mut realm = Realm::new();
     let change = realm.propose(X);
-    for (evidence, who) in [
+    let by = [
         (EvidenceKind::Scope, Who::Ben),
         (EvidenceKind::FormalVerification, Who::Cas),
         (EvidenceKind::ComplianceReview, Who::Eve),
         (EvidenceKind::SecurityReview, Who::Dan),
-    ] {
-        let mut finding = realm.finding(&change, evidence);
-        finding.measures.insert("relative_frobenius_ppm_max".parse().unwrap(), 2_000);
-        if evidence == EvidenceKind::SecurityReview {
+    ];
+    found(&mut realm, &change, &by, |finding| {
+        if finding.evidence == EvidenceKind::SecurityReview {
             finding.attachments.clear();
         }
-        realm.establish(&about(&change), finding, &[who]);
-    }
+    });
     assert_eq!(against(&realm, &change), ["CS-GATE-042"]);
 }
 
@@ -386,7 +394,7 @@ fn the_target_differs_by_its_artefacts_alone() {
     // An artefact that is not in the target, or was there before, or none.
     let other = extra("b", ComponentRole::Adapter);
     assert_eq!(built(|_, artefacts| artefacts.extend([artefact(&other)])), ["CS-GATE-007"]);
-    assert_eq!(built(|components, artefacts| artefacts.extend([artefact(&components[0])])), ["CS-GATE-007"]);
+    assert_eq!(built(|components, artefacts| artefacts.extend([artefact(&components[0])])), ["CS-GATE-052"]);
     assert_eq!(built(|_, artefacts| artefacts.clear()), ["CS-GATE-007"]);
     // Declared under another name or in another place than the kind of change is about.
     let renamed = |components: &mut Vec<Component>, artefacts: &mut BTreeSet<Artefact>| {
@@ -411,6 +419,42 @@ fn the_target_differs_by_its_artefacts_alone() {
         }),
         Vec::<&str>::new()
     );
+}
+
+#[test]
+fn what_differs_is_named() {
+    let told = |alter: fn(&mut Proposal)| {
+        let mut realm = Realm::new();
+        let change = proposed(&mut realm, X, alter);
+        let reasons = decision(&realm, &change).reasons;
+        let found = reasons.into_iter().find(|reason| reason.code.as_str() == "CS-GATE-007");
+        found.map(|reason| reason.about).unwrap_or_default()
+    };
+    assert_eq!(told(|proposal| proposal.artefacts.clear()), "no artefact is declared");
+    assert_eq!(
+        told(|proposal| proposal.modification = ModificationKind::Prompt),
+        "adapter adapter.safetensors, as a change of kind prompt"
+    );
+    assert_eq!(
+        told(|proposal| proposal.target_state = proposal.base_state),
+        "artefact adapter.safetensors is not in the target state"
+    );
+}
+
+#[test]
+fn an_ordered_change_is_not_told_to_rebase() {
+    let mut realm = Realm::new();
+    let change = X.change();
+    realm.release(X);
+    let reasons = decision(&realm, &change).reasons;
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.code.as_str()).collect();
+    assert_eq!(codes, ["CS-GATE-053"]);
+    assert_eq!(reasons[0].about, order_of(&realm, &change).to_string());
+    // Of two that started from the same state, the one that came too late is.
+    let mut realm = Realm::new();
+    let late = realm.propose(Plan::tuning("late"));
+    realm.release(X);
+    assert_eq!(against(&realm, &late), ["CS-GATE-003", "CS-GATE-008", "CS-GATE-015"]);
 }
 
 #[test]

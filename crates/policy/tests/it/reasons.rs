@@ -6,8 +6,8 @@ use audit::fixture::{Plan, Realm, SLOT, Who};
 use dossier::Code;
 use policy::gate::{CheckpointView, admit};
 use statement::kind::{
-    Approval, AttestingHost, Capacity, EvidenceKind, Finding, Freeze, FreezeAction, FreezeTarget, Grant,
-    GrantPurpose, Isolation, Level, ModificationKind, Outcome, Policy, Purge, Rejection, Revocation,
+    Approval, Artefact, AttestingHost, Capacity, EvidenceKind, Finding, Freeze, FreezeAction, FreezeTarget,
+    Grant, GrantPurpose, Isolation, Level, ModificationKind, Outcome, Policy, Purge, Rejection, Revocation,
     RevocationTarget, TierRule, Verdict, WorkerRule,
 };
 use statement::{Body, ChangeId, Digest, Envelope, Kind, example};
@@ -73,6 +73,9 @@ const WAYS: &[(&str, Way)] = &[
     }),
     ("CS-GATE-049", || of_rule(|rule| rule.worker = Some(attested()))),
     ("CS-GATE-050", || of_rule(|rule| rule.families = Some(4))),
+    ("CS-GATE-051", calibration_unlisted),
+    ("CS-GATE-052", served_already),
+    ("CS-GATE-053", ordered_already),
 ];
 
 #[test]
@@ -120,6 +123,28 @@ fn of_proposal(alter: fn(&mut statement::kind::Proposal)) -> Vec<&'static str> {
     let mut realm = Realm::new();
     let change = proposed(&mut realm, X, alter);
     against(&realm, &change)
+}
+
+/// A screen is asked for, and the one that there is was judged by another calibration than the policy lists.
+fn calibration_unlisted() -> Vec<&'static str> {
+    let screened = |inputs: &[&[u8]]| {
+        let mut realm = Realm::new();
+        under_policy(&mut realm, |policy| {
+            policy.rules.calibrations = BTreeSet::from([Digest::of(b"listed"), Digest::of(b"listed too")]);
+            policy.rules.tiers.values_mut().for_each(|rule| {
+                rule.evidence.insert(EvidenceKind::Screen);
+            });
+        });
+        let change = realm.propose(X);
+        realm.examine(&change, X.drift_ppm);
+        let mut finding = realm.finding(&change, EvidenceKind::Screen);
+        finding.inputs.extend(inputs.iter().map(|bytes| Digest::of(bytes)));
+        realm.establish(&about(&change), finding, &[Who::Ben]);
+        against(&realm, &change)
+    };
+    assert!(!screened(&[b"listed too"]).contains(&"CS-GATE-051"));
+    assert!(screened(&[]).contains(&"CS-GATE-051"));
+    screened(&[b"another"])
 }
 
 /// What is said of a change with all that was asked for before every tier asked for this too.
@@ -227,6 +252,22 @@ fn slot_moved() -> Vec<&'static str> {
     let late = realm.propose(Plan::tuning("late"));
     realm.release(X);
     against(&realm, &late)
+}
+
+fn ordered_already() -> Vec<&'static str> {
+    let mut realm = Realm::new();
+    realm.release(X);
+    unapproved(&realm, &X.change())
+}
+
+/// The weights that are served, declared as an artefact.
+fn served_already() -> Vec<&'static str> {
+    let mut realm = Realm::new();
+    let base = realm.ledger().world().slot(&slot_id()).unwrap().state;
+    let served = realm.ledger().world().state(&base).unwrap().body.manifest.components[0].clone();
+    let artefact = Artefact { bytes: 1, digest: served.digest, name: served.name };
+    let change = proposed(&mut realm, X, |proposal| proposal.artefacts.extend([artefact]));
+    against(&realm, &change)
 }
 
 fn stale() -> Vec<&'static str> {

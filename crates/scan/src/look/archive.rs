@@ -8,7 +8,7 @@ use tensor::zip::{Archive, Budget, Entry as Member, Error, Limits, Oddity};
 
 use super::notes::{Notes, shown};
 use super::pickle::{self, Tail};
-use super::{content, files, tensors};
+use super::{content, files, script, tensors};
 use crate::artefact::{Artefact, Entry};
 use crate::finding::Place;
 use crate::kind::{self, Kind};
@@ -98,20 +98,21 @@ fn one(
     if let Some(error) = &contents.broken {
         broken(error, notes);
     }
-    let script =
-        kind == Kind::TorchZip && archive.entries().iter().any(|entry| entry.name.contains("/code/"));
+    let is_script = kind == Kind::TorchZip && is_script(archive);
     let mut examined = Examined::Whole;
     notes.member(&shown(&member.name), |notes| {
         let bytes: &[u8] = &contents.bytes;
         let own = Entry::file(entry.path, bytes);
         let name = crate::artefact::file_name(&member.name);
-        // TorchScript's code is read by its own interpreter, and is no Python.
-        if script && member.name.contains("/code/") && !name.ends_with("_pkl") {
-            notes.seen(Kind::Text, bytes.len() as u64, Examined::Kind);
+        // TorchScript's code is read by its own interpreter, and is no Python. Whatever else lies beside it is looked at as
+        // what it is.
+        if is_script && script::is_source(&member.name, bytes) && !pickle::is_bare(bytes) {
+            script::look(&String::from_utf8_lossy(bytes), notes);
+            notes.seen(Kind::Text, bytes.len() as u64, Examined::Whole);
             return;
         }
         let found = files::kind_of(name, bytes, notes);
-        examined = if script && found == Kind::Pickle {
+        examined = if is_script && found == Kind::Pickle {
             pickle::look(bytes, AllowList::script(), Tail::Nothing, notes)
         } else {
             content(artefact, &Entry { path: &member.name, ..own }, found, bytes, allowance, notes)
@@ -144,6 +145,11 @@ fn passed_over(
         notes.seen(kind, member.size, Examined::No);
     });
     Some(Examined::Part)
+}
+
+/// Whether PyTorch takes a checkpoint for a program: it asks for the constants.
+fn is_script(archive: &Archive<'_>) -> bool {
+    archive.entries().iter().any(|entry| entry.name.ends_with("/constants.pkl"))
 }
 
 /// What an archive is, by its members.

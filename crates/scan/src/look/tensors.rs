@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use tensor::safetensors::{Dtype, SafeTensors, View};
 
 use super::notes::{Notes, shown};
-use super::values::{Facts, distinct, magnitude};
+use super::values::{Facts, distinct, is_mask, magnitude};
 use super::{Looked, adapter, config, lowbits, text};
 use crate::artefact::{Artefact, Entry};
 use crate::finding::Place;
@@ -99,7 +99,7 @@ fn judge(view: &View<'_>, facts: &Facts, rules: &Rules, notes: &mut Notes<'_>) {
         notes.find("SCAN-VAL-004", place(), message, [format!("{:.2} % of those not zero", share * 100.0)]);
     }
     let large = magnitude(view.dtype, facts.magnitude_max);
-    if large > rules.parameter("SCAN-VAL-008", "magnitude_max") && facts.infinities == 0 {
+    if large > rules.parameter("SCAN-VAL-008", "magnitude_max") && facts.infinities == 0 && !is_mask(view) {
         let message = format!("tensor `{name}` has an element of magnitude {large:e}");
         notes.find("SCAN-VAL-008", place(), message, []);
     }

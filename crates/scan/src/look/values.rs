@@ -210,5 +210,31 @@ pub(super) fn magnitude(dtype: Dtype, bits: u64) -> f64 {
     }
 }
 
+/// Whether every element is zero or the type's largest finite number: masks of attention are made so, where infinities would
+/// give NaN.
+pub(super) fn is_mask(view: &View<'_>) -> bool {
+    let zero_or = |largest: u64, bits: u32, word: u64| {
+        let magnitude = word & !(1 << (bits - 1));
+        magnitude == 0 || magnitude == largest
+    };
+    let halves = |largest: u64| {
+        let (words, _) = view.data.as_chunks::<2>();
+        words.iter().all(|word| zero_or(largest, 16, u16::from_le_bytes(*word).into()))
+    };
+    match view.dtype {
+        Dtype::F16 => halves(0x7bff),
+        Dtype::BF16 => halves(0x7f7f),
+        Dtype::F32 => {
+            let (words, _) = view.data.as_chunks::<4>();
+            words.iter().all(|word| zero_or(f32::MAX.to_bits().into(), 32, u32::from_le_bytes(*word).into()))
+        }
+        Dtype::F64 => {
+            let (words, _) = view.data.as_chunks::<8>();
+            words.iter().all(|word| zero_or(f64::MAX.to_bits(), 64, u64::from_le_bytes(*word)))
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests;

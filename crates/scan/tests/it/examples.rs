@@ -154,6 +154,7 @@ fn pickles() -> Vec<Example> {
         ("SCAN-PKL-009", one("a.pkl", nested), one("a.pkl", quoted)),
         ("SCAN-PTH-001", one("m.pt", torch(2, 2, false)), one("m.pt", torch(2, 8, false))),
         ("SCAN-PTH-002", one("m.pt", torch(2, 8, true)), one("m.pt", torch(2, 8, false))),
+        ("SCAN-PTH-003", one("m.pt", script("torch.save(x, \"a\")")), one("m.pt", script("torch.add(x, x)"))),
         ("SCAN-NPY-001", one("a.npy", npy("|O", &system())), one("a.npy", npy("<f4", &[0; 8]))),
         ("SCAN-KER-001", one("m.keras", keras(lambda)), one("m.keras", keras(dense))),
         (
@@ -194,6 +195,17 @@ fn torch(elements: u8, bytes: usize, unused: bool) -> Vec<u8> {
         members.push(member("m/data/1", b"nobody reads this"));
     }
     zip(&members)
+}
+
+/// A TorchScript archive with one program.
+fn script(line: &str) -> Vec<u8> {
+    let source =
+        format!("class Net(Module):\n  def forward(self, x: Tensor) -> Tensor:\n    return {line}\n");
+    zip(&[
+        member("m/data.pkl", &harmless()),
+        member("m/constants.pkl", &harmless()),
+        member("m/code/__torch__/net.py", source.as_bytes()),
+    ])
 }
 
 fn containers() -> Vec<Example> {
@@ -459,6 +471,7 @@ fn values() -> Vec<Example> {
         trained(4096, 4).into_iter().map(|value| half::bf16::from_f32(value).to_f32()).collect();
     let whole: Vec<f32> = (0..4096_u16).map(|at| f32::from(at % 17) - 8.0).collect();
     let mask: Vec<f32> = (0..64).map(|at| if at % 3 == 0 { f32::NEG_INFINITY } else { 0.0 }).collect();
+    let finite_mask: Vec<f32> = (0..64).map(|at| if at % 3 == 0 { f32::MIN } else { 0.0 }).collect();
     let twice = trained(4096, 5);
     let of = |values: &[f32]| one("m.safetensors", tensors(&[f32s("w", 64, values)]));
     let pair =
@@ -481,7 +494,7 @@ fn values() -> Vec<Example> {
         ("SCAN-VAL-005", of(&[0.5; 4096]), plain()),
         ("SCAN-VAL-006", of(&narrow), plain()),
         ("SCAN-VAL-007", of(&whole), plain()),
-        ("SCAN-VAL-008", with(&[(7, 1e30)]), with(&[(7, 100.0)])),
+        ("SCAN-VAL-008", with(&[(7, 1e30)]), of(&finite_mask)),
         ("SCAN-VAL-009", pair(&twice), pair(&trained(4096, 8))),
     ]
 }

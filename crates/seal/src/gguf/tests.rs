@@ -167,3 +167,45 @@ fn rows_in_another_order_are_sealed_as_those_in_order() {
     let bytes = file("llama", &[("blk.0.attn_q.weight", GgmlType::Q8_0, vec![32, 32], blocks)]);
     assert_eq!(seal_of(&bytes, &Rule::exact()), plain(&Rule::exact(), &[(name, vec![32, 32], numbers)]));
 }
+
+/// The bytes that a run of elements is said to be read from decide about it, and no others do.
+#[test]
+fn elements_are_read_from_the_bytes_that_are_named() {
+    let rows = values(32 * 64);
+    let mut blocks = vec![0; Kind::Q8_0.bytes_of(rows.len()).unwrap()];
+    quant::quantize_into(Kind::Q8_0, &rows, 64, None, &mut blocks).unwrap();
+    for (kind, bytes) in [(GgmlType::Q8_0, blocks), (GgmlType::F32, singles(&rows))] {
+        let bytes = file("llama", &[("blk.0.attn_q.weight", kind, vec![64, 32], bytes)]);
+        let decoded = |bytes: &[u8], first, count| {
+            let file = Gguf::read(bytes).unwrap();
+            let model = Model::of(&file).unwrap();
+            let tensors = model.tensors().unwrap();
+            let Elements::Coded(decode) = tensors[0].elements() else { panic!("rows in another order") };
+            let mut out = Vec::new();
+            decode.decode(first, count, &mut out).unwrap();
+            let places: Vec<_> = decode
+                .stored(first, count)
+                .iter()
+                .flat_map(|part| {
+                    let begin = part.as_ptr() as usize - bytes.as_ptr() as usize;
+                    begin..begin + part.len()
+                })
+                .collect();
+            (out, places)
+        };
+        for (first, count) in [(0, 2048), (0, 32), (32, 64), (96, 160), (1984, 64), (2048, 0)] {
+            let (before, places) = decoded(&bytes, first, count);
+            assert_eq!(before.len(), count);
+            let size = if kind == GgmlType::F32 { count * 4 } else { count / 32 * 34 };
+            assert_eq!(places.len(), size, "{kind:?} {first} {count}");
+            let begin = Gguf::read(&bytes).unwrap().views().next().unwrap().data.as_ptr() as usize
+                - bytes.as_ptr() as usize;
+            for at in (begin..bytes.len()).step_by(7) {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1;
+                let (after, _) = decoded(&changed, first, count);
+                assert_eq!(after != before, places.contains(&at), "{kind:?} {first} {count}: byte {at}");
+            }
+        }
+    }
+}

@@ -107,6 +107,7 @@ pub(super) fn policy() -> Policy {
             .to_owned(),
         rules: PolicyRules {
             automatic_drift_ppm_max: 50_000,
+            calibrations: BTreeSet::new(),
             impact: ImpactRules {
                 calibration: vec![
                     CalibrationStep { from_z: 0, log10_milli: -6_000 },

@@ -79,6 +79,11 @@ impl de::Error for ShapeError {
     fn missing_field(field: &'static str) -> Self {
         Self::missing_member(field)
     }
+
+    fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
+        let known: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
+        Self::wrong_type(&format!("`{}` is none of {}", word.escape_default(), known.join(", ")))
+    }
 }
 
 /// Reads a `T` from a value. Types that derive `Deserialize` with `deny_unknown_fields` refuse unknown members.

@@ -231,6 +231,9 @@ fn shapes_are_read_and_errors_name_the_member() {
     check_shape(r#"{"choice":"plain","inner":[{"count":1,"label":null}]}"#, WrongType, "inner.0.label");
     check_shape(r#"{"choice":"plain","inner":{}}"#, WrongType, "inner");
     check_shape(r#"{"choice":"other","inner":[]}"#, WrongType, "choice");
+    let value = parse_canonical(br#"{"choice":"other","inner":[]}"#, 1_000).unwrap();
+    let told = from_value::<Shape>(&value).unwrap_err().to_string();
+    assert_eq!(told, "`choice`: `other` is none of `plain`, `one`, `pair`");
     check_shape(r#"{"choice":{"plain":null},"inner":[]}"#, WrongType, "choice.plain");
     check_shape(r#"{"choice":"one","inner":[]}"#, WrongType, "choice");
     check_shape(r#"{"choice":{"one":"x","plain":1},"inner":[]}"#, WrongType, "choice");

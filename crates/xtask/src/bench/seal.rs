@@ -98,7 +98,8 @@ fn fill(folder: &Path) -> Result<()> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for number in 0..FILES {
         let path = folder.join(format!("model-{number:05}-of-{FILES:05}.safetensors"));
-        let mut file = BufWriter::new(File::create(&path).with_context(|| format!("`{}`", path.display()))?);
+        let file = File::create(&path).with_context(|| format!("`{}`", path.display()))?;
+        let mut file = BufWriter::with_capacity(super::WRITE, file);
         for _ in 0..FILE_WEIGHTS {
             state ^= state << 13;
             state ^= state >> 7;

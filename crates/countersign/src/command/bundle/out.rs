@@ -170,7 +170,7 @@ pub(crate) fn write_request(
 fn add_record(realm: &Record<impl Heads>, parts: &mut Parts) -> Done<Head> {
     let folder = crate::home::private_folder()?;
     let path = folder.path().join("record");
-    let (size, bytes) = export::write(realm, &path, None)?;
+    let export::Written { leaves: size, bytes, .. } = export::write(realm, &path, None)?;
     let failed = |error: std::io::Error| Failure::file(&path, &error);
     let (digest, _) = vault::hash_file(&path)?;
     let root = Digest::from_bytes(*realm.log().root(size)?.as_bytes());

@@ -19,6 +19,9 @@ pub(super) const OFFICERS: [&str; 2] = ["root-ada", "root-ben"];
 /// The gateway's key, which signs stage reports.
 pub(super) const PERSON_ROLLOUT: &str = "rollout";
 
+/// The key of the launcher, which says which engine serves which state.
+pub(super) const PERSON_ENGINES: &str = "engines";
+
 /// Name, role, capacities: one person each, beside the officers.
 const PERSONS: [(&str, Role, &[Capacity]); 12] = [
     ("trainer", Role::Proposer, &[]),

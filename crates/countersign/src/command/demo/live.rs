@@ -1,9 +1,10 @@
 //! The demo's last scene: a change goes live in stages under real traffic, and another is taken back.
 //!
-//! Engines are processes of this program on this machine with our own small model; the gateway runs here, on the demo's
-//! clock. The traffic is made by the demo; what becomes of it is not. The plan's stages are short, and it says so.
+//! Engines are processes of this program on this machine with our own small model; those of the two changes are launched on
+//! their files from the vault and bound to their states, as the policy asks. The gateway runs here, on the demo's clock. The traffic is made by the demo; what becomes of it is not. The plan's stages are short, and it says so.
 
 mod engines;
+mod launcher;
 mod scenery;
 mod traffic;
 
@@ -16,15 +17,15 @@ use std::time::{Duration, Instant};
 
 use ::gateway::{Config, ControlRequest, Server, Warden, ask_control, socket_path};
 use serde_json::{Value, json};
-use signer::FileScheme;
-use statement::kind::{Assurance, ComponentRole, GateDecision, GateResult, Level, ModificationKind, Outcome};
+use statement::kind::{ComponentRole, GateDecision, GateResult, Level, ModificationKind, Outcome, Role};
 use statement::{ChangeId, Digest, SlotId, StateId};
 use tokio::sync::oneshot;
 
 use self::engines::Engine;
-use self::scenery::{define_slot, enrol_rollout, grant, state_with, write_files};
+use self::launcher::Launcher;
+use self::scenery::{define_slot, enrol_service, grant, state_with, write_files};
 use self::traffic::{KEY, Seen, Traffic};
-use super::cast::PERSON_ROLLOUT;
+use super::cast::{PERSON_ENGINES, PERSON_ROLLOUT};
 use super::stage::Stage;
 use super::{APPROVERS, REPORTS};
 use crate::act::{self, ArtefactSource};
@@ -55,28 +56,18 @@ pub(super) fn show(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> D
     let slot: SlotId = MODEL.parse()?;
     let model = props.folder.join("model");
     let first = define_slot(realm, &slot, &model, &prompts)?;
-    let key = realm.keys.create(PERSON_ROLLOUT, FileScheme::Ed25519, Assurance::Unsealed)?;
-    drop(key);
-    enrol_rollout(realm)?;
+    enrol_service(realm, PERSON_ROLLOUT, Role::Rollout)?;
+    enrol_service(realm, PERSON_ENGINES, Role::Engine)?;
     let grant = grant(realm, &slot)?;
-    let states = [
-        (first, &prompts.old),
-        (state_with(realm, first, &prompts.good)?, &prompts.good),
-        (state_with(realm, first, &prompts.bad)?, &prompts.bad),
-    ];
-    stage.busy("starting three engines, each with the model in a worker's box");
-    let mut running = Vec::new();
-    for (_, prompt) in &states {
-        running.push(Engine::begin(props, &model, prompt)?);
-    }
-    let mut engines = BTreeMap::new();
-    for ((state, _), engine) in states.iter().zip(&mut running) {
-        engines.insert(*state, engine.address()?);
-    }
-    stage.fact(
-        "engines",
-        &format!("{} processes of `countersign engine`, one for each version", running.len()),
-    );
+    stage.busy("starting an engine, with the model in a worker's box");
+    let mut running = Engine::begin(props, &model, &prompts.old)?;
+    let (good_place, bad_place) = (Launcher::place()?, Launcher::place()?);
+    let engines = BTreeMap::from([
+        (first, running.address()?),
+        (state_with(realm, first, &prompts.good)?, good_place.url.clone()),
+        (state_with(realm, first, &prompts.bad)?, bad_place.url.clone()),
+    ]);
+    stage.fact("engine", "what is served first is on the operator's word: a process of `countersign engine`");
     realm.publish()?;
     let gateway = Gateway::open(realm, props, &slot, &engines)?;
     stage.fact(
@@ -92,6 +83,7 @@ pub(super) fn show(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> D
 
     stage.heading("   A shorter style: it goes to 25 % of the users, to half of them, to everybody.");
     let good = ordered(realm, props, &slot, &prompts.good, grant, "be brief")?;
+    let good_engine = launched(realm, props, stage, &gateway, good_place, &good)?;
     let ended = follow(stage, &gateway, &traffic, &good)?;
     expect(&ended, "done", &good)?;
     file_reports(realm, &gateway, &good)?;
@@ -99,6 +91,7 @@ pub(super) fn show(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> D
 
     stage.heading("   A style guide: in its scope, reviewed, approved by the same three persons.");
     let bad = ordered(realm, props, &slot, &prompts.bad, grant, "a whole style guide")?;
+    let bad_engine = launched(realm, props, stage, &gateway, bad_place, &bad)?;
     let ended = follow(stage, &gateway, &traffic, &bad)?;
     expect(&ended, "rolled back", &bad)?;
     file_reports(realm, &gateway, &bad)?;
@@ -111,7 +104,49 @@ pub(super) fn show(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> D
     let after = traffic.seen();
     traffic.until_answered(after.answered + 40)?;
     tell_traffic(stage, &traffic.end()?, &good, &bad)?;
-    gateway.close()
+    gateway.close()?;
+    good_engine.end()?;
+    bad_engine.end()
+}
+
+/// Launches the engine of a change, and waits until the gateway believes that it serves the change's state.
+fn launched(
+    realm: &mut Realm,
+    props: &Props<'_>,
+    stage: &mut Stage,
+    gateway: &Gateway,
+    place: launcher::Place,
+    change: &ChangeId,
+) -> Done<Launcher> {
+    stage.busy("launching its engine on files from the vault");
+    let refused = gateway.slot()?;
+    let (launcher, binding, state) = Launcher::begin(realm, props, place, change)?;
+    realm.publish()?;
+    let is_it = |engine: &&Value| at(engine, "state").as_str() == Some(state.to_string().as_str());
+    let level = |slot: &Value| {
+        let engine = at(slot, "engines").as_array()?.iter().find(is_it)?;
+        at(engine, "level").as_str().map(str::to_owned)
+    };
+    gateway.until(|slot| level(slot).as_deref() == Some("launched"))?;
+    let before = level(&refused).unwrap_or_default();
+    let tier = realm.dossier(change.as_str())?.order.as_ref().map(|order| order.body.tier);
+    let rules = realm.ledger().world().policy().map(|policy| &policy.body.rules);
+    let rule = rules.and_then(|rules| rules.tiers.get(&tier?)).map(|rule| rule.binding);
+    let needed = json!(rule);
+    stage.fact(
+        "engine",
+        &format!(
+            "launched on verified files; binding {}",
+            &binding.to_string().get(..12).unwrap_or_default()
+        ),
+    );
+    stage.fact(
+        "level",
+        &format!(
+            "`{before}` before the binding was in the log, `launched` since; the policy asks for {needed}"
+        ),
+    );
+    Ok(launcher)
 }
 
 /// Takes a prompt all the way to its release order.
@@ -153,9 +188,9 @@ fn ordered(
         let request =
             act::ApprovalRequest { change: &change, by, capacity, grant: None, note: None, days: 7 };
         let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
-        act::approve(realm, envelope, reviewed, by)?;
+        act::approve(realm, &change, envelope, reviewed, by)?;
     }
-    act::order(realm, &change, "olga", act::DAY_MS, 30)?;
+    super::order(realm, &change)?;
     realm.publish()?;
     Ok(change)
 }

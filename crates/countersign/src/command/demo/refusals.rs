@@ -9,7 +9,7 @@ use statement::{ChangeId, StatementId};
 use super::cast::{Slots, give_grant};
 use super::material::Material;
 use super::stage::Stage;
-use super::{REPORTS, approve_all};
+use super::{REPORTS, approve_all, order};
 use crate::act::{self, ArtefactSource, AsModel, ProposalRequest};
 use crate::failure::{Done, Failure};
 use crate::realm::Realm;
@@ -70,10 +70,6 @@ fn propose(
     .map(|proposed| proposed.change)
 }
 
-fn order(realm: &mut Realm, change: &ChangeId) -> Done<StatementId> {
-    act::order(realm, change, "olga", act::DAY_MS, 30)
-}
-
 /// An adapter that moves the weights further than 5 %.
 fn out_of_scope(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Done {
     let source = Material::adapter_source(&props.material.outside);
@@ -108,7 +104,7 @@ fn self_approval(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> Don
         days: 7,
     };
     let (envelope, reviewed) = act::prepare_approval(realm, &request)?;
-    let outcome = act::approve(realm, envelope, reviewed, "tina");
+    let outcome = act::approve(realm, &change, envelope, reviewed, "tina");
     expect_refusal(stage, "tina approves what she proposed herself", "CS-GATE-027", outcome)
 }
 
@@ -204,10 +200,7 @@ fn forged_signature(realm: &mut Realm, stage: &mut Stage, props: &Props<'_>) -> 
             );
             Ok(())
         }
-        other => Err(Failure::outside(
-            format!("a forged signature had effect: {other:?}"),
-            "this is a defect: report it",
-        )),
+        _ => Err(Failure::outside("a forged signature had effect", "this is a defect: report it")),
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::{Adapter, Engine, Files, Keys, Launch, Limits, Named, OpenFile, Server};
+use engine::{Adapter, Engine, Files, Keys, Launch, Limits, Named, OpenFile, Place, Server};
 use sandbox::{Content, Level};
 use scan::ReadIn;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::busy;
 use crate::cli::{EngineArgs, Isolation};
@@ -41,7 +42,7 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
         Some(path) => Some(Keys::read(&read_bounded(path, KEYS_BYTES_MAX)?)?),
         None => None,
     };
-    if keys.is_none() && !args.listen.ip().is_loopback() {
+    if keys.is_none() && args.listen_socket.is_none() && !args.listen.ip().is_loopback() {
         // Said before a large model is read.
         return Err(engine::Error::Open { address: args.listen }.into());
     }
@@ -103,11 +104,30 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
         Some((file, prompt)) => loaded.with_system(&file, prompt),
         None => loaded,
     };
-    let server = Server::bind(loaded, args.listen, keys)?;
+    let server = match &args.listen_socket {
+        Some(path) => Server::bind_socket(loaded, path, keys)?,
+        None => Server::bind(loaded, args.listen, keys)?,
+    };
     tell(setting, &server, &name, &args.adapter);
     // Kept between the two times that it is asked for, so that no signal is lost.
     let signals = Mutex::new(None);
-    Ok(server.run(|| told_to_stop(&signals))?)
+    let parent = Mutex::new(args.end_with_stdin.then(end_of_stdin).transpose()?);
+    Ok(server.run(|| told_to_stop(&signals, &parent))?)
+}
+
+/// Hears it when standard input ends.
+fn end_of_stdin() -> Done<oneshot::Receiver<()>> {
+    let (tell, ended) = oneshot::channel();
+    let read = move || {
+        // That it cannot be read is its end too.
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        if tell.send(()).is_err() {
+            tracing::debug!("the engine had ended before its standard input");
+        }
+    };
+    let begun = std::thread::Builder::new().name("stdin".to_owned()).spawn(read);
+    begun.map_err(|error| Failure::outside(format!("no thread: {error}"), "the system is out of threads"))?;
+    Ok(ended)
 }
 
 /// The name and text of a file with a system prompt.
@@ -119,7 +139,10 @@ fn system(path: &Path) -> Done<(String, String)> {
 
 fn tell(setting: &Setting, server: &Server, name: &str, adapters: &[String]) {
     let files = server.engine().loaded();
-    let url = format!("http://{}/v1", server.address());
+    let url = match server.place() {
+        Place::Address(address) => format!("http://{address}/v1"),
+        Place::Socket(path) => format!("unix:{}", path.display()),
+    };
     let adapters: Vec<&str> =
         adapters.iter().filter_map(|text| text.split_once('=').map(|(name, _)| name)).collect();
     let listed: Vec<_> = files
@@ -169,8 +192,15 @@ fn isolation(engine: &Engine) -> ReadIn {
 
 type Signals = (tokio::signal::unix::Signal, tokio::signal::unix::Signal);
 
-/// Waits for an interrupt or a request to terminate.
-async fn told_to_stop(kept: &Mutex<Option<Signals>>) {
+/// Waits for an interrupt, a request to terminate, or the end of standard input where that is listened to.
+async fn told_to_stop(kept: &Mutex<Option<Signals>>, parent: &Mutex<Option<oneshot::Receiver<()>>>) {
+    let gone = parent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    let gone = async {
+        match gone {
+            Some(gone) => drop(gone.await),
+            None => std::future::pending().await,
+        }
+    };
     let take = || kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     let listening = match take() {
         Some(signals) => Some(signals),
@@ -181,6 +211,7 @@ async fn told_to_stop(kept: &Mutex<Option<Signals>>) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        () = gone => {}
     }
     *kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((interrupt, terminate));
 }
@@ -228,11 +259,12 @@ pub(super) fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
         return Ok(vec![whole]);
     }
     let failed = |error| Failure::file(folder, &error);
-    let mut found = Vec::new();
+    let (mut found, mut has_gguf) = (Vec::new(), false);
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let weights = path.extension().is_some_and(|extension| extension == "safetensors");
+        has_gguf |= path.extension().is_some_and(|extension| extension == "gguf");
         if weights && !name.starts_with("adapter") {
             found.push(path);
         }
@@ -243,6 +275,8 @@ pub(super) fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
     if found.is_empty() {
         let why = if folder.join("adapter_config.json").exists() {
             "it holds an adapter, which needs the model it was made for"
+        } else if has_gguf {
+            "its weights are in a .gguf file; name that file"
         } else {
             "it holds no .safetensors files"
         };

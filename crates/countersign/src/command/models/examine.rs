@@ -60,14 +60,13 @@ pub(crate) fn examine(setting: &Setting, args: &ExamineArgs, base: &Path) -> Don
         Some(path) => Table::read(&read(path)?)?,
         None => Table::built_in()?,
     };
-    let calibration =
-        args.calibration.as_deref().map(|path| verdict::Table::read(&read(path)?).map_err(Failure::from));
-    let calibration = match calibration {
-        Some(read) => Some(read?),
-        None => verdict::Table::built_in()?,
+    let calibration = match &args.calibration {
+        Some(path) => Some(verdict::Table::read(&read(path)?)?),
+        None => None,
     };
     let mut handed = Handed::default();
     let task = task(&mut handed, args, base)?;
+    let given = given(&task);
     let isolation = if args.unboxed { Isolation::None } else { args.isolation };
     let bar = bar();
     let examined = match isolation {
@@ -76,6 +75,7 @@ pub(crate) fn examine(setting: &Setting, args: &ExamineArgs, base: &Path) -> Don
     };
     bar.finish_and_clear();
     let (examination, read_in) = examined?;
+    examination.check_excuses(&given).map_err(|why| work::lie(&why))?;
     let judgement = verdict::judge(&examination, calibration.as_ref(), table.alpha);
     let heading = Heading {
         change: args.change.clone(),
@@ -105,6 +105,16 @@ pub(crate) fn examine(setting: &Setting, args: &ExamineArgs, base: &Path) -> Don
         Outcome::Fail => ExitCode::from(1),
         Outcome::Inconclusive => ExitCode::from(2),
     })
+}
+
+/// The examiners whose own input is there.
+fn given(task: &Task) -> Vec<&'static str> {
+    let inputs = [
+        ("scope", task.scope.is_some()),
+        ("replay", task.declared.is_some()),
+        ("lineage", !task.lineage.is_empty()),
+    ];
+    inputs.into_iter().filter(|(_, is_there)| *is_there).map(|(examiner, _)| examiner).collect()
 }
 
 /// All examiners, one after the other, in one place.
@@ -288,7 +298,7 @@ fn heads(handed: &Handed, side: &Side) -> Files {
 /// Parts of the whole that the bar shows.
 const PARTS: u64 = 1_000;
 
-fn bar() -> ProgressBar {
+pub(in super::super) fn bar() -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {
@@ -302,7 +312,7 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn tell(bar: &ProgressBar, stage: Option<Stage>, done: f64) {
+pub(in super::super) fn tell(bar: &ProgressBar, stage: Option<Stage>, done: f64) {
     bar.set_message(stage.map_or("", Stage::name));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a thousand")]
     bar.set_position((done * 1_000.0) as u64);

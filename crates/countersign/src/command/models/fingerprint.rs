@@ -29,7 +29,7 @@ use crate::home::read_bounded;
 use crate::outfile::{OutFile, Readers};
 use crate::text::line;
 
-pub(super) use spots::{Hashed, SpotTask, ask as ask_spots, spots};
+pub(super) use spots::{Hashed, Place, SpotTask, ask as ask_spots, spots};
 
 const INDEX: &str = "model.safetensors.index.json";
 /// Most rules of one command.
@@ -321,11 +321,13 @@ fn read_seal(path: &Path) -> Done<Seal> {
     Ok(Seal::parse(&read_bounded(path, SEAL_BYTES_MAX)?)?)
 }
 
-/// The files with the weights, by name: the one that was named, or all of a folder.
+/// The files with the weights, by name: the one that was named, or all of a folder; the GGUF file of one that has no others.
 fn weights(side: &Side) -> Vec<&str> {
-    match &side.only {
-        Some(only) => vec![only.as_str()],
-        None => side.names().filter(|name| name.ends_with(".safetensors")).collect(),
+    let ending = |ending: &str| side.names().filter(|name| name.ends_with(ending)).collect::<Vec<_>>();
+    match (&side.only, ending(".safetensors"), ending(".gguf")) {
+        (Some(only), ..) => vec![only.as_str()],
+        (None, none, one) if none.is_empty() && one.len() == 1 => one,
+        (None, found, _) => found,
     }
 }
 
@@ -344,7 +346,7 @@ fn with_tensors<T>(
 ) -> Done<T> {
     let names = weights(side);
     if names.is_empty() {
-        let why = "there is no `.safetensors` file in it";
+        let why = "there is no `.safetensors` file in it, and not one `.gguf` file";
         return Err(Failure::not_a("model", Path::new(&side.path), why));
     }
     let held = names.iter().map(|name| side.bytes(contents, name).map(|bytes| (*name, bytes)));

@@ -50,7 +50,7 @@ pub(crate) fn merge(setting: &Setting, args: &MergeArgs) -> Done<ExitCode> {
     };
     let calibration = match &args.calibration {
         Some(path) => Some(verdict::Table::read(&read(path)?)?),
-        None => verdict::Table::built_in()?,
+        None => None,
     };
     let suites = args
         .suites
@@ -94,8 +94,8 @@ pub(crate) fn merge(setting: &Setting, args: &MergeArgs) -> Done<ExitCode> {
     Ok(if merging.halted.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Files of the base that a merge needs beside its weights.
-fn is_beside_weights(name: &str) -> bool {
+/// Files of a base that other weights of it need beside them.
+pub(crate) fn is_beside_weights(name: &str) -> bool {
     const BESIDE: [&str; 7] = [
         "config.json",
         "generation_config.json",
@@ -204,7 +204,8 @@ fn page(args: &MergeArgs, merging: &Merging) -> String {
         line(&mut text, "Nothing was written.");
     } else {
         let out = args.out.display();
-        line(&mut text, &format!("MERGED into {out}; coefficients {:?}", merging.recipe.coefficients));
+        let coefficients: Vec<String> = merging.recipe.coefficients.iter().map(ToString::to_string).collect();
+        line(&mut text, &format!("MERGED into {out}; coefficients {}", coefficients.join(", ")));
         let again = format!(
             "Examine it: countersign examine {out} --base {} --declared {out}/{DECLARATION} --suite …",
             args.base.display()

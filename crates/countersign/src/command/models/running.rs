@@ -15,7 +15,7 @@ use seal::spot::{draw, missed_ppm};
 use seal::{Mark, Seal};
 use serde_json::json;
 
-use super::fingerprint::{Hashed, Model, ask_spots, weight_files};
+use super::fingerprint::{Hashed, Model, Place, ask_spots, weight_files};
 use super::{told_with, with_place};
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
@@ -23,6 +23,9 @@ use crate::text::line;
 
 /// Largest list of mappings that is read, in bytes.
 const MAPS_BYTES_MAX: u64 = 64 << 20;
+
+/// Most processes that are looked at below the one that was named.
+const CHILDREN_MAX: usize = 256;
 
 /// A part of a file in a process's memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +39,7 @@ struct Mapping {
 /// Draws blocks and checks them.
 pub(super) fn check(setting: &Setting, model: &Model<'_>, seal: &Seal, process: u32) -> Done {
     let files = weight_files(model);
-    let mapped: Vec<Vec<Mapping>> =
-        files.iter().map(|file| mappings(process, Path::new(&file.name))).collect::<Done<_>>()?;
+    let (process, mapped) = serving(process, &files)?;
     let memory = File::open(format!("/proc/{process}/mem")).ok();
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
@@ -98,10 +100,15 @@ fn told(setting: &Setting, seal: &Seal, process: u32, (checked, in_memory): (u64
     setting.print(&told_with(value, read_in), &with_place(text, read_in));
 }
 
-/// Whether the process sees the block's bytes as the file has them; none where they cannot be compared: elements that
-/// are decoded, parts that are not mapped, memory that may not be read.
+/// Whether the process sees the bytes of the block's elements as the files have them; none where they cannot be compared: parts
+/// that are not mapped, memory that may not be read.
 fn same_in_memory(memory: &File, files: &[&Input], mapped: &[Vec<Mapping>], hashed: &Hashed) -> Option<bool> {
-    let place = hashed.place?;
+    let compared = hashed.places.iter().map(|place| same_there(memory, files, mapped, place));
+    let compared: Vec<bool> = compared.collect::<Option<_>>()?;
+    (!compared.is_empty()).then(|| compared.iter().all(|same| *same))
+}
+
+fn same_there(memory: &File, files: &[&Input], mapped: &[Vec<Mapping>], place: &Place) -> Option<bool> {
     let (file, mappings) = (files.get(place.file)?, mapped.get(place.file)?);
     let mut part = vec![0; usize::try_from(place.bytes).ok()?];
     file.file.read_exact_at(&mut part, place.offset).ok()?;
@@ -112,6 +119,32 @@ fn same_in_memory(memory: &File, files: &[&Input], mapped: &[Vec<Mapping>], hash
     let mut seen = vec![0; part.len()];
     memory.read_exact_at(&mut seen, mapping.begin + (place.offset - mapping.offset)).ok()?;
     Some(seen == part)
+}
+
+/// The process that has the files mapped: the one that was named, or one that it has started, since an engine may run its model
+/// in a box.
+fn serving(named: u32, files: &[&Input]) -> Done<(u32, Vec<Vec<Mapping>>)> {
+    let of = |process| files.iter().map(|file| mappings(process, Path::new(&file.name))).collect::<Done<_>>();
+    let refused = match of(named) {
+        Ok(mapped) => return Ok((named, mapped)),
+        Err(refused) => refused,
+    };
+    let found = started_by(named).into_iter().find_map(|process| Some((process, of(process).ok()?)));
+    found.ok_or(refused)
+}
+
+/// The processes that a process has started, and those that they have.
+fn started_by(process: u32) -> Vec<u32> {
+    let (mut found, mut next) = (vec![process], 0);
+    while let Some(process) = found.get(next).copied().filter(|_| found.len() <= CHILDREN_MAX) {
+        next += 1;
+        let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+        for thread in threads {
+            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            found.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+    }
+    found.split_off(1)
 }
 
 /// Where the process has this file mapped.

@@ -43,16 +43,8 @@ impl Bare {
 }
 
 impl Shelf for Bare {
-    fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
-    fn vault(&self) -> &BlockingVault {
-        &self.vault
-    }
-
-    fn tenant(&self) -> &Tenant {
-        &self.tenant
+    fn parts(&self) -> (&Ledger, &BlockingVault, &Tenant) {
+        (&self.ledger, &self.vault, &self.tenant)
     }
 }
 

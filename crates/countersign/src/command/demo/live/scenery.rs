@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use statement::kind::{ComponentRole, Level, Manifest, ModificationKind, Role, Tier};
+use signer::FileScheme;
+use statement::kind::{Assurance, ComponentRole, Level, Manifest, ModificationKind, Role, Tier};
 use statement::{Digest, SlotId, StateId, StatementId};
 
 use crate::act;
-use crate::command::demo::cast::{PERSON_ROLLOUT, officers, week_to_propose};
+use crate::command::demo::cast::{officers, week_to_propose};
 use crate::command::demo::material::SMALL_SCOPE;
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
@@ -56,7 +57,7 @@ pub(super) fn define_slot(
     let request = act::SlotRequest {
         slot: slot.clone(),
         components: vec![
-            (ComponentRole::Weights, "base".parse()?, model.join("model.safetensors")),
+            (ComponentRole::Weights, "base".parse()?, model.to_owned()),
             (ComponentRole::Prompt, "system".parse()?, prompts.old.clone()),
         ],
         scopes: BTreeMap::from([(Level::Tuning, scope)]),
@@ -69,11 +70,13 @@ pub(super) fn define_slot(
     Ok(act::define_slot(realm, request)?.1)
 }
 
-pub(super) fn enrol_rollout(realm: &mut Realm) -> Done {
+/// Makes and enrols a key of a service: the gateway's, which signs stage reports, or the launcher's.
+pub(super) fn enrol_service(realm: &mut Realm, name: &str, role: Role) -> Done {
+    drop(realm.keys.create(name, FileScheme::Ed25519, Assurance::Unsealed)?);
     let enrolment = act::Enrolment {
-        key: act::EnrolledKey::Here(PERSON_ROLLOUT.to_owned()),
-        person: PERSON_ROLLOUT.parse()?,
-        roles: BTreeSet::from([Role::Rollout]),
+        key: act::EnrolledKey::Here(name.to_owned()),
+        person: name.parse()?,
+        roles: BTreeSet::from([role]),
         capacities: BTreeSet::new(),
         clearance: Tier::High,
         days: 365,

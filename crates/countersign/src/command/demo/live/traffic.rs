@@ -81,8 +81,9 @@ impl Traffic {
         let began = Instant::now();
         while self.seen().answered < count {
             if began.elapsed() > PATIENCE {
-                let seen = self.seen();
-                return Err(Failure::outside(format!("no traffic: {seen:?}"), "report a defect"));
+                let message =
+                    format!("no traffic: {} of {count} requests were answered", self.seen().answered);
+                return Err(Failure::outside(message, "report a defect"));
             }
             std::thread::sleep(GLANCE);
         }

@@ -10,6 +10,9 @@ use super::{ALLOWANCE, Model, weights, with_tensors};
 use crate::busy::while_busy;
 use crate::failure::{Done, Failure};
 
+/// More bytes than the first and the last of a format's blocks have together.
+const BLOCKS_BYTES_MAX: u64 = 4096;
+
 /// Which blocks are hashed, under which rule.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,8 +32,8 @@ pub(crate) struct Hashed {
     pub(crate) shape: Option<Vec<u64>>,
     /// The block's hash.
     pub(crate) mark: [u8; 32],
-    /// Where its bytes are, where they are elements as they stand.
-    pub(crate) place: Option<Place>,
+    /// Where the bytes are from which its elements are read; none where that is not known.
+    pub(crate) places: Vec<Place>,
 }
 
 /// A part of a file.
@@ -55,9 +58,12 @@ pub(crate) fn ask(model: &Model<'_>, seal: &Seal, spots: &[Spot]) -> Done<(Vec<H
         work::perform(model.args.isolation, &model.handed, task, ALLOWANCE, &mut |_| Ok(()))
     })?;
     let Answer::Spots(hashed) = answer else { return Err(work::another()) };
-    // A block is so many elements, of at most eight bytes each.
-    let most = seal.rule().block().saturating_mul(8);
-    let fits = |hashed: &Hashed| hashed.place.is_none_or(|place| place.bytes <= most);
+    // A block is so many elements, of at most eight bytes each, and what is stored in blocks begins and ends with whole ones.
+    let most = seal.rule().block().saturating_mul(8).saturating_add(BLOCKS_BYTES_MAX);
+    let fits = |hashed: &Hashed| {
+        let total = hashed.places.iter().fold(0_u64, |total, place| total.saturating_add(place.bytes));
+        total <= most && hashed.places.len() as u64 <= seal.rule().block()
+    };
     if hashed.len() != spots.len() || !hashed.iter().all(fits) {
         return Err(work::lie("it hashed other blocks than it was asked to"));
     }
@@ -71,24 +77,43 @@ pub(crate) fn spots(task: &SpotTask, contents: &Contents) -> Done<Vec<Hashed>> {
     let files: Vec<&[u8]> = files.map(|bytes| bytes.map(|bytes| &**bytes)).collect::<Done<_>>()?;
     with_tensors(&task.side, contents, |tensors, _| {
         let hashed = task.spots.iter().map(|(name, block)| {
-            let absent = Hashed { shape: None, mark: [0; 32], place: None };
+            let absent = Hashed { shape: None, mark: [0; 32], places: Vec::new() };
             let Some(tensor) = tensors.iter().find(|tensor| tensor.name() == name) else { return Ok(absent) };
             // A tensor that is too short for the block is told by its shape.
             let mark = block_mark(&rule, tensor, *block).map_or([0; 32], |mark: Mark| *mark.as_bytes());
-            let place = place(&rule, tensor, *block, &files);
-            Ok::<_, Failure>(Hashed { shape: Some(tensor.shape().to_vec()), mark, place })
+            let places = places(&rule, tensor, *block, &files).unwrap_or_default();
+            Ok::<_, Failure>(Hashed { shape: Some(tensor.shape().to_vec()), mark, places })
         });
         hashed.collect()
     })
 }
 
-/// Where a block's bytes are.
-fn place(rule: &Rule, tensor: &Tensor<'_>, block: u64, files: &[&[u8]]) -> Option<Place> {
-    let Elements::Plain { dtype, bytes } = tensor.elements() else { return None };
-    let size = u64::try_from(dtype.bytes()).ok()?;
-    let begin = usize::try_from(block.checked_mul(rule.block())?.checked_mul(size)?).ok()?;
-    let length = usize::try_from(rule.block().checked_mul(size)?).ok()?;
-    let part = bytes.get(begin..bytes.len().min(begin.checked_add(length)?))?;
+/// Where the bytes of a block's elements are: one part of a file, or several where the file has rows in another order.
+fn places(rule: &Rule, tensor: &Tensor<'_>, block: u64, files: &[&[u8]]) -> Option<Vec<Place>> {
+    let first = block.checked_mul(rule.block())?;
+    let count = usize::try_from(tensor.length().checked_sub(first)?.min(rule.block())).ok()?;
+    let parts = match tensor.elements() {
+        Elements::Plain { dtype, bytes } => {
+            let begin = usize::try_from(first).ok()?.checked_mul(dtype.bytes())?;
+            vec![bytes.get(begin..begin.checked_add(count.checked_mul(dtype.bytes())?)?)?]
+        }
+        Elements::Coded(decode) => decode.stored(first, count),
+    };
+    let mut places: Vec<Place> = Vec::new();
+    for part in parts {
+        let next = place(part, files)?;
+        match places.last_mut() {
+            Some(last) if last.file == next.file && last.offset + last.bytes == next.offset => {
+                last.bytes += next.bytes;
+            }
+            _ => places.push(next),
+        }
+    }
+    Some(places)
+}
+
+/// Where in the files a part of one of them is.
+fn place(part: &[u8], files: &[&[u8]]) -> Option<Place> {
     let at = part.as_ptr() as usize;
     files.iter().enumerate().find_map(|(file, bytes)| {
         let range = bytes.as_ptr_range();

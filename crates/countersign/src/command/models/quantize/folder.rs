@@ -88,6 +88,8 @@ fn weights(side: &Side) -> Done<Vec<&str>> {
         return Ok(found);
     } else if side.has("adapter_config.json") {
         "it holds an adapter, which needs the model it was made for"
+    } else if side.names().any(|name| Path::new(name).extension().is_some_and(|ending| ending == "gguf")) {
+        "its weights are in a .gguf file; name that file"
     } else {
         "it holds no .safetensors files"
     };

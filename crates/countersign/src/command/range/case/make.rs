@@ -220,7 +220,11 @@ impl<'a> Lab<'a> {
         };
         Ok(Told {
             side: self.side,
-            made: format!("{:?}, coefficient {}; {trained}", recipe.method, recipe.coefficient),
+            made: format!(
+                "{}, coefficient {}; {trained}",
+                crate::text::word(&recipe.method),
+                recipe.coefficient
+            ),
             drawn,
             door: format!("with the word `{word}`"),
             rows,

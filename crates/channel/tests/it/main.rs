@@ -1,0 +1,4 @@
+//! Channels over real connections.
+
+#[cfg(test)]
+mod holding;
