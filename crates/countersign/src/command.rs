@@ -10,6 +10,7 @@ mod launch;
 mod live;
 mod log;
 mod models;
+mod policy;
 pub(crate) mod range;
 mod realm;
 mod record;
@@ -218,7 +219,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Root(command) => realm::root(&setting, &command),
         Command::Key(command) => realm::key(&setting, command),
         Command::Slot(command) => realm::slot(&setting, command),
-        Command::Policy(command) => realm::policy(&setting, command),
+        Command::Policy(command) => return policy::policy(&setting, command),
         Command::Grant(args) => realm::grant(&setting, &args),
         Command::Revoke(command) => realm::revoke(&setting, &command),
         Command::Level(args) => realm::level(&setting, &args),

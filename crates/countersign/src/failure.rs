@@ -153,6 +153,7 @@ from_coded!(
     vault::Error,
     tensor::Error,
     policy::PolicyError,
+    policy::compare::CompareError,
     merkle::MerkleError,
     audit::AuditError,
     bundle::BundleError,

@@ -1,6 +1,7 @@
 //! What people read: lists, dossiers, what is about to be signed.
 
 mod approved;
+mod compared;
 mod reading;
 mod standing;
 
@@ -20,6 +21,7 @@ use crate::realm::{Attached, Record};
 use crate::text::{date, line, word};
 
 pub(crate) use self::approved::approved;
+pub(crate) use self::compared::compared;
 
 /// `countersign list`.
 pub(crate) fn list(setting: &Setting) -> Done {

@@ -70,6 +70,7 @@ pub(crate) const EXAMINERS: &[Examiner] = &[
     screen::FILES,
     screen::SCOPE,
     screen::FIT,
+    screen::GRAPH,
     screen::DELTA,
     screen::REPLAY,
     probe::QUANTISED,

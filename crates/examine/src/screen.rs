@@ -1,6 +1,7 @@
 //! The first stage: what files and weights say before anything is run.
 
 mod delta;
+mod graph;
 mod replay;
 
 use model::Error as ModelError;
@@ -18,6 +19,7 @@ use crate::finding::{Notes, Weight};
 use crate::subject::{Subject, Unfit};
 
 pub(crate) use delta::DELTA;
+pub(crate) use graph::GRAPH;
 pub(crate) use replay::REPLAY;
 
 /// The rules of `scan` on the change's files.

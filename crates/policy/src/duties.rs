@@ -241,6 +241,15 @@ impl Duties {
         &self.controls
     }
 
+    /// Whether an act is decided by the same policies, word for word, in another text.
+    pub(crate) fn is_alike(&self, other: &Self, action: Action) -> bool {
+        let written = |duties: &Self| -> Option<BTreeMap<String, String>> {
+            let policies = duties.by_action.get(&action)?.policies();
+            Some(policies.map(|policy| (text_of(policy.id()).to_owned(), policy.to_string())).collect())
+        };
+        written(self).is_some_and(|policies| Some(policies) == written(other))
+    }
+
     /// Whether the actor may do this on a change of which these are the facts, at that time.
     ///
     /// `now_ms` is the log's stamp. Evaluation takes no time limit: the policies have no loops, and sets are as large

@@ -24,6 +24,7 @@ mod facts;
 mod family;
 mod grant;
 mod order;
+mod retrial;
 mod scoring;
 mod target;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub(crate) use evidence::is_persons_alone;
 pub use evidence::{decide, examined};
 pub(crate) use family::FAMILIES;
 pub use order::ordered;
+pub use retrial::{Decided, Retrial, Retried, Ruling};
 
 use crate::duties::{self, Duties};
 

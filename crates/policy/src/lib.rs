@@ -7,11 +7,13 @@
 //! | [`quorum`] | how many independent persons stand behind a decision |
 //! | [`duties`] | who may do what on which change: Cedar policies, separation of duties by person |
 //! | [`gate`] | whether a change may go on: tokens or refusals |
+//! | [`compare`] | what another policy would allow or refuse: its tables, its permissions, past decisions asked again |
 //! | [`rules`] | whether the tables of a policy hold together; the default policy |
 //!
 //! Everything here is a function of its arguments: no clock, file, environment or randomness. What cannot be
 //! decided is refused.
 
+pub mod compare;
 pub mod duties;
 pub mod error;
 pub mod gate;

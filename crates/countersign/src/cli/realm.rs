@@ -224,7 +224,18 @@ pub(crate) enum PolicyCommand {
         #[arg(long)]
         rules: Option<PathBuf>,
     },
-    /// Put another policy in force; the policy officers sign.
+    /// Tell what another policy would allow or refuse: who may do what, and every past decision asked
+    /// again. Signs nothing. Exit code 1: something is allowed that is refused now; 0 otherwise.
+    #[command(after_help = "Example: countersign policy compare --file my.cedar --rules my-rules.json")]
+    Compare {
+        /// The Cedar file; by default the one in force.
+        #[arg(long, required_unless_present = "rules")]
+        file: Option<PathBuf>,
+        /// The tables, as JSON; by default those in force.
+        #[arg(long)]
+        rules: Option<PathBuf>,
+    },
+    /// Put another policy in force; the policy officers sign. See `compare` first.
     #[command(
         after_help = "Example: countersign policy replace --file my.cedar --by root-alice --by root-bob"
     )]

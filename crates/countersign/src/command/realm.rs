@@ -11,8 +11,7 @@ use statement::{KeyId, Name, PublicKey, SlotId};
 use super::{Output, Setting};
 use crate::act::{self, EnrolledKey, word, words};
 use crate::cli::{
-    FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, PolicyCommand, RevokeCommand, RootCommand,
-    SlotCommand,
+    FreezeArgs, GrantArgs, InitArgs, KeyCommand, LevelArgs, RevokeCommand, RootCommand, SlotCommand,
 };
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
@@ -270,58 +269,6 @@ pub(super) fn slot(setting: &Setting, command: SlotCommand) -> Done {
     let value = json!({ "statement": id, "slot": slot, "state": state });
     setting.print(&value, &format!("slot {slot} is defined: statement {id}\n  its first state is {state}\n"));
     Ok(())
-}
-
-/// `countersign policy`.
-pub(super) fn policy(setting: &Setting, command: PolicyCommand) -> Done {
-    match command {
-        PolicyCommand::Show => {
-            let realm = setting.read()?;
-            let Some(policy) = realm.ledger().world().policy() else {
-                return Err(dossier::Refusal::new(dossier::Code::NoPolicy, "policy").into());
-            };
-            let rules = serde_json::to_string_pretty(&policy.body.rules)
-                .map_err(|error| Failure::outside(error, "report this as a defect"))?;
-            let text = format!("policy {}\n\n{}\n\n{rules}\n", policy.id, policy.body.cedar);
-            setting.print(&json!({ "statement": policy.id, "policy": policy.body }), &text);
-            Ok(())
-        }
-        PolicyCommand::Check { file, rules } => {
-            let cedar = text_file(&file)?;
-            let duties = ::policy::duties::Duties::load(&cedar, &::policy::duties::schema_digest())?;
-            if let Some(rules) = rules {
-                ::policy::rules::validate(&rules_file(&rules)?)?;
-            }
-            let count = duties.controls().len();
-            setting
-                .print(&json!({ "policies": count, "valid": true }), &format!("valid: {count} policies\n"));
-            Ok(())
-        }
-        PolicyCommand::Replace { file, rules, by } => {
-            let cedar = file.as_deref().map(text_file).transpose()?;
-            let rules = rules.as_deref().map(rules_file).transpose()?;
-            let id = setting.act(|realm| {
-                let present = realm.ledger().world().policy();
-                let present = present.ok_or_else(|| Failure::missing("policy", "in force"))?;
-                let cedar = cedar.unwrap_or_else(|| present.body.cedar.clone());
-                let rules = rules.unwrap_or_else(|| present.body.rules.clone());
-                act::replace_policy(realm, cedar, rules, &by)
-            })?;
-            setting.said("the policy is replaced", id);
-            Ok(())
-        }
-    }
-}
-
-fn text_file(path: &std::path::Path) -> Done<String> {
-    String::from_utf8(read_bounded(path, 1 << 20)?)
-        .map_err(|_| Failure::usage(format!("`{}` is not UTF-8", path.display())))
-}
-
-fn rules_file(path: &std::path::Path) -> Done<statement::kind::PolicyRules> {
-    let bytes = read_bounded(path, 1 << 20)?;
-    let value = statement::json::parse(&bytes, statement::json::Limits::signed(1 << 20))?;
-    Ok(statement::json::from_value(&value)?)
 }
 
 /// `countersign grant`.

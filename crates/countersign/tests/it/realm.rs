@@ -84,6 +84,15 @@ fn slots_levels_policy_and_halts() {
     house.ok("policy check mine.cedar --rules rules.json");
     house.ok("policy replace --file mine.cedar --rules rules.json --by root-ada --by root-ben");
     assert_eq!(house.json("policy show")["policy"]["supersedes"], policy["statement"]);
+    let same = house.json("policy compare --file mine.cedar --rules rules.json");
+    assert_eq!((same["looser"].clone(), same["permissions"]["asked"].clone()), (json!(false), json!(0)));
+    let text = policy["policy"]["cedar"].as_str().unwrap();
+    let all = format!("{text}\n@id(\"anybody\")\npermit (principal, action == Action::\"purge\", resource);");
+    house.write("wide.cedar", all.as_bytes());
+    let wide = house.run("policy compare --file wide.cedar");
+    assert_eq!(wide.code, 1, "{}", wide.out);
+    assert!(wide.out.contains("looser    purge by approver, everything is there"), "{}", wide.out);
+    assert!(wide.out.contains("LOOSER: it allows what is refused now"), "{}", wide.out);
     house.write(
         "open.cedar",
         b"@id(\"saints\")\npermit (principal, action, resource) when { principal.saint };",

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use examine::coverage::{Class, Looked};
 use examine::depth::Table;
 use examine::{Apart, Change, Declared, Examination, Files, Weight, run, run_one};
+use serde_json::json;
 
 use crate::made::{
-    adapter, another_base, backdoored, base, base_files, compliant, examined, folder, honest, of,
-    overcautious, suite, tokenizer_json, tuned, weights, words,
+    adapter, another_base, backdoored, base, base_files, compliant, config_json, examined, folder, honest,
+    of, overcautious, suite, tokenizer_json, tuned, weights, words,
 };
 
 #[track_caller]
@@ -230,6 +231,78 @@ fn a_model_of_another_base_and_a_scope_that_is_left_are_refused() {
     ));
     let wide = examined(&wide);
     assert!(!wide.findings.iter().any(|finding| finding.examiner == "scope"), "{:#?}", wide.findings);
+}
+
+/// The base's folder with other members in its configuration.
+fn configured(alter: impl FnOnce(&mut serde_json::Value)) -> Vec<(String, Bytes)> {
+    let mut files = folder(base());
+    let mut config = config_json();
+    alter(&mut config);
+    for (name, bytes) in &mut files {
+        if name == "config.json" {
+            *bytes = Bytes::from(config.to_string());
+        }
+    }
+    files
+}
+
+#[test]
+fn the_same_weights_that_compute_something_else_are_told_by_the_member() {
+    let graph = |files| {
+        let mut table = Table::built_in().unwrap();
+        let change = of(files);
+        depth_of(&mut table, &change).examiners = vec!["fit".to_owned(), "graph".to_owned()];
+        run(&change, &base_files(), &[suite()], &table, &mut |_| ()).unwrap()
+    };
+    let same = graph(configured(|_| ()));
+    assert!(same.findings.is_empty(), "{:#?}", same.findings);
+    assert_eq!(same.measures["graph_members_differing"].to_bits(), 0.0_f64.to_bits());
+    assert!(same.gaps.iter().all(|gap| gap.examiner != "graph"), "{:#?}", same.gaps);
+
+    for (member, value, told) in [
+        ("rope_theta", json!(500_000.0), "base of rotations 10000, here 500000"),
+        ("rms_norm_eps", json!(0.1), "epsilon of norms 0.00001, here 0.1"),
+        ("hidden_act", json!("gelu"), "activation"),
+    ] {
+        let other = graph(configured(|config| config[member] = value));
+        assert_eq!(found(&other, "computation-differs"), Weight::Suspicion, "{member}");
+        let finding = other.findings.iter().find(|finding| finding.what == "computation-differs").unwrap();
+        assert!(finding.text.contains(told), "{}", finding.text);
+        assert_eq!(found(&other, "settings-differ"), Weight::Note, "{member}");
+    }
+    // What single precision cannot tell apart is the same.
+    let rounded = graph(configured(|config| config["rms_norm_eps"] = json!(9.999_999_747e-6)));
+    assert!(!rounded.findings.iter().any(|finding| finding.what == "computation-differs"), "{rounded:#?}");
+    let longer = graph(configured(|config| config["max_position_embeddings"] = json!(64)));
+    assert_eq!(found(&longer, "context-differs"), Weight::Note);
+}
+
+#[test]
+fn another_graph_and_other_settings_of_generation_are_told() {
+    let asked = |files, base: Vec<(String, Bytes)>| {
+        let mut table = Table::built_in().unwrap();
+        let change = of(files);
+        depth_of(&mut table, &change).examiners = vec!["fit".to_owned(), "graph".to_owned()];
+        run(&change, &Files::new(base), &[suite()], &table, &mut |_| ()).unwrap()
+    };
+    let wide = configured(|config| {
+        // The same eight rows of queries, of four heads in place of two.
+        config["num_attention_heads"] = json!(4);
+        config["num_key_value_heads"] = json!(4);
+        config["head_dim"] = json!(8);
+    });
+    let other = asked(wide, folder(base()));
+    assert_eq!(found(&other, "graph-differs"), Weight::Suspicion);
+
+    let with = |text: &str| {
+        let mut files = folder(base());
+        files.push(("generation_config.json".to_owned(), Bytes::from(text.to_owned())));
+        files
+    };
+    let told = asked(with("{\"temperature\": 1.7, \"eos_token_id\": 4}"), with("{\"eos_token_id\": 4}"));
+    assert_eq!(found(&told, "generation-differs"), Weight::Suspicion);
+    let broken = asked(with("[1]"), with("{}"));
+    assert!(broken.gaps.iter().any(|gap| gap.examiner == "graph"), "{:#?}", broken.gaps);
 }
 
 #[test]

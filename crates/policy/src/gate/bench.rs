@@ -35,7 +35,8 @@ impl Bench {
         entry.clone()
     }
 
-    fn with_rules<T>(
+    /// Acts by the policy in force.
+    pub(super) fn with_rules<T>(
         &self,
         world: &World,
         act: impl FnOnce(&Rules<'_>) -> Result<T, Refusal>,

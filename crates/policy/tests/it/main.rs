@@ -9,6 +9,7 @@
 mod admission;
 mod approvals;
 mod automation;
+mod compare;
 mod corpus;
 mod elsewhere;
 mod evidence;
