@@ -11,6 +11,7 @@ mod attestations;
 mod bundles;
 mod containers;
 mod decisions;
+mod examined;
 #[cfg(feature = "large")]
 mod executed;
 #[cfg(feature = "large")]
@@ -37,6 +38,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("attestation", attestations::attestation),
     ("attestation_policy", attestations::policy),
     ("bundle", bundles::bundle),
+    ("calibration_table", examined::table),
     ("certificate", attestations::certificate),
     #[cfg(feature = "large")]
     ("chat_render", executed::chat_render),
@@ -44,6 +46,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("checkpoint", log::checkpoint),
     ("entry_bundle", log::entry_bundle),
     ("envelope_parse", statements::envelope),
+    ("examination_evidence", examined::evidence),
     #[cfg(feature = "large")]
     ("examine_suite", executed::examine_suite),
     #[cfg(feature = "large")]

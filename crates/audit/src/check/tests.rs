@@ -1,5 +1,6 @@
 mod attested;
 mod corpus;
+mod examined;
 mod forged;
 mod log;
 mod tampered;

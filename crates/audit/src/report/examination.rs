@@ -153,6 +153,11 @@ impl<'a> Examinations<'a> {
     }
 }
 
+/// Whether a finding is a worker's examination, so that its evidence belongs into an export.
+pub(super) fn is_by_worker(finding: &Finding) -> bool {
+    finding.worker.is_some() && level(finding.evidence).is_some()
+}
+
 /// The level that a kind of evidence is of.
 const fn level(kind: EvidenceKind) -> Option<Level> {
     match kind {

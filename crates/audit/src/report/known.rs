@@ -50,8 +50,8 @@ fn beginning(record: &Record<'_>, report: &Report) -> Vec<Remark> {
     remarks
 }
 
-/// What an export carries and this one does not: scopes that slots name, steps that findings sign, and evidence of the
-/// hosts that they name. What was destroyed is told elsewhere.
+/// What an export carries and this one does not: scopes that slots name, steps that findings sign, evidence of the
+/// hosts that they name, and what examinations rest on. What was destroyed is told elsewhere.
 pub(super) fn not_carried(record: &Record<'_>) -> Vec<NotCarriedReport> {
     let carried: BTreeSet<&Digest> = record.attachments.iter().map(|(digest, _)| digest).collect();
     let is_absent =
@@ -81,6 +81,11 @@ pub(super) fn not_carried(record: &Record<'_>) -> Vec<NotCarriedReport> {
             if let Some(attested) = &finding.body.attested {
                 note(attested.attachment, Belongs::Attestation, finding.index, of());
             }
+            if super::examination::is_by_worker(&finding.body) {
+                for digest in &finding.body.attachments {
+                    note(*digest, Belongs::Examination, finding.index, of());
+                }
+            }
         }
     }
     absent.into_values().collect()
@@ -92,6 +97,7 @@ fn counted(absent: &[NotCarriedReport]) -> Option<String> {
         (Belongs::Scope, "scopes that slots name"),
         (Belongs::Trace, "traces that findings sign"),
         (Belongs::Attestation, "attestations that findings name"),
+        (Belongs::Examination, "examinations' evidence that findings name"),
     ];
     let counts = kinds.map(|(kind, words)| (absent.iter().filter(|it| it.what == kind).count(), words));
     let told = counts.iter().filter(|(count, _)| *count > 0).map(|(count, words)| format!("{count} {words}"));

@@ -125,6 +125,8 @@ pub enum Belongs {
     Trace,
     /// The evidence of the hosts that a finding names.
     Attestation,
+    /// What an examination that a finding states was judged by.
+    Examination,
 }
 
 /// Content that belongs into an export and is not carried: what rests on it cannot be looked at.

@@ -95,7 +95,7 @@ impl Written {
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(one), Self::Number(two)) => {
-                one == two || (one - two).abs() <= RELATIVE * one.abs().max(two.abs())
+                one.total_cmp(two).is_eq() || (one - two).abs() <= RELATIVE * one.abs().max(two.abs())
             }
             (Self::Word(one), Self::Word(two)) => one == two,
             (Self::Any, _) | (_, Self::Any) => true,

@@ -273,11 +273,15 @@ fn circumstances(persons: &Persons) -> Vec<Circumstance> {
     all
 }
 
+/// How the facts of a circumstance differ.
 type Differ = Box<dyn Fn(&mut Facts)>;
+
+/// One of the sets of persons in them.
+type Set = fn(&mut Facts) -> &mut BTreeSet<PersonId>;
 
 /// What the person is on the change already, and what somebody else is.
 fn hats(persons: &Persons) -> Vec<(String, Differ)> {
-    let sets: [(&str, fn(&mut Facts) -> &mut BTreeSet<PersonId>); 5] = [
+    let sets: [(&str, Set); 5] = [
         ("proposed it", |facts| &mut facts.proposers),
         ("examined it", |facts| &mut facts.examiners),
         ("reviewed it for compliance", |facts| &mut facts.compliance),
