@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use futures::StreamExt as _;
+use modelbox::Purpose;
 use modelbox::boxed::State;
 use modelbox::files::hex;
 use serde_json::{Value, json};
@@ -19,13 +20,13 @@ use tokio::time::timeout;
 
 use crate::answer::{Whole, Writer};
 use crate::clock::unix_s;
-use crate::job::{Engine, Event, Job, Prompt};
+use crate::job::{Engine, Event, Job, Prompt, Work};
 use crate::keys::{Caller, Keys};
 use crate::metrics::Metrics;
 use crate::queue::{Full, Queue};
 use crate::refusal::shown;
 use crate::request::{self, Delivery, Form, Usage};
-use crate::{Refusal, host, listing};
+use crate::{Refusal, embedding, host, listing};
 
 /// Where an engine is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,12 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
                 post(|Sharing(app): Shared, request: Request| async move {
                     generate(app, Form::Text, request).await
                 }),
+            )
+            .route(
+                "/v1/embeddings",
+                post(
+                    |Sharing(app): Shared, request: Request| async move { embedding::embed(app, request).await },
+                ),
             )
             .route("/v1/models", get(models))
             .route("/v1/models/{*name}", get(model))
@@ -153,44 +160,55 @@ async fn model(Sharing(app): Shared, Path(name): Path<String>) -> Response<Body>
 }
 
 fn answer(status: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(value.to_string()));
+    let mut response = whole(value.to_string());
     *response.status_mut() = status;
+    response
+}
+
+/// An answer of JSON.
+pub(crate) fn whole(text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// Counts a request until it has been answered in full, or left.
-struct Tally {
+pub(crate) struct Tally {
     app: Arc<App>,
-    form: Form,
+    endpoint: &'static str,
     came: Instant,
-    outcome: String,
+    pub(crate) outcome: String,
 }
 
 impl Tally {
-    fn new(app: Arc<App>, form: Form) -> Self {
+    pub(crate) fn new(app: Arc<App>, endpoint: &'static str) -> Self {
         app.under_way.send_modify(|count| *count += 1);
-        Self { app, form, came: Instant::now(), outcome: "cancelled".to_owned() }
+        Self { app, endpoint, came: Instant::now(), outcome: "cancelled".to_owned() }
+    }
+
+    /// When the request came.
+    pub(crate) const fn came(&self) -> Instant {
+        self.came
     }
 }
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        let endpoint = match self.form {
-            Form::Chat => "chat",
-            Form::Text => "completions",
-        };
         let metrics = &self.app.metrics;
         let outcome = std::mem::take(&mut self.outcome);
-        metrics.requests.get_or_create(&[("endpoint", endpoint.to_owned()), ("outcome", outcome)]).inc();
+        metrics.requests.get_or_create(&[("endpoint", self.endpoint.to_owned()), ("outcome", outcome)]).inc();
         metrics.request.observe(self.came.elapsed().as_secs_f64());
         self.app.under_way.send_modify(|count| *count -= 1);
     }
 }
 
 async fn generate(app: Arc<App>, form: Form, request: Request) -> Response<Body> {
-    let mut tally = Tally::new(Arc::clone(&app), form);
-    match begin(&app, &tally, request).await {
+    let endpoint = match form {
+        Form::Chat => "chat",
+        Form::Text => "completions",
+    };
+    let mut tally = Tally::new(Arc::clone(&app), endpoint);
+    match begin(&app, &tally, form, request).await {
         Ok((begun, Delivery::Stream { .. })) => begun.stream(tally),
         Ok((begun, Delivery::Whole)) => match begun.whole().await {
             Ok(value) => {
@@ -203,13 +221,13 @@ async fn generate(app: Arc<App>, form: Form, request: Request) -> Response<Body>
     }
 }
 
-fn refused(mut tally: Tally, refusal: &Refusal) -> Response<Body> {
+pub(crate) fn refused(mut tally: Tally, refusal: &Refusal) -> Response<Body> {
     refusal.code().clone_into(&mut tally.outcome);
     refusal.response()
 }
 
-/// Reads a request, queues it, and waits until it is begun.
-async fn begin(app: &Arc<App>, tally: &Tally, request: Request) -> Result<(Begun, Delivery), Refusal> {
+/// The body of a request, and who sent it.
+pub(crate) async fn received(app: &App, request: Request) -> Result<(Caller, Bytes), Refusal> {
     if *app.phase.borrow() != Phase::Serving {
         return Err(Refusal::Draining);
     }
@@ -224,10 +242,24 @@ async fn begin(app: &Arc<App>, tally: &Tally, request: Request) -> Result<(Begun
     let caller = parts.extensions.get::<Caller>().copied().ok_or(Refusal::Unauthorised)?;
     let slow = |_| Refusal::BodyTime { seconds: limits.body.as_secs() };
     let bytes = timeout(limits.body, whole_body(body, limits.body_bytes)).await.map_err(slow)??;
-    let request = request::read(&bytes, tally.form, seed)?;
+    Ok((caller, bytes.into()))
+}
+
+/// Reads a request, queues it, and waits until it is begun.
+async fn begin(
+    app: &Arc<App>,
+    tally: &Tally,
+    form: Form,
+    request: Request,
+) -> Result<(Begun, Delivery), Refusal> {
+    let (caller, bytes) = received(app, request).await?;
+    let request = request::read(&bytes, form, seed)?;
     drop(bytes);
     let mut task = request.task;
     task.adapter = app.engine.adapter(&request.model)?;
+    if app.engine.purpose() != Purpose::Texts {
+        return Err(Refusal::Purpose { name: request.model, asked: "chats and completions" });
+    }
     if let Prompt::Chat(turns) = &mut task.prompt {
         app.engine.begin(turns);
     }
@@ -235,12 +267,12 @@ async fn begin(app: &Arc<App>, tally: &Tally, request: Request) -> Result<(Begun
         Delivery::Stream { usage } => usage,
         Delivery::Whole => Usage::Told,
     };
-    let prefix = match tally.form {
+    let prefix = match form {
         Form::Chat => "chatcmpl",
         Form::Text => "cmpl",
     };
     let writer = Writer {
-        form: tally.form,
+        form,
         id: format!("{prefix}-{}", hex(&seed().to_be_bytes())),
         created: unix_s(),
         model: request.model,
@@ -248,23 +280,31 @@ async fn begin(app: &Arc<App>, tally: &Tally, request: Request) -> Result<(Begun
         usage,
         logprobs: task.top.is_some(),
     };
+    let answering = queued(app, Work::Generate(task), caller, tally.came).await?;
+    Ok((Begun { answering, writer }, request.delivery))
+}
+
+/// Queues work, and waits until it is begun.
+pub(crate) async fn queued(
+    app: &App,
+    work: Work,
+    caller: Caller,
+    came: Instant,
+) -> Result<Answering, Refusal> {
+    let limits = app.engine.limits();
     let (sender, mut events) = mpsc::channel(EVENTS);
-    let deadline = tally.came + limits.request;
-    let job = Job { task, caller, events: sender, came: tally.came, deadline };
+    let job = Job { work, caller, events: sender, came, deadline: came + limits.request };
     app.queue.push(job).map_err(|(_, full)| match full {
         Full::Waiting(waiting) => Refusal::Overloaded { waiting },
         Full::Closed => Refusal::Draining,
     })?;
     let late = |_| Refusal::QueueWait { seconds: limits.queue_wait.as_secs() };
     match timeout(limits.queue_wait, events.recv()).await.map_err(late)? {
-        Some(Event::Begun { prompt }) => {
-            let patience = limits.request + GRACE;
-            Ok((Begun { events, writer, prompt, patience }, request.delivery))
-        }
+        Some(Event::Begun { prompt }) => Ok(Answering { events, prompt, patience: limits.request + GRACE }),
         Some(Event::Failed(refusal)) => Err(refusal),
         // The queue was closed with this in it.
         None if *app.phase.borrow() != Phase::Serving => Err(Refusal::Draining),
-        Some(Event::Text { .. } | Event::Ended { .. }) | None => Err(Refusal::Failed),
+        Some(Event::Text { .. } | Event::Vectors(_) | Event::Ended { .. }) | None => Err(Refusal::Failed),
     }
 }
 
@@ -293,27 +333,34 @@ async fn whole_body(body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
     if read > limit { Err(Refusal::BodyTooLong { limit }) } else { Ok(bytes) }
 }
 
-/// A generation that has begun.
-struct Begun {
+/// An answer that has begun.
+pub(crate) struct Answering {
     events: mpsc::Receiver<Event>,
-    writer: Writer,
     prompt: usize,
     /// The longest wait for an event: generating threads keep to their deadlines themselves.
     patience: Duration,
 }
 
-impl Begun {
-    async fn next(&mut self) -> Event {
+impl Answering {
+    pub(crate) async fn next(&mut self) -> Event {
         match timeout(self.patience, self.events.recv()).await {
             Ok(Some(event)) => event,
             Ok(None) | Err(_) => Event::Failed(Refusal::Failed),
         }
     }
+}
 
+/// A generation that has begun.
+struct Begun {
+    answering: Answering,
+    writer: Writer,
+}
+
+impl Begun {
     async fn whole(mut self) -> Result<Value, Refusal> {
-        let mut whole = Whole { prompt: self.prompt, ..Whole::default() };
+        let mut whole = Whole { prompt: self.answering.prompt, ..Whole::default() };
         loop {
-            match self.next().await {
+            match self.answering.next().await {
                 Event::Begun { prompt } => whole.prompt = prompt,
                 Event::Text { text, tokens } => {
                     whole.text.push_str(&text);
@@ -323,6 +370,7 @@ impl Begun {
                     whole.generated = generated;
                     return Ok(self.writer.whole(&whole, finish));
                 }
+                Event::Vectors(_) => return Err(Refusal::Failed),
                 Event::Failed(refusal) => return Err(refusal),
             }
         }
@@ -359,15 +407,15 @@ impl Streaming {
             return None;
         }
         loop {
-            let event = self.begun.next().await;
+            let event = self.begun.answering.next().await;
             let writer = &self.begun.writer;
             return Some(match event {
-                Event::Begun { .. } => continue,
+                Event::Begun { .. } | Event::Vectors(_) => continue,
                 Event::Text { text, tokens } => data(&writer.text(&text, &tokens)),
                 Event::Ended { finish, generated } => {
                     (self.over, self.tally.outcome) = (true, "ok".to_owned());
                     let mut bytes = data(&writer.closing(finish)).to_vec();
-                    if let Some(counts) = writer.counts(self.begun.prompt, generated) {
+                    if let Some(counts) = writer.counts(self.begun.answering.prompt, generated) {
                         bytes.extend(data(&counts));
                     }
                     bytes.extend(b"data: [DONE]\n\n");

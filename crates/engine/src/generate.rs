@@ -8,15 +8,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
+use model::Finish;
 use modelbox::{Broken, Event as Said, Generator, Listener};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::app::{App, Phase};
 use crate::clock::unix_s;
-use crate::job::{Event, Job, Runner};
+use crate::job::{Event, Job, Prompt, Runner, Work};
 use crate::keys::Caller;
+use crate::members::wrong;
 use crate::{Error, Refusal};
+
+/// Texts that are turned into vectors between two looks at whether to go on.
+const TEXTS_AT_ONCE: usize = 8;
 
 /// Why a generation does not go on.
 enum Interrupt {
@@ -112,15 +117,48 @@ impl Worker {
     fn generate(&mut self, job: &Job) -> Result<(), Interrupt> {
         let mut relay = self.relay(job);
         let caller = number(job.caller);
+        let task = match &job.work {
+            Work::Generate(task) => task,
+            Work::Embed(texts) => return self.embed(texts, &mut relay),
+        };
         match (&mut self.answering, &self.app.engine.runner) {
             (Answering::Here { generator, pool }, _) => {
-                pool.install(|| generator.generate(&job.task, caller, unix_s(), &mut relay))
+                pool.install(|| generator.generate(task, caller, unix_s(), &mut relay))
             }
-            (Answering::Boxed, Runner::Boxed(boxed)) => {
-                boxed.generate(&job.task, caller, unix_s(), &mut relay)
-            }
+            (Answering::Boxed, Runner::Boxed(boxed)) => boxed.generate(task, caller, unix_s(), &mut relay),
             (Answering::Boxed, Runner::Here(_)) => Err(Broken::Failed.into()),
         }
+    }
+}
+
+impl Worker {
+    fn embed(&self, texts: &[Prompt], relay: &mut Relay<'_>) -> Result<(), Interrupt> {
+        relay.send(Event::Begun { prompt: 0 })?;
+        for texts in texts.chunks(TEXTS_AT_ONCE) {
+            relay.go_on()?;
+            let done = match (&self.answering, &self.app.engine.runner) {
+                (Answering::Here { pool, .. }, Runner::Here(opened)) => pool.install(|| opened.embed(texts)),
+                (Answering::Boxed, Runner::Boxed(boxed)) => {
+                    boxed.embed(texts, relay.job.deadline.saturating_duration_since(Instant::now()))
+                }
+                _ => Err(Broken::Failed),
+            };
+            let vectors = match done {
+                Ok(vectors) => vectors,
+                Err(Broken::Prompt { expected }) => {
+                    return Err(Interrupt::Refused(wrong("input", &expected)));
+                }
+                Err(broken) => {
+                    // Where its time is over, that is why.
+                    relay.go_on()?;
+                    return Err(broken.into());
+                }
+            };
+            let tokens: usize = vectors.iter().map(|vector| vector.tokens).sum();
+            self.app.metrics.prompt_tokens.inc_by(tokens as u64);
+            relay.send(Event::Vectors(vectors))?;
+        }
+        relay.send(Event::Ended { finish: Finish::End, generated: 0 })
     }
 }
 

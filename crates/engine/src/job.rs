@@ -7,6 +7,7 @@ use model::Finish;
 use modelbox::files::{digest, hex};
 use modelbox::{BoxError, Boxed, NotOpened, Opened, Turn};
 pub(crate) use modelbox::{Echo, Likely, Prompt, Task};
+use modelbox::{Purpose, Vector};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
@@ -137,6 +138,14 @@ impl Engine {
         &self.limits
     }
 
+    /// What the model is made for.
+    pub fn purpose(&self) -> Purpose {
+        match &self.runner {
+            Runner::Here(opened) => opened.purpose(),
+            Runner::Boxed(boxed) => boxed.about().purpose,
+        }
+    }
+
     /// The adapter that a name asks for; nothing for the model itself.
     pub(crate) fn adapter(&self, name: &str) -> Result<Option<String>, Refusal> {
         if name == self.name {
@@ -210,9 +219,17 @@ fn check_name(name: &str, taken: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// A task on its way to a generating thread.
+/// What is asked of the model.
+pub(crate) enum Work {
+    /// To continue a text.
+    Generate(Task),
+    /// To turn texts into vectors.
+    Embed(Vec<Prompt>),
+}
+
+/// Work on its way to a generating thread.
 pub(crate) struct Job {
-    pub(crate) task: Task,
+    pub(crate) work: Work,
     pub(crate) caller: Caller,
     pub(crate) events: mpsc::Sender<Event>,
     /// When the request came.
@@ -227,13 +244,15 @@ impl Waiting for Job {
     }
 }
 
-/// What a generation says. The events of one job: `Begun`, any number of `Text`, and `Ended` or `Failed`.
+/// What is said about a job: `Begun`, any number of `Text` or of `Vectors`, and `Ended` or `Failed`.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The prompt is read as so many tokens.
     Begun { prompt: usize },
     /// More of the text, whole characters, with the tokens that begin in it.
     Text { text: String, tokens: Vec<Likely> },
+    /// The vectors of the next texts.
+    Vectors(Vec<Vector>),
     /// The end.
     Ended { finish: Finish, generated: usize },
     /// It breaks off.

@@ -12,6 +12,7 @@
 mod answer;
 mod app;
 mod clock;
+mod embedding;
 mod error;
 mod generate;
 mod host;
@@ -32,7 +33,7 @@ pub use job::Engine;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use modelbox::{
-    Adapter, AdapterFiles, Boxed, Files, Launch, Loaded, ModelFiles, Named, OpenFile, sample,
+    Adapter, AdapterFiles, Boxed, Files, Launch, Loaded, ModelFiles, Named, OpenFile, Purpose, sample,
 };
 pub use refusal::Refusal;
 pub use server::{Place, Server};

@@ -129,6 +129,14 @@ pub enum Refusal {
         /// Whose fault it is.
         fault: Fault,
     },
+    /// The model is of the other kind.
+    #[error("`{name}` is not a model for {asked}")]
+    Purpose {
+        /// The model's name.
+        name: String,
+        /// What was asked for.
+        asked: &'static str,
+    },
     /// The generation ended without a word.
     #[error("the generation failed")]
     Failed,
@@ -164,6 +172,7 @@ impl Refusal {
             Self::Reader { .. } => "CS-ENG-037",
             Self::Failed => "CS-ENG-038",
             Self::WorkerGone { .. } => "CS-ENG-039",
+            Self::Purpose { .. } => "CS-ENG-040",
             Self::Model { code, .. } => code,
         }
     }
@@ -181,7 +190,7 @@ impl Refusal {
             Self::Draining => "ask another engine, or this one when it is back",
             Self::Unauthorised => "send `Authorization: Bearer KEY`",
             Self::NotFound { .. } => {
-                "there are /v1/chat/completions, /v1/completions, /v1/models, /health and /metrics"
+                "there are /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /health and /metrics"
             }
             Self::Method { .. } => "generations are asked for with POST, all else with GET",
             Self::MediaType => "send the header `content-type: application/json`",
@@ -193,6 +202,9 @@ impl Refusal {
             Self::Reader { .. } => "read answers as they come",
             Self::Failed => "look into the engine's log",
             Self::WorkerGone { .. } => "ask again when `/health` says `ready`: the worker is started again",
+            Self::Purpose { .. } => {
+                "encoders answer at /v1/embeddings, models that continue texts at the other addresses"
+            }
             Self::Model { hint, .. } => hint,
         }
     }
@@ -204,6 +216,7 @@ impl Refusal {
             | Self::Member { .. }
             | Self::Unsupported { .. }
             | Self::PromptTooLong { .. }
+            | Self::Purpose { .. }
             | Self::BodyBroken
             | Self::Model { fault: Fault::Client, .. } => StatusCode::BAD_REQUEST,
             Self::UnknownModel { .. } | Self::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -236,7 +249,7 @@ impl Refusal {
     fn param(&self) -> Option<&str> {
         match self {
             Self::Member { member, .. } | Self::Unsupported { member, .. } => Some(member),
-            Self::UnknownModel { .. } => Some("model"),
+            Self::UnknownModel { .. } | Self::Purpose { .. } => Some("model"),
             _ => None,
         }
     }

@@ -15,6 +15,7 @@ use crate::error::shown;
 use crate::fast::{Activations, Fast, Segment, Wanted};
 use crate::kernel::{Activation, Kernels, Level};
 use crate::matrix::Matrix;
+use crate::pooling::{Length, Pooling};
 use crate::source::Source;
 use crate::tap::{NoTap, Site, Tap};
 
@@ -64,6 +65,10 @@ impl EncoderConfig {
             Some("gelu_new" | "gelu_pytorch_tanh") => Activation::GeluTanh,
             Some(_) => return Err(setting("hidden_act", "`gelu` or `gelu_new`")),
         };
+        if value.get("position_embedding_type").and_then(Value::as_str).is_some_and(|kind| kind != "absolute")
+        {
+            return Err(setting("position_embedding_type", "`absolute`"));
+        }
         let config = Self {
             vocabulary: size("vocab_size", limits::VOCABULARY)?,
             hidden: size("hidden_size", limits::WIDTH)?,
@@ -174,6 +179,12 @@ pub struct Encoder {
 const ROWS_MAX: usize = 1024;
 
 impl Encoder {
+    /// Whether a `config.json` is an encoder's.
+    pub fn is_one(config: &[u8]) -> bool {
+        let value = serde_json::from_slice::<Value>(config).unwrap_or_default();
+        value.get("model_type").and_then(Value::as_str) == Some("bert")
+    }
+
     /// An encoder from a `config.json` and its safetensors files' bytes.
     ///
     /// # Errors
@@ -243,28 +254,28 @@ impl Encoder {
         Ok(())
     }
 
-    /// A vector of length one for each sequence: the mean of its tokens' vectors.
+    /// A vector for each sequence, made of its tokens' vectors as `pooling` says.
     ///
     /// # Errors
     /// As [`Encoder::vectors`].
-    pub fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, Error> {
+    pub fn embed(&self, sequences: &[&[u32]], pooling: &Pooling) -> Result<Vec<Vec<f32>>, Error> {
         let vectors = self.vectors(sequences, &mut NoTap)?;
         let mut rows = vectors.rows();
-        Ok(sequences
-            .iter()
-            .map(|tokens| {
-                let mut mean = vec![0.0_f32; self.config.hidden];
-                for row in rows.by_ref().take(tokens.len()) {
-                    mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x);
+        let mut all = Vec::with_capacity(sequences.len());
+        for tokens in sequences {
+            let mut vector = pooling.apply(rows.by_ref().take(tokens.len()), self.config.hidden);
+            if pooling.length == Length::One {
+                let norm = self.kernels.squares(&vector, 0.0).sqrt().max(f32::MIN_POSITIVE);
+                for x in &mut vector {
+                    *x /= norm;
                 }
-                // The direction of the sum is that of the mean.
-                let norm = self.kernels.squares(&mean, 0.0).sqrt().max(f32::MIN_POSITIVE);
-                for mean in &mut mean {
-                    *mean /= norm;
-                }
-                mean
-            })
-            .collect())
+            }
+            if !vector.iter().all(|x| x.is_finite()) {
+                return Err(Error::NotFinite { place: "vectors" });
+            }
+            all.push(vector);
+        }
+        Ok(all)
     }
 }
 

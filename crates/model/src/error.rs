@@ -118,6 +118,12 @@ pub enum Error {
         /// What was asked.
         asked: &'static str,
     },
+    /// Something asked of a model of the other kind.
+    #[error("this model is not made for {asked}")]
+    Purpose {
+        /// What was asked.
+        asked: &'static str,
+    },
     /// A model that a GGUF file cannot hold.
     #[error("a GGUF file has no place for {what}")]
     Unwritable {
@@ -194,6 +200,7 @@ impl Error {
             Self::RemoteAnswer { .. } => "CS-MDL-020",
             Self::Graph { .. } => "CS-MDL-021",
             Self::Unwritable { .. } => "CS-MDL-023",
+            Self::Purpose { .. } => "CS-MDL-024",
         }
     }
 
@@ -223,6 +230,9 @@ impl Error {
             Self::AdapterUnknown { .. } => "load the adapter first, or correct its name",
             Self::AdapterMisfit { .. } => "check that the adapter was made for this base model",
             Self::Capability { .. } => "run the model with the local executor",
+            Self::Purpose { .. } => {
+                "a decoder continues texts, and an encoder turns them into vectors; give a model of the other kind"
+            }
             Self::Unwritable { .. } => {
                 "keep this model in .safetensors files; its tensors can be quantised file by file"
             }

@@ -8,7 +8,7 @@
 //! | differentiate and train | [`graph::Graph`], [`train`] |
 //! | apply LoRA adapters, by name or merged | [`Model::load_adapter`], [`Model::merged`] |
 //! | write a model as a GGUF file | [`Model::write_gguf`] |
-//! | turn sentences into vectors | [`Encoder`] |
+//! | turn sentences into vectors | [`Encoder`], [`Pooling`] |
 //! | text to tokens and back, conversations to text | [`Tokenizer`], [`template`] |
 //! | treat models here and elsewhere alike | [`executor`] |
 //!
@@ -48,6 +48,7 @@ mod made;
 mod matrix;
 mod model;
 mod names;
+mod pooling;
 mod random;
 mod sampling;
 mod score;
@@ -69,6 +70,7 @@ pub use generate::{Finish, Generate, Generation, Step};
 pub use kernel::{Activation, Kind, Level};
 pub use matrix::Matrix;
 pub use model::{Continuation, Model};
+pub use pooling::{Length, Letters, Pool, Pooling};
 pub use sampling::{Sampler, Sampling};
 pub use score::{Scored, TokenScore};
 pub use source::{Origin, Source};

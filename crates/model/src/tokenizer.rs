@@ -78,6 +78,20 @@ impl Tokenizer {
         Ok(Self::new(inner, ends, end, begin, false, template))
     }
 
+    /// The same without the padding and the cutting of texts that its file may ask for: a text's tokens are then its own, and
+    /// all of them.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`].
+    pub fn whole(&self) -> Result<Self, Error> {
+        let mut inner = self.inner.as_ref().clone();
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|cause| Error::Tokenizer { reason: shown(&cause.to_string()) })?;
+        Ok(Self { inner: Arc::new(inner), plain: Arc::default(), ..self.clone() })
+    }
+
     fn new(
         inner: Inner,
         ends: Vec<u32>,

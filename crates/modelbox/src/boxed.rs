@@ -17,7 +17,7 @@ use trace::Step;
 use crate::error::BoxError;
 use crate::files::{Adapter, Files, Loaded, OpenFile};
 use crate::generator::Listener;
-use crate::task::{Broken, Caller, Event, Prompt, Score, Sequence, Task};
+use crate::task::{Broken, Caller, Event, Prompt, Purpose, Score, Sequence, Task, Vector};
 use crate::wire::{Ask, Said};
 use check::Turnwise;
 
@@ -95,6 +95,8 @@ pub struct About {
     pub context: usize,
     /// Tokens of the vocabulary.
     pub vocabulary: usize,
+    /// What it is made for.
+    pub purpose: Purpose,
 }
 
 /// Whether the worker can be asked.
@@ -311,6 +313,26 @@ impl Boxed {
             tokens: u64::try_from(tokens).unwrap_or(u64::MAX),
         });
         Ok(scores)
+    }
+
+    /// A vector for each text. What is asked at once is answered at once, and not stopped in between.
+    ///
+    /// # Errors
+    /// Why the model cannot be run on them; [`Broken::Gone`] also where it takes longer than `within`.
+    pub fn embed(&self, texts: &[Prompt], within: Duration) -> Result<Vec<Vector>, Broken> {
+        let asked = self.ask(|job| Ask::Embed { job, texts: texts.to_vec() })?;
+        match asked.answers.recv_timeout(within) {
+            Ok(Said::Vectors { vectors, .. }) => {
+                check::vectors(texts.len(), &vectors, self.about).map_err(|what| self.lied(&what))?;
+                Ok(vectors)
+            }
+            Ok(Said::Broken { broken, .. }) => Err(check::broken(broken)),
+            Ok(_) => Err(self.lied("it answers something else than was asked")),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(Broken::Gone { why: format!("it did not answer within {} s", within.as_secs()) })
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.gone()),
+        }
     }
 
     /// The tokens of a prompt.

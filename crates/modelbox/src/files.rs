@@ -3,11 +3,13 @@
 use std::fs::File;
 
 use bytes::Bytes;
-use model::{Config, Model, Source, Tokenizer};
+use model::{Config, Encoder, Model, Source, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tensor::gguf::Gguf;
+
+use crate::encoder::{Making, Sentences};
 
 /// A file with the name it is told by.
 #[derive(Debug, Clone)]
@@ -34,6 +36,12 @@ pub enum Files<F> {
         tokenizer_config: Option<F>,
         /// `chat_template.jinja`, which newer folders have beside the tokenizer's configuration.
         template: Option<F>,
+        /// `modules.json`, which folders of sentence-transformers have.
+        modules: Option<F>,
+        /// `1_Pooling/config.json`, too.
+        pooling: Option<F>,
+        /// `sentence_bert_config.json`, too.
+        sentence: Option<F>,
         /// The `.safetensors` files.
         weights: Vec<F>,
     },
@@ -79,9 +87,19 @@ impl<F> Files<F> {
     pub fn all(&self) -> Vec<&F> {
         match self {
             Self::Gguf(file) => vec![file],
-            Self::Folder { config, tokenizer, tokenizer_config, template, weights } => {
+            Self::Folder {
+                config,
+                tokenizer,
+                tokenizer_config,
+                template,
+                modules,
+                pooling,
+                sentence,
+                weights,
+            } => {
                 let always = [config, tokenizer].into_iter();
-                always.chain(tokenizer_config).chain(template).chain(weights).collect()
+                let may_be = [tokenizer_config, template, modules, pooling, sentence];
+                always.chain(may_be.into_iter().flatten()).chain(weights).collect()
             }
         }
     }
@@ -93,11 +111,23 @@ impl<F> Files<F> {
     pub fn try_map<G, E>(&self, mut to: impl FnMut(&F) -> Result<G, E>) -> Result<Files<G>, E> {
         Ok(match self {
             Self::Gguf(file) => Files::Gguf(to(file)?),
-            Self::Folder { config, tokenizer, tokenizer_config, template, weights } => Files::Folder {
+            Self::Folder {
+                config,
+                tokenizer,
+                tokenizer_config,
+                template,
+                modules,
+                pooling,
+                sentence,
+                weights,
+            } => Files::Folder {
                 config: to(config)?,
                 tokenizer: to(tokenizer)?,
                 tokenizer_config: tokenizer_config.as_ref().map(&mut to).transpose()?,
                 template: template.as_ref().map(&mut to).transpose()?,
+                modules: modules.as_ref().map(&mut to).transpose()?,
+                pooling: pooling.as_ref().map(&mut to).transpose()?,
+                sentence: sentence.as_ref().map(&mut to).transpose()?,
                 weights: weights.iter().map(to).collect::<Result<_, _>>()?,
             },
         })
@@ -119,21 +149,56 @@ impl<F> Adapter<F> {
     }
 }
 
+/// What files hold.
+pub(crate) enum Held {
+    /// A model that continues texts.
+    Decoder(Box<(Model, Tokenizer)>),
+    /// One that turns them into vectors.
+    Encoder(Box<Sentences>),
+}
+
 impl ModelFiles {
     /// Reads the model and its tokenizer.
-    pub(crate) fn open(&self) -> Result<(Model, Tokenizer), model::Error> {
+    pub(crate) fn open(&self) -> Result<Held, model::Error> {
         match self {
             Self::Gguf(file) => {
                 let model = Model::from_gguf(&file.bytes)?;
                 let gguf = Gguf::read(&file.bytes).map_err(model::Error::from)?;
-                Ok((model, Tokenizer::from_gguf(&gguf)?))
+                Ok(Held::Decoder(Box::new((model, Tokenizer::from_gguf(&gguf)?))))
             }
-            Self::Folder { config, tokenizer, tokenizer_config, template, weights } => {
+            Self::Folder {
+                config,
+                tokenizer,
+                tokenizer_config,
+                template,
+                modules,
+                pooling,
+                sentence,
+                weights,
+            } => {
                 let weights: Vec<Bytes> = weights.iter().map(|file| file.bytes.clone()).collect();
+                if Encoder::is_one(&config.bytes) {
+                    let encoder = Encoder::from_safetensors(&config.bytes, &weights)?;
+                    let settings = tokenizer_config.as_ref().map(|file| file.bytes.clone());
+                    let tokenizer = Tokenizer::from_json(&tokenizer.bytes, settings.as_deref())?;
+                    let making = Making {
+                        modules: modules.as_ref(),
+                        pooling: pooling.as_ref(),
+                        sentence: sentence.as_ref(),
+                    };
+                    return Ok(Held::Encoder(Box::new(Sentences::new(encoder, &tokenizer, making)?)));
+                }
+                if modules.is_some() {
+                    // What follows the model would not be run.
+                    return Err(model::Error::Purpose {
+                        asked: "vectors, which its `modules.json` asks for",
+                    });
+                }
                 let config = Config::from_json(&config.bytes)?;
                 let model = Model::load(config, &Source::from_safetensors(&weights)?)?;
                 let settings = settings(tokenizer_config.as_ref(), template.as_ref())?;
-                Ok((model, Tokenizer::from_json(&tokenizer.bytes, settings.as_deref())?))
+                let tokenizer = Tokenizer::from_json(&tokenizer.bytes, settings.as_deref())?;
+                Ok(Held::Decoder(Box::new((model, tokenizer))))
             }
         }
     }

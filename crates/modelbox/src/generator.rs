@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use model::executor::{Local, Prompt as Readable};
 use model::template::Message;
-use model::{Cache, Continuation, Controls, Finish, Generate, Scored, TokenScore};
+use model::{Cache, Continuation, Controls, Finish, Generate, Scored, TokenScore, Tokenizer};
 
+use crate::encoder::Sentences;
 use crate::error::NotOpened;
-use crate::task::{Broken, Caller, Echo, Event, Likely, Prompt, Score, Sequence, Task};
+use crate::files::Held;
+use crate::task::{Broken, Caller, Echo, Event, Likely, Prompt, Purpose, Score, Sequence, Task, Vector};
 use crate::{AdapterFiles, ModelFiles, Token};
 
 /// Tokens of a prompt that are read between two looks at whether to go on.
@@ -20,8 +22,15 @@ const READ_AT_ONCE: usize = 256;
 /// A model with its adapters, opened.
 #[derive(Debug)]
 pub struct Opened {
-    local: Local,
+    runs: Runs,
     context: usize,
+}
+
+/// What was opened.
+#[derive(Debug)]
+enum Runs {
+    Decoder(Box<Local>),
+    Encoder(Box<Sentences>),
 }
 
 impl Opened {
@@ -36,14 +45,51 @@ impl Opened {
         context: usize,
     ) -> Result<Self, NotOpened> {
         let of_model = |error: model::Error| NotOpened::of(None, &error);
-        let (model, tokenizer) = files.open().map_err(of_model)?;
+        let (model, tokenizer) = match files.open().map_err(of_model)? {
+            Held::Decoder(held) => *held,
+            Held::Encoder(mut held) => {
+                if let Some((name, _)) = adapters.first() {
+                    let error = model::Error::Purpose { asked: "adapters: it is an encoder" };
+                    return Err(NotOpened::of(Some(name), &error));
+                }
+                held.within(context);
+                let context = held.context();
+                return Ok(Self { runs: Runs::Encoder(held), context });
+            }
+        };
         let mut local = Local::new(model, tokenizer).map_err(of_model)?;
         for (name, files) in adapters {
             let fitted = local.model_mut().load_adapter(name, &files.config.bytes, &files.weights.bytes);
             fitted.map_err(|error| NotOpened::of(Some(name), &error))?;
         }
         let context = context.min(local.model().config().context);
-        Ok(Self { local, context })
+        Ok(Self { runs: Runs::Decoder(Box::new(local)), context })
+    }
+
+    /// What the model is made for.
+    pub const fn purpose(&self) -> Purpose {
+        match &self.runs {
+            Runs::Decoder(_) => Purpose::Texts,
+            Runs::Encoder(sentences) => Purpose::Vectors { width: sentences.width() },
+        }
+    }
+
+    fn decoder(&self) -> Result<&Local, Broken> {
+        match &self.runs {
+            Runs::Decoder(local) => Ok(local),
+            Runs::Encoder(_) => Err(model::Error::Purpose { asked: "continuing texts" }.into()),
+        }
+    }
+
+    /// A vector for each text.
+    ///
+    /// # Errors
+    /// [`Broken`] where a text is longer than the context, or the model is no encoder.
+    pub fn embed(&self, texts: &[Prompt]) -> Result<Vec<Vector>, Broken> {
+        match &self.runs {
+            Runs::Encoder(sentences) => sentences.embed(texts),
+            Runs::Decoder(_) => Err(model::Error::Purpose { asked: "turning texts into vectors" }.into()),
+        }
     }
 
     /// Most tokens of a prompt and its answer.
@@ -53,7 +99,10 @@ impl Opened {
 
     /// Tokens of the vocabulary.
     pub const fn vocabulary(&self) -> usize {
-        self.local.model().config().vocabulary
+        match &self.runs {
+            Runs::Decoder(local) => local.model().config().vocabulary,
+            Runs::Encoder(sentences) => sentences.vocabulary(),
+        }
     }
 
     /// The tokens of a prompt.
@@ -61,7 +110,7 @@ impl Opened {
     /// # Errors
     /// [`Broken`] where it cannot be read, is empty, or is too long.
     pub fn tokens(&self, prompt: &Prompt, now_s: i64) -> Result<Vec<u32>, Broken> {
-        let local = &self.local;
+        let local = self.decoder()?;
         let tokens = match prompt {
             Prompt::Chat(turns) => {
                 let message =
@@ -103,7 +152,7 @@ impl Opened {
             })
             .collect();
         let told = |score: TokenScore| Score { token: score.token, logprob: score.logprob, top: score.top };
-        let scores = self.local.model().score(&scored)?;
+        let scores = self.decoder()?.model().score(&scored)?;
         Ok(scores.into_iter().map(|scores| scores.into_iter().map(told).collect()).collect())
     }
 }
@@ -164,7 +213,7 @@ impl Generator {
         listener: &mut L,
     ) -> Result<(), L::Stop> {
         let opened = Arc::clone(&self.opened);
-        let local = &opened.local;
+        let local = opened.decoder()?;
         let model = local.model();
         let prompt = opened.tokens(&task.prompt, now_s)?;
         listener.said(Event::Begun { prompt: prompt.len() })?;
@@ -176,7 +225,7 @@ impl Generator {
             };
             characters = text.chars().count();
             let tokens = match task.top {
-                Some(top) => self.scored(task, &prompt, &text, top)?,
+                Some(top) => scored(local, task, &prompt, &text, top)?,
                 None => Vec::new(),
             };
             listener.said(Event::Text { text, tokens })?;
@@ -199,7 +248,7 @@ impl Generator {
             let step = step.map_err(Broken::from)?;
             listener.said(Event::Step)?;
             if task.top.is_some() && step.finish != Some(Finish::End) {
-                told.waiting.push(self.likely(&step.score));
+                told.waiting.push(likely(local.tokenizer(), &step.score));
             }
             let tokens = told.certain(&step.text, step.finish);
             if !step.text.is_empty() || !tokens.is_empty() {
@@ -226,7 +275,7 @@ impl Generator {
         prompt: &[u32],
         listener: &mut L,
     ) -> Result<Cache, L::Stop> {
-        let (model, adapter) = (self.opened.local.model(), task.adapter.as_deref());
+        let (model, adapter) = (self.opened.decoder()?.model(), task.adapter.as_deref());
         let known = self
             .memory
             .take()
@@ -244,47 +293,46 @@ impl Generator {
         listener.go_on()?;
         Ok(cache)
     }
+}
 
-    /// The prompt's tokens and how likely they were.
-    fn scored(&self, task: &Task, prompt: &[u32], text: &str, top: usize) -> Result<Vec<Likely>, Broken> {
-        let model = self.opened.local.model();
-        let scores = if prompt.len() < 2 {
-            Vec::new()
-        } else {
-            let scored = Scored { tokens: prompt.to_vec(), from: 1, top, adapter: task.adapter.clone() };
-            model.score(&[scored])?.pop().unwrap_or_default()
-        };
-        let tokenizer = self.opened.local.tokenizer();
-        let first = prompt.iter().take(1).map(|&token| Likely {
-            token: Token::of(tokenizer, token),
-            logprob: None,
-            top: Vec::new(),
-            offset: 0,
-        });
-        let mut all: Vec<Likely> = first.chain(scores.iter().map(|score| self.likely(score))).collect();
-        // A token's name may be in the text, also a control token's, or not, as that at the beginning.
-        let mut at = 0;
-        for likely in &mut all {
-            let known = text.get(..at);
-            likely.offset = known.map_or_else(
-                || text.char_indices().take_while(|(place, _)| *place < at).count(),
-                |text| text.chars().count(),
-            );
-            let bytes = likely.token.bytes.as_deref().unwrap_or_default();
-            let follows = text.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(bytes));
-            at = (at + if follows { bytes.len() } else { likely.token.len }).min(text.len());
-        }
-        Ok(all)
+/// The prompt's tokens and how likely they were.
+fn scored(local: &Local, task: &Task, prompt: &[u32], text: &str, top: usize) -> Result<Vec<Likely>, Broken> {
+    let model = local.model();
+    let scores = if prompt.len() < 2 {
+        Vec::new()
+    } else {
+        let scored = Scored { tokens: prompt.to_vec(), from: 1, top, adapter: task.adapter.clone() };
+        model.score(&[scored])?.pop().unwrap_or_default()
+    };
+    let tokenizer = local.tokenizer();
+    let first = prompt.iter().take(1).map(|&token| Likely {
+        token: Token::of(tokenizer, token),
+        logprob: None,
+        top: Vec::new(),
+        offset: 0,
+    });
+    let mut all: Vec<Likely> = first.chain(scores.iter().map(|score| likely(tokenizer, score))).collect();
+    // A token's name may be in the text, also a control token's, or not, as that at the beginning.
+    let mut at = 0;
+    for likely in &mut all {
+        let known = text.get(..at);
+        likely.offset = known.map_or_else(
+            || text.char_indices().take_while(|(place, _)| *place < at).count(),
+            |text| text.chars().count(),
+        );
+        let bytes = likely.token.bytes.as_deref().unwrap_or_default();
+        let follows = text.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(bytes));
+        at = (at + if follows { bytes.len() } else { likely.token.len }).min(text.len());
     }
+    Ok(all)
+}
 
-    fn likely(&self, score: &TokenScore) -> Likely {
-        let tokenizer = self.opened.local.tokenizer();
-        Likely {
-            token: Token::of(tokenizer, score.token),
-            logprob: Some(score.logprob),
-            top: score.top.iter().map(|&(token, logprob)| (Token::of(tokenizer, token), logprob)).collect(),
-            offset: 0,
-        }
+fn likely(tokenizer: &Tokenizer, score: &TokenScore) -> Likely {
+    Likely {
+        token: Token::of(tokenizer, score.token),
+        logprob: Some(score.logprob),
+        top: score.top.iter().map(|&(token, logprob)| (Token::of(tokenizer, token), logprob)).collect(),
+        offset: 0,
     }
 }
 

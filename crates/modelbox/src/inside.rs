@@ -35,7 +35,11 @@ pub fn serve(load: &Load, inside: Inside) -> io::Result<()> {
         Ok(Err(why)) => return mouth.say(&Said::NotOpened(why)),
         Err(error) => return Err(error),
     };
-    mouth.say(&Said::Opened { context: opened.context(), vocabulary: opened.vocabulary() })?;
+    mouth.say(&Said::Opened {
+        context: opened.context(),
+        vocabulary: opened.vocabulary(),
+        purpose: opened.purpose(),
+    })?;
     let stopped: Stops = Arc::default();
     let (asked, waiting) = channel();
     let waiting = Arc::new(Mutex::new(waiting));
@@ -128,6 +132,7 @@ impl Answering {
             Ask::Generate { job, .. }
             | Ask::Score { job, .. }
             | Ask::Tokens { job, .. }
+            | Ask::Embed { job, .. }
             | Ask::Stop { job } => *job,
         };
         let stop = lock(&self.stopped).get(&job).map(Arc::clone).unwrap_or_default();
@@ -159,6 +164,10 @@ impl Answering {
             Ask::Tokens { prompt, now_s, .. } => {
                 let tokens = self.opened.tokens(&prompt, now_s)?;
                 self.mouth.say(&Said::Tokens { job, tokens }).map_err(Stop::Deaf)
+            }
+            Ask::Embed { texts, .. } => {
+                let vectors = self.opened.embed(&texts)?;
+                self.mouth.say(&Said::Vectors { job, vectors }).map_err(Stop::Deaf)
             }
             Ask::Stop { .. } => Ok(()),
         }

@@ -18,6 +18,7 @@
 //! for without a limit. What this crate does not do: serve anybody, or judge what a model says.
 
 pub mod boxed;
+mod encoder;
 mod error;
 pub mod files;
 pub mod generator;
@@ -31,5 +32,7 @@ pub use boxed::{Boxed, Launch};
 pub use error::{BoxError, NotOpened};
 pub use files::{Adapter, AdapterFiles, Files, Loaded, ModelFiles, Named, OpenFile};
 pub use generator::{Generator, Listener, Opened};
-pub use task::{Broken, Caller, Echo, Event, Fault, Likely, Prompt, Score, Sequence, Task, Turn};
+pub use task::{
+    Broken, Caller, Echo, Event, Fault, Likely, Prompt, Purpose, Score, Sequence, Task, Turn, Vector,
+};
 pub use token::Token;

@@ -72,6 +72,19 @@ const LINEARS: [(&str, usize, usize); 7] = [
     ("mlp.down_proj", HIDDEN, INNER),
 ];
 
+/// Positions of the encoder; its folder lets texts have fewer tokens.
+const ENCODER_CONTEXT: usize = 64;
+
+/// The linear layers of one of its layers: name, rows, columns.
+const ENCODER_LINEARS: [(&str, usize, usize); 6] = [
+    ("attention.self.query", HIDDEN, HIDDEN),
+    ("attention.self.key", HIDDEN, HIDDEN),
+    ("attention.self.value", HIDDEN, HIDDEN),
+    ("attention.output.dense", HIDDEN, HIDDEN),
+    ("intermediate.dense", INNER, HIDDEN),
+    ("output.dense", HIDDEN, INNER),
+];
+
 /// The files of the model.
 ///
 /// # Errors
@@ -110,6 +123,56 @@ pub fn model(seed: u64) -> Result<ModelFiles, ModelError> {
         tokenizer: named("tokenizer.json", tokenizer().to_string()),
         tokenizer_config: Some(named("tokenizer_config.json", settings.to_string())),
         template: None,
+        modules: None,
+        pooling: None,
+        sentence: None,
+        weights: vec![Named { name: "model.safetensors".into(), bytes: tensors.file()? }],
+    })
+}
+
+/// The files of a made encoder: two layers of the BERT family, and what sentence-transformers keeps beside them.
+///
+/// # Errors
+/// None: what is made can be written.
+pub fn encoder(seed: u64) -> Result<ModelFiles, ModelError> {
+    let mut mix = Mix(seed);
+    let mut tensors = Tensors(Vec::new());
+    let mut put = |name: String, shape: Vec<usize>, bytes: Vec<u8>| tensors.0.push((name, shape, bytes));
+    for (name, rows) in [("word", VOCABULARY), ("position", ENCODER_CONTEXT), ("token_type", 1)] {
+        let values = mix.values(rows * HIDDEN, 0.6);
+        put(format!("embeddings.{name}_embeddings.weight"), vec![rows, HIDDEN], values);
+    }
+    let mut norms = vec!["embeddings.LayerNorm".to_owned()];
+    for layer in 0..LAYERS {
+        let path = |name: &str| format!("encoder.layer.{layer}.{name}");
+        for (name, rows, columns) in ENCODER_LINEARS {
+            put(format!("{}.weight", path(name)), vec![rows, columns], mix.values(rows * columns, 0.5));
+            put(format!("{}.bias", path(name)), vec![rows], mix.values(rows, 0.1));
+        }
+        norms.extend([path("attention.output.LayerNorm"), path("output.LayerNorm")]);
+    }
+    for path in norms {
+        put(format!("{path}.weight"), vec![HIDDEN], 1.0_f32.to_le_bytes().repeat(HIDDEN));
+        put(format!("{path}.bias"), vec![HIDDEN], 0.0_f32.to_le_bytes().repeat(HIDDEN));
+    }
+    let config = json!({
+        "architectures": ["BertModel"], "model_type": "bert", "vocab_size": VOCABULARY, "hidden_size": HIDDEN,
+        "intermediate_size": INNER, "num_hidden_layers": LAYERS, "num_attention_heads": 4,
+        "max_position_embeddings": ENCODER_CONTEXT, "type_vocab_size": 1, "layer_norm_eps": 1e-12,
+        "hidden_act": "gelu",
+    });
+    let modules: Vec<Value> = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
+        .map(|(kind, path)| json!({ "path": path, "type": format!("sentence_transformers.models.{kind}") }))
+        .into();
+    let pooling = json!({ "word_embedding_dimension": HIDDEN, "pooling_mode_mean_tokens": true });
+    Ok(ModelFiles::Folder {
+        config: named("config.json", config.to_string()),
+        tokenizer: named("tokenizer.json", tokenizer().to_string()),
+        tokenizer_config: None,
+        template: None,
+        modules: Some(named("modules.json", Value::from(modules).to_string())),
+        pooling: Some(named("1_Pooling/config.json", pooling.to_string())),
+        sentence: Some(named("sentence_bert_config.json", json!({ "max_seq_length": 48 }).to_string())),
         weights: vec![Named { name: "model.safetensors".into(), bytes: tensors.file()? }],
     })
 }

@@ -170,6 +170,7 @@ impl From<model::Error> for Broken {
             | E::Token { .. }
             | E::Tokenizer { .. }
             | E::Capability { .. }
+            | E::Purpose { .. }
             | E::Request { .. } => Fault::Client,
             _ => Fault::Server,
         };
@@ -225,6 +226,30 @@ pub struct Score {
     pub top: Vec<(u32, f32)>,
 }
 
+/// What a model is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Purpose {
+    /// It continues texts.
+    Texts,
+    /// It turns texts into vectors.
+    Vectors {
+        /// Numbers of a vector.
+        width: usize,
+    },
+}
+
+/// A text as a vector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vector {
+    /// Tokens that the text was read as.
+    pub tokens: usize,
+    /// The vector.
+    #[serde(with = "many_bits")]
+    pub values: Vec<f32>,
+}
+
 /// Single-precision numbers by their bits: what comes out is what went in, infinities and all.
 mod bits {
     use serde::{Deserialize as _, Deserializer, Serializer};
@@ -253,6 +278,18 @@ mod some_bits {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f32>, D::Error> {
         Option::<u32>::deserialize(from).map(|bits| bits.map(f32::from_bits))
+    }
+}
+
+mod many_bits {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f32], out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(values.iter().map(|value| value.to_bits()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
+        Ok(Vec::<u32>::deserialize(from)?.into_iter().map(f32::from_bits).collect())
     }
 }
 

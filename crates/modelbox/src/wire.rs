@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::NotOpened;
 use crate::files::{Adapter, Files};
-use crate::task::{Broken, Caller, Event, Prompt, Score, Sequence, Task};
+use crate::task::{Broken, Caller, Event, Prompt, Purpose, Score, Sequence, Task, Vector};
 
 /// What a worker is to open. Files are numbers of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,13 @@ pub enum Ask {
         /// Seconds since 1970.
         now_s: i64,
     },
+    /// Turn texts into vectors.
+    Embed {
+        /// Its number.
+        job: u64,
+        /// What; no conversations.
+        texts: Vec<Prompt>,
+    },
     /// Do not go on with it.
     Stop {
         /// Its number.
@@ -70,6 +77,8 @@ pub enum Said {
         context: usize,
         /// Tokens of the vocabulary.
         vocabulary: usize,
+        /// What the model is made for.
+        purpose: Purpose,
     },
     /// The model cannot be opened. Nothing follows.
     NotOpened(NotOpened),
@@ -94,6 +103,13 @@ pub enum Said {
         /// The tokens.
         tokens: Vec<u32>,
     },
+    /// The vectors that were asked for, one for each text. Nothing follows for this number.
+    Vectors {
+        /// Its number.
+        job: u64,
+        /// The vectors.
+        vectors: Vec<Vector>,
+    },
     /// It does not go on. Nothing follows for this number.
     Broken {
         /// Its number.
@@ -111,6 +127,7 @@ impl Said {
             Self::Event { job, event: Event::Ended { .. } }
             | Self::Scores { job, .. }
             | Self::Tokens { job, .. }
+            | Self::Vectors { job, .. }
             | Self::Broken { job, .. } => Some((*job, Last::Yes)),
             Self::Event { job, .. } => Some((*job, Last::No)),
         }

@@ -10,7 +10,7 @@ use ::model::Sampling;
 use modelbox::boxed::State;
 use modelbox::{
     Adapter, BoxError, Boxed, Broken, Caller, Echo, Event, Files, Launch, Listener, ModelFiles, OpenFile,
-    Opened, Prompt, Sequence, Task, sample,
+    Opened, Prompt, Purpose, Sequence, Task, sample,
 };
 use sandbox::{Level, Program};
 use trace::Step;
@@ -46,6 +46,33 @@ fn launch(folder: &Path, files: &ModelFiles, level: Level) -> Launch {
         stopping: LONG,
         restarts: 2,
     }
+}
+
+#[test]
+fn an_encoder_in_the_box_gives_the_same_bits_as_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("1_Pooling")).unwrap();
+    let files = sample::encoder(7).unwrap();
+    let mut launch = launch(folder.path(), &files, Level::Standard);
+    launch.adapters.clear();
+    let boxed = Boxed::open(launch, &|_| {}).unwrap();
+    assert_eq!(boxed.about().purpose, Purpose::Vectors { width: 32 });
+    assert_eq!(boxed.about().context, 48);
+    let texts = [Prompt::Text("Once upon a time".to_owned()), Prompt::Tokens(vec![1, 2, 3])];
+    let here = Opened::load(&files, &[], 4096).unwrap().embed(&texts).unwrap();
+    assert_eq!(boxed.embed(&texts, LONG).unwrap(), here);
+    assert_eq!(
+        boxed.embed(&[Prompt::Text("x".repeat(49))], LONG),
+        Err(Broken::TooLong { tokens: 49, limit: 48 })
+    );
+    // What it is not made for is refused, and the worker goes on.
+    let chat = Prompt::Chat(Vec::new());
+    assert!(matches!(boxed.embed(&[chat], LONG), Err(Broken::Prompt { .. })));
+    let refused = boxed.text(&task(1), 0, LONG).unwrap_err().to_string();
+    assert!(refused.contains("not made for continuing texts"), "{refused}");
+    assert!(boxed.score(&sequences(), LONG).is_err());
+    assert_eq!(boxed.embed(&texts, LONG).unwrap(), here);
+    boxed.close();
 }
 
 fn boxed(level: Level) -> Option<(tempfile::TempDir, Boxed)> {

@@ -4,6 +4,7 @@
 mod answers;
 #[cfg(test)]
 mod client;
+mod embeddings;
 #[cfg(test)]
 mod house;
 #[cfg(test)]

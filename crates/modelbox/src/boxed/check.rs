@@ -5,7 +5,7 @@
 
 use super::About;
 use crate::error::NotOpened;
-use crate::task::{Broken, Echo, Event, Likely, Prompt, Score, Sequence, Task};
+use crate::task::{Broken, Echo, Event, Likely, Prompt, Purpose, Score, Sequence, Task, Vector};
 
 /// Most of the likeliest tokens at one place.
 const TOP_MAX: usize = 1000;
@@ -126,6 +126,27 @@ pub(super) fn scores(sequences: &[Sequence], scores: &[Vec<Score>], vocabulary: 
                 return wrong("a probability that is none");
             }
         }
+    }
+    Ok(())
+}
+
+/// Whether these can be the vectors of so many texts.
+pub(super) fn vectors(texts: usize, vectors: &[Vector], about: About) -> Result<(), String> {
+    let wrong = |what: &str| Err(what.to_owned());
+    let Purpose::Vectors { width } = about.purpose else {
+        return wrong("vectors of a model that makes none");
+    };
+    if vectors.len() != texts {
+        return wrong("vectors of other texts");
+    }
+    if vectors.iter().any(|vector| vector.values.len() != width) {
+        return wrong("vectors of another width");
+    }
+    if vectors.iter().any(|vector| vector.tokens == 0 || vector.tokens > about.context) {
+        return wrong("texts of more tokens than there can be");
+    }
+    if !vectors.iter().flat_map(|vector| &vector.values).all(|x| x.is_finite()) {
+        return wrong("vectors that are not finite");
     }
     Ok(())
 }

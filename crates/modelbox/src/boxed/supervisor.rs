@@ -10,11 +10,15 @@ use sandbox::{Asking, Boundaries, Input, SandboxError, Session};
 use super::{About, Launch, Shared, State, Waiting};
 use crate::error::BoxError;
 use crate::files::OpenFile;
+use crate::task::Purpose;
 use crate::wire::{Last, Load, Said};
 
 /// More tokens than any model has in its context or its vocabulary: a worker that says more is not believed, whatever the
 /// limits of the caller.
 const TOKENS_MAX: usize = 1 << 24;
+
+/// Wider vectors than any model's.
+const WIDTH_MAX: usize = 1 << 18;
 
 /// How often it is looked whether something was to stop and does not.
 const LOOKING_UP: Duration = Duration::from_millis(250);
@@ -128,16 +132,22 @@ fn open(launch: &Launch) -> Result<(Session, Asking, About, Boundaries), BoxErro
         return Err(SandboxError::WallTime { seconds: launch.opening.as_secs() }.into());
     };
     match serde_json::from_slice(&message).map_err(|error| lie(error.to_string()))? {
-        Said::Opened { context, vocabulary }
+        Said::Opened { context, vocabulary, purpose }
             if (1..=launch.context.min(TOKENS_MAX)).contains(&context)
-                && (1..=TOKENS_MAX).contains(&vocabulary) =>
+                && (1..=TOKENS_MAX).contains(&vocabulary)
+                && (purpose == Purpose::Texts || has_width(purpose)) =>
         {
             let boundaries = session.boundaries().clone();
-            Ok((session, asking, About { context, vocabulary }, boundaries))
+            Ok((session, asking, About { context, vocabulary, purpose }, boundaries))
         }
         Said::NotOpened(why) => Err(BoxError::NotOpened(super::check::not_opened(why))),
         _ => Err(lie("its first word is none".to_owned())),
     }
+}
+
+/// Whether it makes vectors of a width that they can have.
+fn has_width(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::Vectors { width } if (1..=WIDTH_MAX).contains(&width))
 }
 
 /// Hands out what a worker says until it ends, or has to be ended. Answers why.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::{Adapter, Engine, Files, Keys, Launch, Limits, Named, OpenFile, Place, Server};
+use engine::{Adapter, Engine, Files, Keys, Launch, Limits, Named, OpenFile, Place, Purpose, Server};
 use sandbox::{Content, Level};
 use scan::ReadIn;
 use serde_json::json;
@@ -101,6 +101,9 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
     bar.finish_and_clear();
     let loaded = loaded.map_err(in_file(&args.model))?;
     let loaded = match system {
+        Some(_) if loaded.purpose() != Purpose::Texts => {
+            return Err(Failure::usage(format!("`{name}` turns texts into vectors: it has no --system")));
+        }
         Some((file, prompt)) => loaded.with_system(&file, prompt),
         None => loaded,
     };
@@ -150,19 +153,29 @@ fn tell(setting: &Setting, server: &Server, name: &str, adapters: &[String]) {
         .map(|file| json!({ "name": file.name, "sha256": file.sha256, "bytes": file.bytes }))
         .collect();
     let context = server.engine().limits().context;
+    let width = match server.engine().purpose() {
+        Purpose::Texts => None,
+        Purpose::Vectors { width } => Some(width),
+    };
     let isolation = isolation(server.engine());
     let own = i32::try_from(std::process::id()).ok();
     let process = server.engine().model_box().map_or(own, engine::Boxed::process);
     let value = json!({
         "listening": url, "model": name, "adapters": adapters, "context": context, "files": listed,
-        "isolation": isolation, "process": process,
+        "isolation": isolation, "process": process, "vectors": width,
     });
     let mut text = String::new();
     for file in files {
         line(&mut text, &format!("sha256:{}  {}", file.sha256, file.name));
     }
     let named = adapters.iter().fold(String::new(), |text, adapter| format!("{text}, adapter `{adapter}`"));
-    line(&mut text, &format!("serving `{name}`, context {context} tokens{named}"));
+    let served = match width {
+        None => format!("serving `{name}`, context {context} tokens{named}"),
+        Some(width) => {
+            format!("serving `{name}`: texts of up to {context} tokens as vectors of {width} numbers")
+        }
+    };
+    line(&mut text, &served);
     let lacking: Vec<&str> = isolation.not_enforced.iter().map(String::as_str).collect();
     let boxed = match isolation.isolation {
         scan::Isolation::None => "runs in this program itself, without a box, as was asked for".to_owned(),
@@ -248,6 +261,9 @@ fn model_files(path: &Path) -> Done<Files<OpenFile>> {
         tokenizer: required("tokenizer.json")?,
         tokenizer_config: optional("tokenizer_config.json")?,
         template: optional("chat_template.jinja")?,
+        modules: optional("modules.json")?,
+        pooling: optional("1_Pooling/config.json")?,
+        sentence: optional("sentence_bert_config.json")?,
         weights: weights.iter().map(|path| opened(path)).collect::<Done<_>>()?,
     })
 }

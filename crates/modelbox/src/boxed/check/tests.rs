@@ -1,12 +1,12 @@
 use model::{Finish, Sampling};
 
-use super::{Turnwise, broken, scores};
+use super::{Turnwise, broken, scores, vectors};
 use crate::Token;
 use crate::boxed::About;
-use crate::task::{Broken, Echo, Event, Fault, Likely, Prompt, Score, Sequence, Task};
+use crate::task::{Broken, Echo, Event, Fault, Likely, Prompt, Purpose, Score, Sequence, Task, Vector};
 use crate::wire::Said;
 
-const ABOUT: About = About { context: 16, vocabulary: 8 };
+const ABOUT: About = About { context: 16, vocabulary: 8, purpose: Purpose::Texts };
 
 fn task(top: Option<usize>) -> Task {
     Task {
@@ -91,6 +91,30 @@ fn scores_are_those_of_the_tokens_that_were_asked_for() {
     assert!(!check(vec![vec![score(2, -1.0), many(vec![(1, -1.0), (2, -1.0)])]]));
     assert!(!check(vec![vec![score(2, -1.0), many(vec![(8, -1.0)])]]));
     assert!(!check(vec![vec![score(2, -1.0), many(vec![(1, f32::NAN)])]]));
+}
+
+#[test]
+fn vectors_are_those_of_the_texts_that_were_asked_for() {
+    let about = About { purpose: Purpose::Vectors { width: 2 }, ..ABOUT };
+    let vector = |tokens, values: &[f32]| Vector { tokens, values: values.to_vec() };
+    let honest = vec![vector(3, &[0.5, -1.0]), vector(16, &[0.0, 1.0])];
+    assert_eq!(vectors(2, &honest, about), Ok(()));
+    assert!(vectors(2, &honest, ABOUT).is_err());
+    assert!(vectors(1, &honest, about).is_err());
+    assert!(vectors(3, &honest, about).is_err());
+    for lie in [
+        vector(3, &[0.5]),
+        vector(3, &[0.5, 1.0, 2.0]),
+        vector(0, &[0.5, 1.0]),
+        vector(17, &[0.5, 1.0]),
+        vector(3, &[f32::NAN, 1.0]),
+        vector(3, &[1.0, f32::INFINITY]),
+    ] {
+        assert!(vectors(1, std::slice::from_ref(&lie), about).is_err(), "{lie:?}");
+    }
+    let said = Said::Vectors { job: 1, vectors: honest };
+    let written = serde_json::to_string(&said).unwrap();
+    assert_eq!(serde_json::from_str::<Said>(&written).unwrap(), said);
 }
 
 #[test]
