@@ -4,6 +4,7 @@
 mod answers;
 #[cfg(test)]
 mod client;
+#[cfg(test)]
 mod embeddings;
 #[cfg(test)]
 mod house;
