@@ -30,6 +30,8 @@ pub struct Expectations {
     pub now_ms: Option<u64>,
     /// Which attestations of hosts the auditor accepts; the default is [`evidence::Policy::none_required`].
     pub attestation: Option<evidence::Policy>,
+    /// What Intel says of platforms, as `dcap-qvl` writes it: for quotes of TDX and SGX that carry none. Each is tried.
+    pub collateral: Vec<Vec<u8>>,
     /// The oldest that the checkpoint may be by the newest time a witness cosigned it, milliseconds before
     /// [`Expectations::now_ms`]; older is against the record.
     pub age_max_ms: Option<u64>,
@@ -48,6 +50,7 @@ impl Expectations {
             log_key: None,
             now_ms: None,
             attestation: None,
+            collateral: Vec::new(),
             age_max_ms: None,
             known: Vec::new(),
             threads: NonZeroUsize::MIN.saturating_add(1),

@@ -231,6 +231,7 @@ impl Realm {
             log_key: Some(self.log_signer().verifier().to_string()),
             now_ms: Some(self.now_ms),
             attestation: None,
+            collateral: Vec::new(),
             age_max_ms: None,
             known: Vec::new(),
             threads: NonZeroUsize::MIN.saturating_add(1),

@@ -71,6 +71,11 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     attestation_policy: Option<PathBuf>,
 
+    /// What Intel says of platforms, as `dcap-qvl` writes it, for quotes of TDX and SGX that carry none. It may be given
+    /// several times; each is tried. Counts where this program was built with `--features dcap`.
+    #[arg(long, value_name = "FILE")]
+    collateral: Vec<PathBuf>,
+
     /// Print one change whole instead of the page; the beginning of its id suffices. With `--json`, the member of the
     /// report's `changes`.
     #[arg(long, value_name = "ID")]
@@ -154,6 +159,11 @@ fn expectations(arguments: &Arguments) -> Result<Expectations, Fault> {
     };
     Ok(Expectations {
         attestation: arguments.attestation_policy.as_ref().map(policy).transpose()?,
+        collateral: arguments
+            .collateral
+            .iter()
+            .map(|path| file::read(path, file::SMALL_BYTES_MAX))
+            .collect::<Result<_, _>>()?,
         root: arguments.root,
         log_key: arguments.log_key.clone(),
         now_ms: Some(now_ms),

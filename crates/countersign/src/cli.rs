@@ -251,7 +251,7 @@ pub(crate) enum Command {
     /// Merge models of one base, each observed first, joined step by step, with a test after each and a halt where one
     /// fails. Needs no realm.
     #[command(
-        after_help = "Example: countersign merge --base ./base --parent ./a --parent ./b --suite ./suite --out ./merged --unboxed"
+        after_help = "Example: countersign merge --base ./base --parent ./a --parent ./b --suite ./suite --out ./merged"
     )]
     Merge(MergeArgs),
     /// Compare two models, or an adapter and its base: which weights differ, how far, along how many directions. Needs no

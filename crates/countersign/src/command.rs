@@ -1,6 +1,6 @@
 //! Carries out the command line: reads arguments, acts, prints.
 
-mod attest;
+pub(crate) mod attest;
 pub(crate) mod bundle;
 pub(crate) mod change;
 mod demo;
@@ -9,7 +9,7 @@ mod export;
 mod launch;
 mod live;
 mod log;
-mod models;
+pub(crate) mod models;
 mod policy;
 pub(crate) mod range;
 mod realm;

@@ -24,11 +24,16 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use attest::Sources;
 use clap::{Args, ValueEnum};
+use sandbox::{Level, SandboxError};
 use statement::KeyId;
 
+use crate::cli::{AttestKeyArgs, Isolation};
 use crate::command::Setting;
+use crate::command::attest::sources;
 use crate::failure::{Done, Failure};
+use crate::worker::Worker;
 
 pub(crate) use channel::{Receipt, send_file};
 
@@ -76,9 +81,52 @@ pub(crate) struct ServeArgs {
     /// The name of the key that examines: for `all`.
     #[arg(long, conflicts_with = "examiners")]
     pub(crate) examine_by: Option<String>,
+    /// What is around the worker that examines: for `all` and `examiner`. A host that cannot enforce it is refused.
+    #[arg(long, value_enum, default_value_t = Isolation::Standard)]
+    pub(crate) isolation: Isolation,
+    /// Have this host say where the worker ran, by the TPM or the confidential machine that it is: for `all` and `examiner`.
+    #[arg(long)]
+    pub(crate) attest: bool,
+    #[command(flatten)]
+    pub(crate) host: AttestKeyArgs,
     /// When started as root: become this user, as UID:GID, before anything is opened.
     #[arg(long)]
     pub(crate) user: Option<String>,
+}
+
+/// How a process examines.
+#[derive(Debug)]
+struct Manner {
+    level: Level,
+    sources: Option<Sources>,
+}
+
+impl Manner {
+    /// As the command line says; refused where this host cannot keep to it, before anything is taken.
+    fn of(args: &ServeArgs, worker: &Worker) -> Done<Self> {
+        let level = match args.isolation {
+            Isolation::Standard => Level::Standard,
+            Isolation::Deep => Level::Deep,
+            Isolation::None => {
+                return Err(Failure::usage(
+                    "what is signed comes from a worker in a box: `--isolation none` is not",
+                ));
+            }
+        };
+        if let Some((boundary, why)) = worker.boundaries()?.lacks(level).into_iter().next() {
+            return Err(SandboxError::Lacks { boundary, level, why }.into());
+        }
+        let is_asked = args.attest || args.host.tpm.is_some() || args.host.tpm_key.is_some();
+        let sources = is_asked.then(|| sources(&args.host)).transpose()?;
+        if sources.as_ref().is_some_and(|sources| *sources == Sources::default()) {
+            return Err(Failure::new(
+                "CS-CLI-088",
+                "this host has nothing that could attest what runs on it",
+                "leave `--attest` out, name a TPM with `--tpm`, or run the examiner on a host that has one",
+            ));
+        }
+        Ok(Self { level, sources })
+    }
 }
 
 /// A bundle of statements to bring.

@@ -148,6 +148,38 @@ impl Imported {
         Ok(imported.bounded())
     }
 
+    /// Whether this can have been [read](Self::read) from a file of that format, where somebody else says that it was.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub fn check(&self, format: Format) -> Result<(), String> {
+        let is_short = |text: &str| text.chars().nth(200).is_none() && !text.chars().any(char::is_control);
+        if self.tool != format {
+            return Err("it read the file as another tool's".to_owned());
+        }
+        if ![&self.version, &self.about].into_iter().flatten().all(|text| is_short(text)) {
+            return Err("a name in the file is longer than it is told".to_owned());
+        }
+        if self.gaps.len() > GAPS_MAX + 1
+            || self.gaps.iter().any(|gap| gap.len() > 4 * NAME_MAX || gap.chars().any(char::is_control))
+        {
+            return Err("what is incomplete in the file is told at greater length than it may be".to_owned());
+        }
+        if self.figures.is_empty() || self.figures.len() > FIGURES_MAX {
+            return Err("there are no figures, or more than may be".to_owned());
+        }
+        let is_right = |figure: &Figure| {
+            let of_counts = |(right, of): (u64, u64)| {
+                right <= of && *figure == Figure::of_counts(figure.name.clone(), right, of)
+            };
+            figure.name.len() <= NAME_MAX && figure.value.is_finite() && figure.counts.is_none_or(of_counts)
+        };
+        match self.figures.iter().find(|figure| !is_right(figure)) {
+            Some(figure) => Err(format!("the figure `{}` is none", shown(&figure.name))),
+            None => Ok(()),
+        }
+    }
+
     /// What is incomplete is told up to a number.
     fn bounded(mut self) -> Self {
         let more = self.gaps.len().saturating_sub(GAPS_MAX);

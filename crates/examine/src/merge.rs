@@ -14,6 +14,7 @@
 //! What this module does not do: examine the result as a change. That is [`crate::run`], with the declaration that the
 //! merge leaves.
 
+mod check;
 mod combine;
 mod direction;
 mod emergent;
@@ -48,7 +49,8 @@ pub struct Parent {
 }
 
 /// How a merge is made, and how carefully.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// What the parents become.
     pub recipe: Recipe,
@@ -61,7 +63,8 @@ pub struct Plan {
 }
 
 /// Whether coefficients follow how well parents keep refusing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bias {
     /// They stay as given.
     None,
@@ -71,7 +74,8 @@ pub enum Bias {
 }
 
 /// Whether the direction of refusal is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protection {
     /// It is not.
     None,
@@ -96,14 +100,16 @@ pub struct Step {
     pub found: Vec<String>,
 }
 
-/// What became of a merge.
-#[derive(Debug, Clone)]
+/// What became of a merge. Its weights are written beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Merging {
     /// Every step that was taken.
     pub steps: Vec<Step>,
     /// The step that failed, and why; then there is no merge.
     pub halted: Option<Halt>,
     /// The weights, as a safetensors file.
+    #[serde(skip)]
     pub weights: Option<Vec<u8>>,
     /// How they are declared, so that they can be made again.
     pub declares: Declares,
@@ -116,7 +122,8 @@ pub struct Merging {
 }
 
 /// Which declaration a merge has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Declares {
     /// A weighted sum of the base and the parents: [`Recipe::with_base`].
     Merged,

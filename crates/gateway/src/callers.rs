@@ -1,7 +1,8 @@
 //! Who asks, and how much they may.
 //!
-//! Keys are random and long, so a plain hash hides them as well as a slow one would. A request's key is hashed and looked
-//! up by its hash: what the look-up's time tells about a hash helps nobody to a key.
+//! Keys are random and long, so a plain hash hides them as well as a slow one would. A request's key is hashed, and looked
+//! up by the beginning of its hash; the whole hash is then compared in constant time. What the look-up's time tells about
+//! the beginning of a hash helps nobody to a key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +19,10 @@ const MINUTE_US: u64 = 60_000_000;
 
 /// Everybody who may ask.
 #[derive(Debug)]
-pub(crate) struct Callers(HashMap<[u8; 32], Arc<Caller>>);
+pub(crate) struct Callers(HashMap<Beginning, Vec<Arc<Caller>>>);
+
+/// The beginning of a hash.
+type Beginning = [u8; 8];
 
 /// Somebody who may ask.
 #[derive(Debug)]
@@ -44,7 +48,8 @@ impl Drop for Turn {
 
 impl Callers {
     pub(crate) fn new(keys: &[KeyEntry]) -> Self {
-        let caller = |key: &KeyEntry| {
+        let mut callers: HashMap<Beginning, Vec<Arc<Caller>>> = HashMap::new();
+        for key in keys {
             let hash = *key.sha256.as_bytes();
             let caller = Caller {
                 context: key.context,
@@ -54,9 +59,9 @@ impl Callers {
                 under_way: AtomicU32::new(0),
                 due_us: AtomicU64::new(0),
             };
-            (hash, Arc::new(caller))
-        };
-        Self(keys.iter().map(caller).collect())
+            callers.entry(beginning(&hash)).or_default().push(Arc::new(caller));
+        }
+        Self(callers)
     }
 
     /// Whose key stands in an `Authorization` header.
@@ -67,8 +72,12 @@ impl Callers {
             return None;
         }
         let hash: [u8; 32] = Sha256::digest(key.trim().as_bytes()).into();
-        self.0.get(&hash).filter(|caller| secret::equal(&caller.hash, &hash))
+        self.0.get(&beginning(&hash))?.iter().find(|caller| secret::equal(&caller.hash, &hash))
     }
+}
+
+fn beginning(hash: &[u8; 32]) -> Beginning {
+    hash.first_chunk().copied().unwrap_or_default()
 }
 
 impl Caller {
@@ -118,6 +127,26 @@ mod tests {
             assert!(callers.find(Some(wrong)).is_none());
         }
         assert!(callers.find(None).is_none());
+    }
+
+    /// Of two whose hashes begin alike each finds its own, and a third nobody: the whole hash decides.
+    #[test]
+    fn the_whole_hash_decides() {
+        let real = statement::Digest::of(b"a-long-random-key");
+        let mut alike = *real.as_bytes();
+        alike[31] ^= 1;
+        let entry = |sha256, per_minute| KeyEntry {
+            concurrent: 1,
+            context: Context::NonCritical,
+            name: "one".to_owned(),
+            per_minute,
+            sha256,
+        };
+        let alike = statement::Digest::from_bytes(alike);
+        let both = Callers::new(&[entry(alike, 1), entry(real, 2)]);
+        assert_eq!(both.find(Some(b"Bearer a-long-random-key")).unwrap().per_minute, 2);
+        let other = Callers::new(&[entry(alike, 1)]);
+        assert!(other.find(Some(b"Bearer a-long-random-key")).is_none());
     }
 
     #[test]

@@ -69,27 +69,99 @@ fn place(pid: i32, controller: &str, settings: &[(&str, &str)]) -> Result<PathBu
     }
 }
 
-/// Where a group for this controller may be made: beside our own.
+/// Where a group for this controller may be made.
 fn parent(controller: &str) -> io::Result<PathBuf> {
     let own = fs::read_to_string("/proc/self/cgroup")?;
-    let unified = Path::new(ROOT).join("cgroup.controllers").exists();
+    parent_in(Path::new(ROOT), &own, controller)
+}
+
+/// Where a group for this controller may be made, by the groups that this process is in. In version 1 below its own; in
+/// version 2 there or beside its own, for there a group that holds processes hands no controller down (`cgroups(7)`, "no
+/// internal processes").
+fn parent_in(root: &Path, own: &str, controller: &str) -> io::Result<PathBuf> {
+    let offers = |folder: &Path| {
+        let offered = fs::read_to_string(folder.join("cgroup.subtree_control")).unwrap_or_default();
+        offered.split_whitespace().any(|name| name == controller)
+    };
+    // Version 2, alone or beside version 1.
+    let unified = [root.to_owned(), root.join("unified")]
+        .into_iter()
+        .find(|place| place.join("cgroup.controllers").exists());
     for line in own.lines() {
         let mut fields = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
         let path = path.trim_start_matches('/');
-        if unified && controllers.is_empty() {
-            let folder = Path::new(ROOT).join(path);
-            let offered = fs::read_to_string(folder.join("cgroup.subtree_control"))?;
-            if offered.split_whitespace().any(|name| name == controller) {
-                return Ok(folder);
+        if controllers.is_empty() {
+            let Some(unified) = &unified else { continue };
+            let folder = unified.join(path);
+            let beside = folder.parent().filter(|beside| beside.starts_with(unified));
+            let found = [Some(folder.as_path()), beside].into_iter().flatten().find(|folder| offers(folder));
+            if let Some(found) = found {
+                return Ok(found.to_owned());
             }
         } else if controllers.split(',').any(|name| name == controller) {
-            let folder = Path::new(ROOT).join(controller).join(path);
-            if folder.join("cgroup.procs").exists() {
-                return Ok(folder);
+            // Controllers that are mounted together have a folder by both names, `cpu,cpuacct`.
+            let places = [root.join(controller), root.join(controllers)];
+            if let Some(place) = places.iter().find(|place| place.is_dir()) {
+                let folder = place.join(path);
+                return Ok(if folder.join("cgroup.procs").exists() { folder } else { place.clone() });
             }
-            return Ok(Path::new(ROOT).join(controller));
         }
     }
     Err(io::Error::other(format!("this host offers no control group `{controller}` here")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    #[track_caller]
+    fn check(files: &[(&str, &str)], own: &str, controller: &str, expected: Option<&str>) {
+        let root = folder(files);
+        let found = parent_in(root.path(), own, controller).ok();
+        assert_eq!(found, expected.map(|expected| root.path().join(expected)));
+    }
+
+    #[test]
+    fn version_2_makes_groups_where_the_controller_is_handed_down() {
+        let files = [
+            ("cgroup.controllers", "memory pids"),
+            ("cgroup.subtree_control", "memory pids"),
+            ("user/cgroup.subtree_control", "memory\n"),
+            ("user/shell/cgroup.subtree_control", ""),
+        ];
+        // A shell's own group holds the shell, so the worker's is made beside it.
+        check(&files, "0::/user/shell\n", "memory", Some("user"));
+        check(&files, "0::/user\n", "pids", Some(""));
+        check(&files, "0::/\n", "pids", Some(""));
+        // Not handed down to there: a group further up would leave the bounds of whoever rules this one.
+        check(&files, "0::/user/shell\n", "pids", None);
+        check(&files, "0::/\n", "cpu", None);
+    }
+
+    #[test]
+    fn version_1_makes_groups_below_its_own() {
+        let files = [
+            ("memory/cgroup.procs", ""),
+            ("memory/job/cgroup.procs", ""),
+            ("cpu,cpuacct/cgroup.procs", ""),
+            ("unified/cgroup.controllers", "hugetlb"),
+            ("unified/cgroup.subtree_control", "hugetlb"),
+        ];
+        let own = "5:memory:/job\n4:cpu,cpuacct:/gone\n0::/\n";
+        check(&files, own, "memory", Some("memory/job"));
+        check(&files, own, "cpu", Some("cpu,cpuacct"));
+        check(&files, own, "pids", None);
+        check(&files, own, "hugetlb", Some("unified/"));
+    }
 }

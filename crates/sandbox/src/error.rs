@@ -69,6 +69,18 @@ pub enum SandboxError {
         /// The first words it wrote to its error output.
         complaint: String,
     },
+    /// It made a system call that is not on its list, and was ended for it.
+    #[error("the worker made a system call that is not on its list (signal 31): {complaint}")]
+    Forbidden {
+        /// The first words it wrote to its error output.
+        complaint: String,
+    },
+    /// Its box is not what it was, or it uses more than it may.
+    #[error("the worker was ended while it ran: {why}")]
+    Watched {
+        /// What was seen.
+        why: String,
+    },
     /// What it answers has its form, and cannot be true.
     #[error("what the worker says cannot be: {what}")]
     Lie {
@@ -97,6 +109,8 @@ impl SandboxError {
             Self::Ended { .. } => "CS-BOX-008",
             Self::Lie { .. } => "CS-BOX-009",
             Self::Gone { .. } => "CS-BOX-010",
+            Self::Forbidden { .. } => "CS-BOX-011",
+            Self::Watched { .. } => "CS-BOX-012",
         }
     }
 
@@ -112,6 +126,10 @@ impl SandboxError {
             Self::Answer { .. } => "the input may have taken the worker over; nothing was signed",
             Self::Lie { .. } => {
                 "the input may have taken the worker over: keep it as evidence, and do not use it"
+            }
+            Self::Forbidden { .. } => "the input may have taken the worker over: keep it as evidence",
+            Self::Watched { .. } => {
+                "its box or its limits did not hold: keep the input as evidence, and look at this host"
             }
             Self::Gone { .. } => "ask again; if it ends again, the model or the input ends it",
             Self::Ended { .. } => {

@@ -9,7 +9,7 @@ mod filter;
 mod trial;
 
 #[cfg(feature = "probe")]
-pub use alone::{Layer, enforce_alone};
+pub use alone::{Layer, enforce_alone, forbid_namespaces};
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -2,6 +2,9 @@
 
 mod outside;
 pub(crate) mod reading;
+mod watch;
+
+pub use watch::Watched;
 
 use std::ffi::CString;
 use std::fs::File;
@@ -20,6 +23,7 @@ use crate::limits::{Limits, Profile};
 use crate::program::{Program, seal};
 use crate::raw::{self, Child, Ended, NAMESPACES};
 use crate::setup::{INPUTS, MARK, OPEN, Setup};
+use watch::{Bounds, Watch};
 
 /// The most inputs of one worker.
 pub const INPUTS_MAX: usize = 4096;
@@ -33,6 +37,16 @@ pub struct Input {
     pub name: String,
     /// The file.
     pub file: File,
+}
+
+impl Input {
+    /// Bytes that are in no file: a copy in memory that nobody can change any more.
+    ///
+    /// # Errors
+    /// Where the copy cannot be made.
+    pub fn sealed(name: &str, bytes: &[u8]) -> std::io::Result<Self> {
+        Ok(Self { name: name.to_owned(), file: File::from(seal("countersign-input", bytes)?) })
+    }
 }
 
 /// How a worker is to be run.
@@ -57,15 +71,18 @@ pub struct Outcome {
     pub memory_peak_bytes: u64,
     /// How long it took, in milliseconds.
     pub wall_ms: u64,
+    /// What was seen of it while it ran.
+    pub watched: Watched,
 }
 
 impl Outcome {
-    pub(crate) fn of(boundaries: Boundaries, ended: Ended, started: Instant) -> Self {
+    pub(crate) fn of(boundaries: Boundaries, ended: Ended, started: Instant, watched: Watched) -> Self {
         Self {
             boundaries,
             processor_ms: ended.processor_ms,
             memory_peak_bytes: ended.memory_peak_bytes,
             wall_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            watched,
         }
     }
 }
@@ -85,9 +102,9 @@ impl Run {
     ) -> Result<Outcome, SandboxError> {
         let started = Instant::now();
         let mut worker = self.launch(program, inputs, job)?;
-        let boundaries = reading::read(&mut worker, self, started, &mut on_frame)?;
+        let (boundaries, watched) = reading::read(&mut worker, self, started, &mut on_frame)?;
         let ended = reading::finish(&mut worker)?;
-        Ok(Outcome::of(boundaries, ended, started))
+        Ok(Outcome::of(boundaries, ended, started, watched))
     }
 
     /// Starts a worker, with namespaces where this user may have them.
@@ -174,6 +191,7 @@ impl Run {
             group: None,
             without: None,
             waited: false,
+            bounds: Bounds { threads: self.limits.threads, mapped_bytes: setup.memory_bytes },
         };
         if namespaces != 0 {
             outside::map_users(worker.child.pid)
@@ -215,11 +233,21 @@ pub(crate) struct Worker {
     /// Why it has no namespaces of its own.
     without: Option<String>,
     waited: bool,
+    /// How much it may be seen to use.
+    bounds: Bounds,
 }
 
 impl Worker {
     pub(crate) const fn process(&self) -> i32 {
         self.child.pid
+    }
+
+    /// Begins to look at it, where the level asks for that.
+    fn watch(&self, level: Level) -> Result<Option<Watch>, SandboxError> {
+        match level {
+            Level::Standard => Ok(None),
+            Level::Deep => Watch::begin(self.child.pid, self.bounds).map(Some),
+        }
     }
 
     fn open_gate(&mut self) -> Result<(), SandboxError> {

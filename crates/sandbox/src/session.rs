@@ -162,7 +162,7 @@ impl Session {
         }
         self.reading.check_closed(&mut self.worker)?;
         let ended = finish(&mut self.worker)?;
-        Ok(Outcome::of(self.boundaries.clone(), ended, self.started))
+        Ok(Outcome::of(self.boundaries.clone(), ended, self.started, self.reading.watched()))
     }
 }
 

@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 
 use dossier::Recorded;
-use evidence::{Attestation, Error, Expected, HostKind, Policy, inputs_digest};
+use evidence::{Attestation, Error, Expected, Host, HostKind, Policy, Verified, inputs_digest};
 use schemars::JsonSchema;
 use serde::Serialize;
-use statement::Digest;
 use statement::kind::Finding;
+use statement::{Bytes, Digest};
 
+use crate::check::Expectations;
 use crate::export::Attachment;
 
 /// What an attestation shows.
@@ -59,14 +60,16 @@ pub struct AttestationReport {
 pub(super) struct Attestations<'a> {
     carried: BTreeMap<Digest, &'a [u8]>,
     policy: Policy,
+    collateral: &'a [Vec<u8>],
 }
 
 impl<'a> Attestations<'a> {
-    pub(super) fn new(attachments: &'a [(Digest, Attachment<'a>)], policy: Option<&Policy>) -> Self {
+    pub(super) fn new(attachments: &'a [(Digest, Attachment<'a>)], expected: &'a Expectations) -> Self {
         let carried = attachments.iter().map(|(digest, attachment)| (*digest, attachment.content));
         Self {
             carried: carried.filter(|(_, content)| Attestation::is_meant(content)).collect(),
-            policy: policy.cloned().unwrap_or_else(Policy::none_required),
+            policy: expected.attestation.clone().unwrap_or_else(Policy::none_required),
+            collateral: &expected.collateral,
         }
     }
 
@@ -75,6 +78,24 @@ impl<'a> Attestations<'a> {
         let carried = finding.body.attachments.iter();
         let carried = carried.filter_map(|digest| Some((*digest, *self.carried.get(digest)?)));
         carried.map(|(digest, content)| self.report(digest, content, finding)).collect()
+    }
+
+    /// What holds of an attestation as it is carried, or with the collateral that the auditor has beside it.
+    fn verified(&self, attestation: &Attestation, expected: &Expected, at: i64) -> Result<Verified, Error> {
+        let as_it_is = evidence::verify(attestation, expected, &self.policy, at);
+        if !matches!(as_it_is, Err(Error::Collateral { .. })) {
+            return as_it_is;
+        }
+        let mut told = as_it_is;
+        for collateral in self.collateral {
+            let Some(completed) = completed(attestation, collateral) else { break };
+            told = evidence::verify(&completed, expected, &self.policy, at);
+            // One that is not this platform's, or not of this time, is not the last word; everything else is.
+            if !matches!(told, Err(Error::Collateral { .. } | Error::Quote { .. })) {
+                break;
+            }
+        }
+        told
     }
 
     fn report(&self, digest: Digest, content: &[u8], finding: &Recorded<Finding>) -> AttestationReport {
@@ -89,7 +110,7 @@ impl<'a> Attestations<'a> {
         let at = i64::try_from(finding.stamp_ms / 1000).unwrap_or(i64::MAX);
         let verified = Attestation::parse(content).and_then(|attestation| {
             says(body, digest, &attestation)?;
-            evidence::verify(&attestation, &expected, &self.policy, at)
+            self.verified(&attestation, &expected, at)
         });
         match verified {
             Ok(verified) => {
@@ -110,6 +131,22 @@ impl<'a> Attestations<'a> {
             },
         }
     }
+}
+
+/// The attestation with this collateral, where a quote of Intel's carries none.
+fn completed(attestation: &Attestation, collateral: &[u8]) -> Option<Attestation> {
+    let mut completed = attestation.clone();
+    let mut is_completed = false;
+    for host in &mut completed.hosts {
+        match host {
+            Host::Tdx(intel) | Host::Sgx(intel) if intel.collateral.is_none() => {
+                intel.collateral = Some(Bytes::new(collateral.to_vec()));
+                is_completed = true;
+            }
+            Host::Tdx(_) | Host::Sgx(_) | Host::Tpm2(_) | Host::SevSnp(_) | Host::NvidiaGpu(_) => {}
+        }
+    }
+    is_completed.then_some(completed)
 }
 
 /// Whether the evidence comes from every host that the finding says attests it: gates have counted those.
@@ -151,5 +188,63 @@ const fn weight(error: &Error) -> Attested {
         | Error::Debug { .. }
         | Error::Nonce
         | Error::Claim { .. } => Attested::Contradicts,
+    }
+}
+
+#[cfg(all(test, feature = "dcap"))]
+mod tests {
+    use evidence::{Claims, Hex, Intel};
+
+    use super::*;
+
+    /// 1 July 2025, when the samples' collateral was in force.
+    const SUMMER: i64 = 1_751_328_000;
+
+    /// A quote of Intel's that carries no collateral, of a run that it is not about: without collateral nobody can look; with
+    /// the platform's it is looked at, and found to be about something else.
+    #[test]
+    fn a_quote_is_looked_at_with_the_auditors_collateral() {
+        let named = std::env::var_os("COUNTERSIGN_SAMPLES").map(std::path::PathBuf::from);
+        let samples =
+            named.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/samples").into());
+        let read = |name: &str| std::fs::read(samples.join("dcap-qvl").join(name)).ok();
+        let (Some(quote), Some(its), Some(other)) = (
+            read("tdx_quote"),
+            read("tdx_quote_collateral.json"),
+            read("tdx_quote_outdated_collateral.json"),
+        ) else {
+            println!("SKIPPED attestation evidence of dcap-qvl: `tdx_quote` is absent");
+            return;
+        };
+        let claims = Claims {
+            inputs: Digest::of(b"inputs"),
+            nonce: Hex::new(vec![7; 32]),
+            trace_root: Digest::of(b"trace"),
+            worker: Digest::of(b"worker"),
+        };
+        let expected = Expected { nonce: None, worker: None, inputs: None, trace_root: None, tier: None };
+        let quote = |collateral: Option<Vec<u8>>| {
+            let intel = Intel { collateral: collateral.map(Bytes::new), quote: Bytes::new(quote.clone()) };
+            Attestation::new(claims.clone(), vec![Host::Tdx(intel)]).unwrap()
+        };
+        let code = |collateral: &[Vec<u8>], attestation: &Attestation, at: i64| {
+            let (carried, policy) = (BTreeMap::new(), Policy::none_required());
+            let attestations = Attestations { carried, policy, collateral };
+            let error = attestations.verified(attestation, &expected, at).unwrap_err();
+            (error.code(), weight(&error))
+        };
+        let (nobody_can_look, not_of_it) =
+            (("CS-EVI-020", Attested::NotAccepted), ("CS-EVI-021", Attested::NotAccepted));
+        let about_another = ("CS-EVI-011", Attested::Contradicts);
+        let none = b"{}".to_vec();
+        assert_eq!(code(&[], &quote(None), SUMMER), nobody_can_look);
+        assert_eq!(code(std::slice::from_ref(&none), &quote(None), SUMMER), nobody_can_look);
+        assert_eq!(code(std::slice::from_ref(&other), &quote(None), SUMMER), not_of_it);
+        assert_eq!(code(std::slice::from_ref(&its), &quote(None), SUMMER), about_another);
+        assert_eq!(code(&[none, other, its.clone()], &quote(None), SUMMER), about_another);
+        // Of another time: what Intel said then says nothing any more.
+        assert_eq!(code(std::slice::from_ref(&its), &quote(None), SUMMER * 2), not_of_it);
+        // What an attestation carries is not put aside for what the auditor has.
+        assert_eq!(code(std::slice::from_ref(&its), &quote(Some(b"{}".to_vec())), SUMMER), nobody_can_look);
     }
 }

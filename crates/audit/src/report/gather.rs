@@ -263,7 +263,7 @@ fn changes(record: &Record<'_>, noops: &[NoOpReport]) -> Vec<ChangeReport> {
     }
     let world = record.ledger.world();
     let carried = Attached {
-        attestations: Attestations::new(&record.attachments, record.expectations.attestation.as_ref()),
+        attestations: Attestations::new(&record.attachments, record.expectations),
         examinations: Examinations::new(&record.attachments),
         digests: record.attachments.iter().map(|(digest, _)| *digest).collect(),
     };

@@ -7,11 +7,11 @@ use policy::gate::{self, Rules};
 use signer::FileKey;
 use statement::kind::{Manifest, ModificationKind, Proposal, ServedState};
 use statement::{Digest, Tracking};
-use tensor::peft::{Adapter, Config};
-use tensor::safetensors::SafeTensors;
-use tensor::scope::{Rule, Scope, ScopeReport, Verdict, check_adapter, check_prompt, check_settings};
+use tensor::scope::{Rule, ScopeReport, Verdict};
 
 use super::propose::ArtefactSource;
+use crate::cli::Isolation;
+use crate::command::models::foresee::{Foreseen, foresee};
 use crate::failure::{Done, Failure};
 use crate::realm::Realm;
 use crate::stored;
@@ -19,7 +19,7 @@ use crate::stored;
 /// The largest scope, prompt, file of settings or configuration that is looked at.
 const TEXT_BYTES_MAX: usize = 4 << 20;
 /// The largest adapter that is looked at; what is larger is left to the worker.
-const ADAPTER_BYTES_MAX: usize = 256 << 20;
+const ADAPTER_BYTES_MAX: u64 = 256 << 20;
 
 /// Something that will stand against a change, if nothing is done.
 #[derive(Debug)]
@@ -35,12 +35,12 @@ pub(crate) fn of_scope(
     source: &ArtefactSource,
     scope: &Digest,
     base: &Manifest,
+    isolation: Isolation,
 ) -> Done<Vec<Warning>> {
     let limit = u64::try_from(TEXT_BYTES_MAX).unwrap_or(u64::MAX);
     // What was purged or lies elsewhere cannot be compared with; the worker will say so.
-    let Ok(bytes) = realm.vault.read(&realm.tenant, scope, limit) else { return Ok(Vec::new()) };
-    let scope = Scope::read(&bytes)?;
-    let Some(report) = check(realm, source, &scope, base, limit)? else { return Ok(Vec::new()) };
+    let Ok(scope) = realm.vault.read(&realm.tenant, scope, limit) else { return Ok(Vec::new()) };
+    let Some(report) = check(realm, source, &scope, base, isolation)? else { return Ok(Vec::new()) };
     if let Some(kind) = report.violations.iter().find(|it| it.rule == Rule::KindNotInScope) {
         let message = format!("the slot's scope allows no change of this kind (`{}`)", kind.place);
         return Err(Failure::new(kind.rule.code(), message, kind.rule.hint()));
@@ -57,46 +57,40 @@ pub(crate) fn of_scope(
     Ok(outside.map(warning).collect())
 }
 
-/// The check of the scope, as far as it takes no weights; none where there is nothing to compare with.
+/// The check of the scope, in the box, as far as it takes no weights; none where there is nothing to compare with.
 fn check(
     realm: &Realm,
     source: &ArtefactSource,
-    scope: &Scope,
+    scope: &[u8],
     base: &Manifest,
-    limit: u64,
+    isolation: Isolation,
 ) -> Done<Option<ScopeReport>> {
     let replaced = base.components.iter().find(|component| {
         component.role == source.role && source.name.as_ref().is_none_or(|name| *name == component.name)
     });
-    let texts = || -> Done<Option<(String, String)>> {
-        let Some(replaced) = replaced else { return Ok(None) };
-        let Ok(old) = realm.vault.read(&realm.tenant, &replaced.digest, limit) else { return Ok(None) };
-        let old = String::from_utf8(old.to_vec());
-        let new = String::from_utf8(stored::read("text", &source.path, TEXT_BYTES_MAX)?);
-        Ok(old.ok().zip(new.ok()))
-    };
+    let limit = u64::try_from(TEXT_BYTES_MAX).unwrap_or(u64::MAX);
+    let old = || replaced.and_then(|old| realm.vault.read(&realm.tenant, &old.digest, limit).ok());
+    let new = || stored::read("text", &source.path, TEXT_BYTES_MAX);
     match source.modification {
-        ModificationKind::Prompt => Ok(texts()?.map(|(old, new)| check_prompt(scope, &old, &new))),
-        ModificationKind::Settings => {
-            Ok(texts()?.and_then(|(old, new)| check_settings(scope, &old, &new).ok()))
+        ModificationKind::Prompt => {
+            let Some(old) = old() else { return Ok(None) };
+            foresee(isolation, scope, Foreseen::Prompt { old: &old, new: &new()? })
         }
-        ModificationKind::Adapter => adapter(source, scope),
+        ModificationKind::Settings => {
+            let Some(old) = old() else { return Ok(None) };
+            foresee(isolation, scope, Foreseen::Settings { old: &old, new: &new()? })
+        }
+        ModificationKind::Adapter => {
+            let config = source.path.join("adapter_config.json");
+            let config = stored::read("file of an adapter", &config, TEXT_BYTES_MAX)?;
+            let tensors = source.path.join("adapter_model.safetensors");
+            if std::fs::metadata(&tensors).is_ok_and(|file| file.len() > ADAPTER_BYTES_MAX) {
+                return Ok(None);
+            }
+            foresee(isolation, scope, Foreseen::Adapter { config: &config, tensors: &tensors })
+        }
         _ => Ok(None),
     }
-}
-
-fn adapter(source: &ArtefactSource, scope: &Scope) -> Done<Option<ScopeReport>> {
-    let read = |name, limit| stored::read("file of an adapter", &source.path.join(name), limit);
-    let config = read("adapter_config.json", TEXT_BYTES_MAX)?;
-    let Ok(tensors) = read("adapter_model.safetensors", ADAPTER_BYTES_MAX) else {
-        return Ok(None);
-    };
-    let (Ok(config), Ok(file)) = (Config::read(&config), SafeTensors::read(&tensors)) else {
-        return Ok(None);
-    };
-    // Names and ranks are looked at, not how far the weights go: that takes the base and time.
-    let names_alone = Scope { work_max: 1, ..scope.clone() };
-    Ok(Some(check_adapter(&names_alone, &Adapter::join(config, &file), None)))
 }
 
 /// What the gates will say, beside that evidence is missing yet. What no evidence and no grant can put right is refused.

@@ -11,6 +11,7 @@ use statement::{ChangeId, Digest, Name, SlotId, StateId, StatementId, Tracking};
 
 use super::Warning;
 use crate::busy::while_busy;
+use crate::cli::Isolation;
 use crate::failure::{Done, Failure, in_file};
 use crate::keys::id;
 use crate::realm::Realm;
@@ -44,6 +45,8 @@ pub(crate) struct ProposalRequest<'a> {
     pub(crate) contexts: BTreeSet<Name>,
     pub(crate) summary: Option<&'a str>,
     pub(crate) rebase: Option<ChangeId>,
+    /// Where the files are looked into.
+    pub(crate) isolation: Isolation,
 }
 
 /// Whether a person or a model proposes.
@@ -137,7 +140,10 @@ pub(crate) fn propose(realm: &mut Realm, request: ProposalRequest<'_>) -> Done<P
         Failure::from(dossier::Refusal::new(dossier::Code::KindNotOpen, crate::text::word(&request.level)))
     })?;
     let base = world.state(&base_state).ok_or_else(|| Failure::missing("state", base_state))?;
-    let mut warnings = super::foresee::of_scope(realm, &request.source, &scope, &base.body.manifest)?;
+    let mut warnings = {
+        let isolation = request.isolation;
+        super::foresee::of_scope(realm, &request.source, &scope, &base.body.manifest, isolation)?
+    };
     let mut components = base.body.manifest.components.clone();
     let stored = store(realm, &request.source.path)?;
     let name = place(&mut components, &request.source, stored.digest)?;

@@ -49,6 +49,9 @@ pub(crate) struct ProposeArgs {
     /// The change it proposes again, on the slot's present state.
     #[arg(long)]
     pub(crate) rebase: Option<String>,
+    /// What is around the worker that looks into the file, to tell beforehand what will stand against it.
+    #[arg(long, value_enum, default_value = "standard")]
+    pub(crate) isolation: Isolation,
 }
 
 /// A change.

@@ -336,7 +336,10 @@ pub(crate) struct MergeArgs {
     /// Scores of benign changes to judge parents by.
     #[arg(long)]
     pub(crate) calibration: Option<PathBuf>,
-    /// Read and run base and parents inside this program, with every right of its user.
+    /// What is around the worker that reads, runs and merges the models.
+    #[arg(long, value_enum, default_value_t = Isolation::Standard, conflicts_with = "unboxed")]
+    pub(crate) isolation: Isolation,
+    /// Read and run base and parents inside this program, with every right of its user: `--isolation none`.
     #[arg(long)]
     pub(crate) unboxed: bool,
 }

@@ -222,7 +222,7 @@ fn complete(args: &AttestVerifyArgs, hosts: &mut [Host]) -> Done {
 }
 
 /// What this host has that can vouch for it, with the TPM that is named in place of the one that is found.
-pub(super) fn sources(args: &AttestKeyArgs) -> Done<Sources> {
+pub(crate) fn sources(args: &AttestKeyArgs) -> Done<Sources> {
     let mut sources = Sources::detect();
     if let Some(tpm) = source(args)? {
         sources.tpm = Some(tpm);

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 
 use examine::Stage;
-use examine::import::{BYTES_MAX, Format, Imported, Limit};
+use examine::import::{BYTES_MAX, Format, Limit};
 use policy::gate::Decision;
 use sandbox::Level;
 use serde_json::json;
@@ -52,6 +52,7 @@ pub(super) fn propose(setting: &Setting, args: &ProposeArgs) -> Done {
             grant: args.grant.as_deref().map(|text| act::grant_id(realm, text)).transpose()?,
             contexts: words("context", &args.contexts)?,
             summary: args.summary.as_deref(),
+            isolation: args.isolation,
             rebase: args
                 .rebase
                 .as_deref()
@@ -162,7 +163,7 @@ fn import(setting: &Setting, args: &ExamineArgs, by: &str, file: &Path) -> Done 
     let format = args.format.as_deref().and_then(Format::named);
     let format = format.ok_or_else(|| Failure::usage("`--format` is lm-eval, garak or inspect"))?;
     let bytes = read_bounded(file, BYTES_MAX)?;
-    let imported = Imported::read(format, &bytes).map_err(in_file(file))?;
+    let imported = super::models::import::read(args.isolation, format, file, &bytes)?;
     if let Some(name) = &args.ran_on {
         imported.ran_on(name).map_err(in_file(file))?;
     }

@@ -169,6 +169,7 @@ fn propose(
             contexts: std::collections::BTreeSet::new(),
             summary: Some(summary),
             rebase: None,
+            isolation: crate::cli::Isolation::Standard,
         },
     )
     .map(|proposed| proposed.change)

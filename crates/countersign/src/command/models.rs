@@ -5,6 +5,8 @@ mod engine;
 pub(super) mod examine;
 mod fingerprint;
 mod folder;
+pub(crate) mod foresee;
+pub(crate) mod import;
 mod merge;
 mod quantize;
 mod running;
@@ -12,7 +14,7 @@ mod scan;
 mod sign;
 mod tree;
 mod verify;
-mod work;
+pub(crate) mod work;
 
 use ::scan::ReadIn;
 use serde_json::Value;

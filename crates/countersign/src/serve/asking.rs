@@ -11,15 +11,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use dossier::{Dossier, Ledger, State};
-use sandbox::Level;
 use signer::FileKey;
 use statement::{ChangeId, KeyId, StatementId};
 
 use super::authority::Measured;
 use super::channel::send;
-use super::declined;
 use super::door::Came;
 use super::patience::{ABSENT, FAILED, Patience};
+use super::{Manner, declined};
 use crate::act;
 use crate::command::Setting;
 use crate::command::bundle::out;
@@ -203,6 +202,7 @@ impl Examiner for Apart {
 /// This process, with a key of the realm's folder.
 pub(super) struct Here {
     pub(super) worker: Worker,
+    pub(super) manner: Manner,
     pub(super) by: String,
     pub(super) examiner: KeyId,
     pub(super) to: SyncSender<Came<Measured>>,
@@ -218,7 +218,13 @@ impl Examiner for Here {
     }
 
     fn ask(&mut self, published: &Published, wanted: &Wanted) -> Result<(), Unasked> {
-        let measured = act::measured(published, &self.worker, &wanted.change, Level::Standard, None);
+        let measured = act::measured(
+            published,
+            &self.worker,
+            &wanted.change,
+            self.manner.level,
+            self.manner.sources.as_ref(),
+        );
         let finding = measured.map_err(Unasked::Refused)?;
         let (done, heard) = sync_channel(1);
         let (change, by) = (wanted.change.clone(), self.by.clone());

@@ -10,10 +10,10 @@ use dossier::{Code, Dossier, Refusal, State};
 use statement::kind::Finding;
 use statement::{Body, ChangeId, Content, Envelope, KeyId, Tracking};
 
-use super::ServeArgs;
 use super::asking::{Apart, Bench, Here, keep_asking};
 use super::channel::{Arrived, Receipt, Receipts, ended};
 use super::door::{self, Came};
+use super::{Manner, ServeArgs};
 use crate::act;
 use crate::command::Setting;
 use crate::command::bundle::take;
@@ -73,11 +73,11 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs, takes: Takes) -> Done {
     let opened = door::open(&args.listen, &spool, may_bring, receipts.clone())?;
     let bench = Bench::of(setting);
     let mut asking = Vec::new();
-    if let Some((worker, by)) = here {
+    if let Some((worker, manner, by)) = here {
         let to = opened.tell.clone();
         let examiner = id(realm.keys.open(&by)?.as_ref());
         asking.push(wake(|woken| {
-            let here = Here { worker, by, examiner, to };
+            let here = Here { worker, manner, by, examiner, to };
             std::thread::spawn(move || keep_asking(&bench, here, &woken));
         }));
     } else {
@@ -135,11 +135,13 @@ fn wake(start: impl FnOnce(std::sync::mpsc::Receiver<()>)) -> SyncSender<()> {
 }
 
 /// Who examines in this process.
-fn here(setting: &Setting, realm: &Realm, args: &ServeArgs) -> Done<Option<(Worker, String)>> {
+fn here(setting: &Setting, realm: &Realm, args: &ServeArgs) -> Done<Option<(Worker, Manner, String)>> {
     let Some(by) = &args.examine_by else { return Ok(None) };
     // Whoever has to be asked for a passphrase is asked now.
     realm.keys.open(by)?;
-    Ok(Some((Worker::find(setting.worker.as_deref())?, by.clone())))
+    let worker = Worker::find(setting.worker.as_deref())?;
+    let manner = Manner::of(args, &worker)?;
+    Ok(Some((worker, manner, by.clone())))
 }
 
 fn examiner(text: &str) -> Done<(KeyId, PathBuf)> {

@@ -11,13 +11,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use bundle::{Direction, Header, SignedHeader};
-use sandbox::Level;
 use statement::{Digest, KeyId};
 
 use super::channel::{Receipt, Receipts, ended, send};
 use super::door::{self, Came};
 use super::patience::{ABSENT, FAILED, Patience};
-use super::{ServeArgs, declined, wanted};
+use super::{Manner, ServeArgs, declined, wanted};
 use crate::command::Setting;
 use crate::command::bundle::{find, out, take};
 use crate::failure::{Done, Failure};
@@ -36,6 +35,7 @@ const LOOK_AGAIN: Duration = Duration::from_hours(1);
 /// Runs until it is ended.
 pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
     let worker = Worker::find(setting.worker.as_deref())?;
+    let manner = Manner::of(args, &worker)?;
     let authority = wanted(args.authority.clone(), "--authority")?;
     let authority_key = wanted(args.authority_key, "--authority-key")?;
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
@@ -52,6 +52,7 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
         home: setting.home.clone(),
         passphrase: setting.passphrase.clone(),
         worker,
+        manner,
         authority: (authority, authority_key),
     };
     std::thread::spawn(move || desk.work(&woken));
@@ -87,6 +88,7 @@ struct Desk {
     home: Home,
     passphrase: PassphraseSource,
     worker: Worker,
+    manner: Manner,
     authority: (PathBuf, KeyId),
 }
 
@@ -136,7 +138,8 @@ impl Desk {
         let about = request.header().about().map_err(Failure::from)?;
         let key = &station.setup.key_name;
         if !out::has_findings(station, about)? {
-            find(station, &self.worker, &about.change, key, Level::Standard, None)?;
+            let (level, sources) = (self.manner.level, self.manner.sources.as_ref());
+            find(station, &self.worker, &about.change, key, level, sources)?;
         }
         let folder = crate::home::private_folder()?;
         let path = folder.path().join("findings.bundle");

@@ -63,6 +63,57 @@ fn a_scan_finds_the_same_in_deep_boxes() {
     assert_eq!(deep, here);
 }
 
+/// What a proposal is told of its scope, in the box and without it; and a file that no box can be made around.
+#[test]
+fn what_is_proposed_is_looked_into_in_the_box() {
+    let house = House::staffed();
+    let warnings = |isolation: &str| {
+        let grant = house.grant();
+        let line =
+            format!("propose support --adapter outside --by trainer --grant {grant} --isolation {isolation}");
+        let warnings = house.json(&line)["warnings"].clone();
+        assert_ne!(warnings.as_array().unwrap().len(), 0);
+        warnings
+    };
+    assert_eq!(warnings("standard"), warnings("none"));
+    // A header that says it is longer than the file: nobody is told more than that it is no adapter, and nothing breaks.
+    house.write("within/adapter_model.safetensors", &u64::MAX.to_le_bytes());
+    house.ok(&format!("propose support --adapter within --by trainer --grant {}", house.grant()));
+}
+
+/// A merge of models is the same, byte for byte, in the box and without it.
+#[test]
+fn a_merge_is_the_same_in_the_box() {
+    let house = House::empty();
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets");
+    for name in ["base", "a"] {
+        copy(&assets.join("models/countersign-tiny"), &house.path(name));
+    }
+    copy(&assets.join("suites/countersign-tiny"), &house.path("suite"));
+    let merge = |out: &str, isolation: &str| {
+        let line = format!(
+            "merge --base base --parent a --shares 1 --suite suite --out {out} --isolation {isolation} --json"
+        );
+        let run = house.run(&line);
+        let mut told: Value =
+            serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}{}", run.out, run.err));
+        let members = told.as_object_mut().unwrap();
+        let read_in = members.remove("read_in").unwrap();
+        let label = members.remove("isolation").unwrap();
+        (run.code, told, read_in["isolation"].clone(), label)
+    };
+    let (code, told, read_in, label) = merge("boxed", "standard");
+    assert_eq!((read_in, label), (json!("standard"), json!("boxed")));
+    let (here, told_here, read_in, label) = merge("here", "none");
+    assert_eq!((read_in, label), (json!("none"), json!("unboxed")));
+    assert_eq!((code, &told), (here, &told_here));
+    assert_eq!(code, 0, "{told:#}");
+    for name in ["model.safetensors", "merge.json", "config.json"] {
+        let read = |out: &str| fs::read(house.path(&format!("{out}/{name}"))).unwrap();
+        assert!(read("boxed") == read("here"), "{name}");
+    }
+}
+
 #[test]
 fn published_models_are_the_same_in_the_box() {
     let models = std::env::var_os("COUNTERSIGN_MODELS").map_or_else(

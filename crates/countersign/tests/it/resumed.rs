@@ -111,6 +111,32 @@ fn the_next_command_that_a_proposal_names_works_whoever_has_the_log() {
     assert!(house.ok(&format!("--home pia-home {line}")).contains(short), "{line}");
 }
 
+/// What is signed says in which box it was found; what is no box, or what this host cannot give, is refused before anybody is
+/// listened to.
+#[test]
+fn a_process_examines_in_the_box_that_it_is_told() {
+    let house = House::staffed();
+    let serve = "serve all --listen all.sock --examine-by erik";
+    house.refused(&format!("{serve} --isolation none"), "CS-CLI-001");
+    let may_attest = ["/dev/tpmrm0", "/sys/kernel/config/tsm/report", "/dev/attestation"];
+    if may_attest.iter().any(|path| std::path::Path::new(path).exists()) {
+        eprintln!("SKIPPED a host that attests nothing: this one may");
+    } else {
+        house.refused(&format!("{serve} --attest"), "CS-CLI-088");
+    }
+    if !house.json("doctor")["levels"].as_array().unwrap().iter().any(|level| level == "deep") {
+        eprintln!("SKIPPED the deep level: this host cannot enforce it");
+        house.refused(&format!("{serve} --isolation deep"), "CS-BOX-003");
+        return;
+    }
+    let mut all = Running::start(&house, &format!("{serve} --isolation deep"));
+    house.ok(&format!("propose support --prompt new.md --by trainer --grant {}", house.grant()));
+    let said = all.line();
+    let change = said.strip_prefix("examined ").unwrap().trim();
+    let findings = house.json(&format!("show {change}"))["findings"].clone();
+    assert_eq!(findings[0]["body"]["isolation"], "deep", "{findings}");
+}
+
 #[test]
 fn an_export_carries_no_words_of_persons_that_a_workers_finding_names() {
     let parts = Parts::new();

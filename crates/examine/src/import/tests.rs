@@ -43,6 +43,31 @@ fn figures_of_each_tool_are_read() {
     assert_eq!(inspect.version.as_deref(), Some("0.3.285"));
 }
 
+type Lie = fn(&mut Imported);
+
+#[test]
+fn what_cannot_have_been_read_is_told_apart() {
+    for (format, text) in [(Format::LmEval, HARNESS), (Format::Garak, GARAK), (Format::Inspect, INSPECT)] {
+        assert_eq!(read(format, text).check(format), Ok(()));
+    }
+    let lies: [(&str, Lie); 9] = [
+        ("another tool", |imported| imported.tool = Format::Inspect),
+        ("no figures", |imported| imported.figures.clear()),
+        ("no number", |imported| imported.figures[0].value = f64::NAN),
+        ("more right than asked", |imported| imported.figures[0].counts = Some((101, 100))),
+        ("a share that is not its counts'", |imported| imported.figures[0].value = 1.0),
+        ("a name without end", |imported| imported.figures[0].name = "x".repeat(NAME_MAX + 1)),
+        ("a version without end", |imported| imported.version = Some("x".repeat(201))),
+        ("a name that does not show", |imported| imported.about = Some("\u{1b}[2J".to_owned())),
+        ("gaps without end", |imported| imported.gaps = vec!["one".to_owned(); GAPS_MAX + 2]),
+    ];
+    for (what, lie) in lies {
+        let mut told = read(Format::Garak, GARAK);
+        lie(&mut told);
+        assert!(told.check(Format::Garak).is_err(), "{what}");
+    }
+}
+
 #[test]
 fn limits_decide_in_three_ways() {
     let harness = read(Format::LmEval, HARNESS);

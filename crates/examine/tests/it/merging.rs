@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use examine::depth::Table;
-use examine::merge::{Bias, Declares, Merger, Merging, Method, Parent, Plan, Protection, Recipe};
+use examine::merge::{
+    Bias, Declares, Halt, Merger, Merging, Method, Parent, Plan, Protected, Protection, Recipe,
+};
 use examine::{Change, Declaration, Declared, Files, Kind, Weight, run};
 
 use crate::made::{base, base_files, compliant, folder, honest, suite, tuned};
@@ -36,7 +38,49 @@ fn plan(method: Method) -> Plan {
 fn merged(parents: &[Parent], plan: &Plan) -> Merging {
     let (base, suites, table) = (base_files(), [suite()], table());
     let merger = Merger { base: &base, parents, suites: &suites, table: &table, calibration: None };
-    merger.merge(plan, &mut |_| ()).unwrap()
+    let merging = merger.merge(plan, &mut |_| ()).unwrap();
+    let names: Vec<&str> = parents.iter().map(|parent| parent.name.as_str()).collect();
+    assert_eq!(merging.check(plan, &names, table.drift_max), Ok(()), "whoever says the truth is believed");
+    merging
+}
+
+type Lie = fn(&mut Merging);
+
+/// A worker that was taken over says of a merge what cannot be.
+#[test]
+fn what_cannot_be_said_of_a_merge_is_told_apart() {
+    let parents = [parent("a", 12), parent("b", 24)];
+    let plan = plan(Method::Weighted);
+    let truth = merged(&parents, &plan);
+    assert_eq!(truth.halted, None);
+    let lies: [(&str, Lie); 14] = [
+        ("no weights", |merging| merging.weights = None),
+        ("halted, with weights", |merging| {
+            merging.halted = Some(Halt { step: "emergence".to_owned(), why: "so".to_owned() });
+        }),
+        ("a step less", |merging| drop(merging.steps.pop())),
+        ("a step more", |merging| merging.steps.push(merging.steps[0].clone())),
+        ("another step", |merging| merging.steps[2].step = "join c by 0.5".to_owned()),
+        ("other coefficients", |merging| merging.recipe.coefficients[0] = 0.6),
+        ("another method", |merging| merging.recipe.method = Method::Ties),
+        ("another seed", |merging| merging.recipe.seed += 1),
+        ("a direction that nobody asked for", |merging| {
+            merging.recipe.protected = Some(Protected { direction: vec![1.0] });
+        }),
+        ("refusals lost", |merging| merging.steps[3].lost = merging.steps[3].at_risk),
+        ("more lost than there were", |merging| merging.steps[3].lost = merging.steps[3].at_risk + 1),
+        ("a parent that is suspected", |merging| merging.steps[0].found.push("a trigger".to_owned())),
+        ("no parent was looked at", |merging| merging.observed.clear()),
+        ("nothing emerged that was asked for", |merging| merging.emergent = None),
+    ];
+    for (what, lie) in lies {
+        let mut told = truth.clone();
+        lie(&mut told);
+        assert!(told.check(&plan, &["a", "b"], table().drift_max).is_err(), "{what}");
+    }
+    let mut shown = truth;
+    shown.steps[5].found.push("\u{1b}[2J".to_owned());
+    assert!(shown.check(&plan, &["a", "b"], table().drift_max).is_err());
 }
 
 /// Examines a merge by what was declared of it, in its written form.

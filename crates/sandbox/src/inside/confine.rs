@@ -72,11 +72,11 @@ pub(super) fn empty_root() -> io::Result<()> {
     Ok(())
 }
 
-fn limit(resource: Resource, most: u64) -> io::Result<()> {
+pub(super) fn limit(resource: Resource, most: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }
 
-fn no_files() -> io::Result<()> {
+pub(super) fn no_files() -> io::Result<()> {
     limit(Resource::Fsize, 0)?;
     limit(Resource::Core, 0)?;
     limit(Resource::Memlock, 0)?;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::watch::{Watch, Watched};
 use super::{Run, Worker};
 use crate::boundary::{Boundaries, Level};
 use crate::error::SandboxError;
@@ -31,6 +32,8 @@ pub(crate) struct Reading {
     /// The most bytes it may answer, so far.
     pub(crate) allowance: u64,
     buffer: Vec<u8>,
+    /// Looking at it, from the moment that its box is closed.
+    watch: Option<Watch>,
 }
 
 /// What came of waiting for a worker.
@@ -50,7 +53,13 @@ impl Reading {
             answered: 0,
             allowance: run.limits.answer_bytes,
             buffer: vec![0; CHUNK],
+            watch: None,
         }
+    }
+
+    /// What was seen of the worker while it ran.
+    pub(crate) fn watched(&self) -> Watched {
+        self.watch.as_ref().map(|watch| watch.seen).unwrap_or_default()
     }
 
     /// Waits once, at most as long as is left, and takes what came.
@@ -61,7 +70,11 @@ impl Reading {
         left: Duration,
         on_frame: &mut impl FnMut(&[u8]),
     ) -> Result<Step, SandboxError> {
+        let left = self.watch.as_ref().map_or(left, |watch| watch.until(left));
         let (answers, complaints) = wait(worker, left)?;
+        if let Some(watch) = &mut self.watch {
+            watch.look()?;
+        }
         if complaints {
             complain(worker, &mut self.buffer);
         }
@@ -106,6 +119,7 @@ impl Reading {
         if let Some(told) = told {
             let told = told.map_err(|error| SandboxError::Open { why: error.to_string() })?;
             self.ready = Some(worker.judge(told.boundaries, level)?);
+            self.watch = worker.watch(level)?;
             worker.open_gate()?;
         }
         Ok(Step::On)
@@ -144,7 +158,7 @@ pub(super) fn read(
     run: &Run,
     started: Instant,
     on_frame: &mut impl FnMut(&[u8]),
-) -> Result<Boundaries, SandboxError> {
+) -> Result<(Boundaries, Watched), SandboxError> {
     let mut reading = Reading::new(run);
     loop {
         let limit = reading.limit(run.limits.wall);
@@ -157,7 +171,9 @@ pub(super) fn read(
         }
     }
     reading.check_closed(worker)?;
-    reading.ready.ok_or_else(|| SandboxError::Open { why: "it answered nothing".to_owned() })
+    let watched = reading.watched();
+    let ready = reading.ready.ok_or_else(|| SandboxError::Open { why: "it answered nothing".to_owned() })?;
+    Ok((ready, watched))
 }
 
 /// Takes the last complaints of a worker that has closed its answers, waits for its end, and says whether that is as it
@@ -216,16 +232,20 @@ fn check_end(worker: &Worker, ended: Ended) -> Result<(), SandboxError> {
     if ended.status == 0 {
         return Ok(());
     }
-    let how = if ended.status < 0 {
-        format!("signal {}", ended.status.unsigned_abs())
-    } else {
-        format!("status {}", ended.status)
-    };
     // Control characters in what a taken-over worker writes stay out of terminals and records.
     let text: String = String::from_utf8_lossy(&worker.complaint)
         .chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
         .take(400)
         .collect();
-    Err(SandboxError::Ended { how, complaint: text.trim().to_owned() })
+    let complaint = text.trim().to_owned();
+    if ended.status == -libc::SIGSYS {
+        return Err(SandboxError::Forbidden { complaint });
+    }
+    let how = if ended.status < 0 {
+        format!("signal {}", ended.status.unsigned_abs())
+    } else {
+        format!("status {}", ended.status)
+    };
+    Err(SandboxError::Ended { how, complaint })
 }

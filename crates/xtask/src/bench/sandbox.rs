@@ -94,7 +94,7 @@ pub(super) fn escapes(scratch: &Scratch) -> Result<Table> {
     let mut rows = Vec::new();
     for name in &names {
         let mut row = vec![format!("`{name}`"), said(&probe, &[name], &folder)?];
-        for layer in ["namespaces", "landlock", "capabilities", "system-calls"] {
+        for layer in ["namespaces", "landlock", "capabilities", "limits", "system-calls"] {
             row.push(said(&probe, &["--alone", layer, name], &folder)?);
         }
         let prefix = format!("{name} ");
@@ -107,7 +107,7 @@ pub(super) fn escapes(scratch: &Scratch) -> Result<Table> {
                all. `done` means that it works; other words than `EPERM` without a box show that the call is reached. The \
                box has no input here, so `write-input` and its like name a descriptor that is not there."
             .to_owned(),
-        head: vec!["", "no box", "namespaces", "landlock", "capabilities", "system calls", "all"],
+        head: vec!["", "no box", "namespaces", "landlock", "capabilities", "limits", "system calls", "all"],
         rows,
         absent: Vec::new(),
     })

@@ -174,6 +174,7 @@ fn ordered(
         contexts: BTreeSet::new(),
         summary: Some(summary),
         rebase: None,
+        isolation: crate::cli::Isolation::Standard,
     };
     let change = act::propose(realm, request)?.change;
     act::examine(realm, props.worker, &change, "erik", None)?;

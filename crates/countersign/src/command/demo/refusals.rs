@@ -65,6 +65,7 @@ fn propose(
             contexts: std::collections::BTreeSet::new(),
             summary: None,
             rebase: None,
+            isolation: crate::cli::Isolation::Standard,
         },
     )
     .map(|proposed| proposed.change)

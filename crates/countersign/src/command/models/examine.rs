@@ -250,15 +250,8 @@ pub(super) fn read(path: &Path) -> Done<Vec<u8>> {
     crate::home::read_bounded(path, SETTINGS_BYTES_MAX)
 }
 
-/// The files at a path, read by this program itself.
-pub(super) fn files_at(path: &Path) -> Done<Files> {
-    let mut handed = Handed::default();
-    let side = handed.everything(path)?;
-    files(&side, &handed.contents()?)
-}
-
 /// The files of a side, by their names within it.
-fn files(side: &Side, contents: &Contents) -> Done<Files> {
+pub(super) fn files(side: &Side, contents: &Contents) -> Done<Files> {
     let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
     for entry in &side.entries {
         let name = entry.path.clone();

@@ -6,18 +6,21 @@
 use std::io::IsTerminal as _;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use examine::depth::Table;
-use examine::merge::{Bias, Declares, Heard, Merger, Merging, Method, Parent, Plan, Protection, Recipe};
+use examine::merge::{Bias, Declares, Merger, Merging, Method, Parent, Plan, Protection, Recipe};
 use examine::suite::Suite;
 use examine::{Declaration, verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tensor::scope::Pattern;
 
-use super::examine::{files_at as files, read};
-use crate::busy::while_busy;
-use crate::cli::MergeArgs;
+use super::examine::{files, read};
+use super::work::{self, Allowance, Answer, Contents, Handed, Mouth, Side};
+use super::{told_with, with_place};
+use crate::cli::{Isolation, MergeArgs};
 use crate::command::Setting;
 use crate::failure::{Done, Failure};
 use crate::outfile::{OutFile, Readers};
@@ -27,15 +30,26 @@ use crate::text::line;
 const DECLARATION: &str = "merge.json";
 const REPORT: &str = "merge-report.json";
 
+/// Models are held in single precision, several at a time, and the whole merge is one of the answers.
+const ALLOWANCE: Allowance =
+    Allowance { memory_for_each: 24, time: Duration::from_hours(12), answer_for_each: 2 };
+
+/// What is merged, and how.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Task {
+    base: Side,
+    parents: Vec<Side>,
+    suites: Vec<Side>,
+    plan: Plan,
+    /// The number of the table of depths; the built-in one where there is none.
+    depth: Option<u32>,
+    /// The number of the table of calibrations, where there is one.
+    calibration: Option<u32>,
+}
+
 /// Merges, prints what happened, and answers 0 (merged) or 1 (halted).
 pub(crate) fn merge(setting: &Setting, args: &MergeArgs) -> Done<ExitCode> {
-    if !args.unboxed {
-        return Err(Failure::new(
-            "CS-CLI-071",
-            "models are merged and run inside this program, not in a worker's box",
-            "give --unboxed if you trust base and parents that far",
-        ));
-    }
     if args.out.exists() {
         return Err(Failure::new(
             "CS-CLI-072",
@@ -43,33 +57,83 @@ pub(crate) fn merge(setting: &Setting, args: &MergeArgs) -> Done<ExitCode> {
             "name a folder that is not there yet; a merge is written over nothing",
         ));
     }
-    let plan = plan(args)?;
+    let isolation = if args.unboxed { Isolation::None } else { args.isolation };
+    // Looked at here too: it holds the limit by which the worker's words are checked.
     let table = match &args.depth {
         Some(path) => Table::read(&read(path)?)?,
         None => Table::built_in()?,
     };
-    let calibration = match &args.calibration {
-        Some(path) => Some(verdict::Table::read(&read(path)?)?),
-        None => None,
-    };
-    let suites = args
-        .suites
-        .iter()
-        .map(|path| Ok(Suite::read(&path.to_string_lossy(), &files(path)?)?))
-        .collect::<Done<Vec<_>>>()?;
-    let (base, parents) = while_busy("reading what is merged", || {
-        let parents = args
-            .parents
-            .iter()
-            .map(|path| Ok(Parent { name: path.to_string_lossy().into_owned(), files: files(path)? }));
-        Ok((files(&args.base)?, parents.collect::<Done<Vec<_>>>()?))
-    })?;
+    let mut handed = Handed::default();
+    let task = task(&mut handed, args)?;
+    let base = task.base.clone();
+    let (plan, names) = (task.plan.clone(), names(&task));
     let bar = bar();
-    let mut heard = |heard: Heard| {
-        bar.set_message(heard.step);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a hundred")]
-        bar.set_position((heard.done * 100.0) as u64);
+    let mut weights = Vec::new();
+    let mut heard = |heard: work::Heard<'_>| -> Done {
+        match heard {
+            work::Heard::Data(bytes) => weights.extend_from_slice(bytes),
+            work::Heard::Step(step) => {
+                bar.set_message(step.name.clone());
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a share of a hundred"
+                )]
+                bar.set_position((step.done * 100.0) as u64);
+            }
+            work::Heard::Progress(_) => {}
+        }
+        Ok(())
     };
+    let performed = work::perform(isolation, &handed, work::Task::Merge(task), ALLOWANCE, &mut heard);
+    bar.finish_and_clear();
+    let (answer, read_in) = performed?;
+    let Answer::Merged(mut merging) = answer else { return Err(work::another()) };
+    merging.weights = (!weights.is_empty()).then_some(weights);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    merging.check(&plan, &names, table.drift_max).map_err(|why| work::lie(&why))?;
+    let value = told_with(told(args, &merging, isolation)?, &read_in);
+    write(args, &handed, &base, &merging, &value)?;
+    setting.print(&value, &with_place(page(args, &merging), &read_in));
+    Ok(if merging.halted.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Opens everything that is named.
+fn task(handed: &mut Handed, args: &MergeArgs) -> Done<Task> {
+    let plan = plan(args)?;
+    let mut several =
+        |paths: &[PathBuf]| -> Done<Vec<Side>> { paths.iter().map(|path| handed.everything(path)).collect() };
+    let suites = several(&args.suites)?;
+    let parents = several(&args.parents)?;
+    let base = handed.everything(&args.base)?;
+    let depth = args.depth.as_deref().map(|path| handed.file(path)).transpose()?;
+    let calibration = args.calibration.as_deref().map(|path| handed.file(path)).transpose()?;
+    Ok(Task { base, parents, suites, plan, depth, calibration })
+}
+
+/// The parents' names, as steps are called after them.
+fn names(task: &Task) -> Vec<String> {
+    task.parents.iter().map(|side| side.path.clone()).collect()
+}
+
+/// Merges, wherever that is done.
+pub(super) fn merged(task: &Task, contents: &Contents, mouth: &Mouth<'_>) -> Done<Merging> {
+    let table = match task.depth {
+        Some(number) => Table::read(contents.number(number)?)?,
+        None => Table::built_in()?,
+    };
+    let calibration = task
+        .calibration
+        .map(|number| Done::Ok(verdict::Table::read(contents.number(number)?)?))
+        .transpose()?;
+    let suites = task.suites.iter().map(|side| Ok(Suite::read(&side.path, &files(side, contents)?)?));
+    let suites = suites.collect::<Done<Vec<_>>>()?;
+    let base = files(&task.base, contents)?;
+    let parents = task
+        .parents
+        .iter()
+        .map(|side| Ok(Parent { name: side.path.clone(), files: files(side, contents)? }))
+        .collect::<Done<Vec<_>>>()?;
     let merger = Merger {
         base: &base,
         parents: &parents,
@@ -77,21 +141,25 @@ pub(crate) fn merge(setting: &Setting, args: &MergeArgs) -> Done<ExitCode> {
         table: &table,
         calibration: calibration.as_ref(),
     };
-    let merging = merger.merge(&plan, &mut heard)?;
-    bar.finish_and_clear();
-    let value = told(args, &merging)?;
-    if let Some(weights) = &merging.weights {
-        std::fs::create_dir(&args.out).map_err(|error| Failure::file(&args.out, &error))?;
-        let put = |name: &str, bytes: &[u8]| OutFile::put(&args.out.join(name), Readers::Everybody, bytes);
-        for (name, bytes) in base.iter().filter(|(name, _)| is_beside_weights(name)) {
-            put(name, bytes)?;
-        }
-        put("model.safetensors", weights)?;
-        put(DECLARATION, document(&json!(declaration(args, &merging)?)).as_bytes())?;
-        put(REPORT, document(&value).as_bytes())?;
+    let mut merging = merger.merge(&task.plan, &mut |heard| mouth.step(heard.step, heard.done))?;
+    if let Some(weights) = merging.weights.take() {
+        mouth.data(&weights);
     }
-    setting.print(&value, &page(args, &merging));
-    Ok(if merging.halted.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(merging)
+}
+
+/// Writes a merge that is whole: what stands beside the weights is copied from the base, byte for byte.
+fn write(args: &MergeArgs, handed: &Handed, base: &Side, merging: &Merging, value: &Value) -> Done {
+    let Some(weights) = &merging.weights else { return Ok(()) };
+    std::fs::create_dir(&args.out).map_err(|error| Failure::file(&args.out, &error))?;
+    let put = |name: &str, bytes: &[u8]| OutFile::put(&args.out.join(name), Readers::Everybody, bytes);
+    let contents = handed.contents()?;
+    for name in base.names().filter(|name| is_beside_weights(name)) {
+        put(name, base.bytes(&contents, name)?)?;
+    }
+    put("model.safetensors", weights)?;
+    put(DECLARATION, document(&json!(declaration(args, merging)?)).as_bytes())?;
+    put(REPORT, document(value).as_bytes())
 }
 
 /// Files of a base that other weights of it need beside them.
@@ -164,7 +232,7 @@ fn relative(from: &Path, to: &Path) -> String {
     up.chain(down).collect::<Vec<_>>().join("/")
 }
 
-fn told(args: &MergeArgs, merging: &Merging) -> Done<Value> {
+fn told(args: &MergeArgs, merging: &Merging, isolation: Isolation) -> Done<Value> {
     let observed: Vec<Value> = args
         .parents
         .iter()
@@ -177,7 +245,8 @@ fn told(args: &MergeArgs, merging: &Merging) -> Done<Value> {
         .map_err(|error| Failure::outside(error, "give finite numbers"))?;
     Ok(json!({
         "merged": merging.halted.is_none(), "halted": merging.halted, "steps": merging.steps, "recipe": recipe,
-        "emergent": merging.emergent, "observed": observed, "isolation": "unboxed",
+        "emergent": merging.emergent, "observed": observed,
+        "isolation": if isolation == Isolation::None { "unboxed" } else { "boxed" },
     }))
 }
 

@@ -23,7 +23,7 @@ pub(crate) use said::{Answer, Heard, Mouth};
 
 use self::hear::Hearing;
 use self::said::{Said, to_message};
-use super::{diff, examine, fingerprint, quantize};
+use super::{diff, examine, fingerprint, foresee, import, merge, quantize};
 use crate::cli::Isolation;
 use crate::failure::{Done, Failure};
 use crate::worker::not_enforced;
@@ -44,6 +44,12 @@ pub(crate) enum Task {
     Quantize(quantize::Task),
     /// Examine a change.
     Examine(examine::Task),
+    /// Merge models.
+    Merge(merge::Task),
+    /// Look whether a change that is to be proposed keeps to its scope.
+    Foresee(foresee::Task),
+    /// Read another tool's results.
+    Import(import::Task),
 }
 
 /// One job of a worker.
@@ -157,6 +163,9 @@ fn here(task: &Task, contents: &Contents, mouth: &Mouth<'_>) -> Done<Answer> {
         Task::Whole(task) => quantize::whole(task, contents, mouth).map(|()| Answer::Whole),
         Task::Quantize(task) => quantize::quantised(task, contents, mouth).map(Answer::Quantised),
         Task::Examine(task) => examine::examined(task, contents, mouth).map(Answer::Examined),
+        Task::Merge(task) => merge::merged(task, contents, mouth).map(Answer::Merged),
+        Task::Foresee(task) => foresee::foreseen(task, contents).map(Answer::Foreseen),
+        Task::Import(task) => import::imported(*task, contents).map(Answer::Imported),
     }
 }
 

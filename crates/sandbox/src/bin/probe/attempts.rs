@@ -10,11 +10,17 @@ pub(crate) const NAMES: &[&str] = &[
     "open-process",
     "open-device",
     "open-tmp",
+    "open-keys",
+    "open-symbols",
+    "open-system",
     "write-program",
     "make-file",
     "make-folder",
+    "flood-file",
+    "link",
     "symlink",
     "read-root",
+    "reopen-input",
     "truncate-input",
     "chmod-input",
     "write-input",
@@ -24,25 +30,41 @@ pub(crate) const NAMES: &[&str] = &[
     "socket-inet6",
     "socket-unix",
     "socket-netlink",
+    "socket-packet",
+    "socket-machine",
     "socketpair",
     "fork",
+    "flood-processes",
     "execute",
     "trace",
     "read-process",
+    "write-process",
     "process-handle",
+    "take-descriptor",
     "signal-parent",
+    "signal-all",
     "namespace-user",
     "namespace-enter",
     "priority",
+    "limits",
+    "user",
+    "capabilities",
+    "dumpable",
+    "host-name",
     "mount",
     "unmount",
     "open-tree",
+    "open-file-system",
     "pivot-root",
+    "chroot",
     "keys",
     "bpf",
     "performance",
     "page-faults",
     "io-uring",
+    "module",
+    "kexec",
+    "reboot",
     "terminal-input",
     "memory-executable",
     "memory-made-executable",
@@ -50,6 +72,22 @@ pub(crate) const NAMES: &[&str] = &[
     "clock",
     "x32",
 ];
+
+/// What a worker has by descriptor 5, its first input, an attempt without a box has too: a file of its own folder, open for
+/// reading. What the limits answer is to be an answer, not a signal.
+pub(crate) fn prepare() -> std::io::Result<()> {
+    const NAME: &str = "sandbox-probe-input";
+    std::fs::write(NAME, b"what is examined")?;
+    let file = std::fs::File::open(NAME)?;
+    // SAFETY: numbers alone; nobody has descriptor 5 yet, and the action is to ignore a signal.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        if libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&file), 5) != 5 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
 
 /// Tries one. Unknown names answer `unknown`.
 pub(crate) fn attempt(name: &str, flood: &mut dyn FnMut(&[u8])) -> String {
@@ -111,6 +149,7 @@ fn answer(result: c_long) -> String {
         libc::EAGAIN => "EAGAIN",
         libc::ENOMEM => "ENOMEM",
         libc::ESRCH => "ESRCH",
+        libc::EFBIG => "EFBIG",
         other => return format!("errno {other}"),
     }
     .to_owned()
@@ -135,7 +174,12 @@ fn files(name: &str) -> Option<c_long> {
         "open-process" => open(c"/proc/self/status", libc::O_RDONLY),
         "open-device" => open(c"/dev/null", libc::O_RDWR),
         "open-tmp" => open(c"/tmp", libc::O_RDONLY | libc::O_DIRECTORY),
-        "write-program" => open(c"/proc/self/exe", libc::O_RDONLY),
+        "open-keys" => open(c"/proc/keys", libc::O_RDONLY),
+        "open-symbols" => open(c"/proc/kallsyms", libc::O_RDONLY),
+        "open-system" => open(c"/sys/kernel", libc::O_RDONLY | libc::O_DIRECTORY),
+        "write-program" => open(c"/proc/self/exe", libc::O_WRONLY),
+        "reopen-input" => open(c"/proc/self/fd/5", libc::O_RDWR),
+        "flood-file" => flood_file(open(c"sandbox-probe-flood", libc::O_CREAT | libc::O_WRONLY)),
         "make-file" => open(c"sandbox-probe-made", libc::O_CREAT | libc::O_WRONLY),
         "make-folder" => raw(libc::SYS_mkdirat, [here, at(c"sandbox-probe-folder"), 0o700, 0, 0, 0]),
         "link" => raw(libc::SYS_linkat, [here, at(c"/etc/passwd"), here, at(c"sandbox-probe-link"), 0, 0]),
@@ -170,6 +214,7 @@ fn network(name: &str) -> Option<c_long> {
         "socket-unix" => socket(libc::AF_UNIX, libc::SOCK_STREAM),
         "socket-netlink" => socket(libc::AF_NETLINK, libc::SOCK_RAW),
         "socket-packet" => socket(libc::AF_PACKET, libc::SOCK_RAW),
+        "socket-machine" => socket(libc::AF_VSOCK, libc::SOCK_STREAM),
         "socketpair" => {
             let mut pair = [0_i32; 2];
             raw(libc::SYS_socketpair, [1, 1, 0, pair.as_mut_ptr() as c_long, 0, 0])
@@ -181,12 +226,29 @@ fn network(name: &str) -> Option<c_long> {
 fn processes(name: &str) -> Option<c_long> {
     Some(match name {
         "fork" => fork(),
+        "flood-processes" => flood_processes(),
         "execute" => execute(),
         "trace" => raw(libc::SYS_ptrace, [c_long::from(libc::PTRACE_TRACEME), 0, 0, 0, 0, 0]),
         "read-process" => {
             let own = c_long::from(std::process::id().cast_signed());
             raw(libc::SYS_process_vm_readv, [own, 0, 0, 0, 0, 0])
         }
+        "write-process" => {
+            let own = c_long::from(std::process::id().cast_signed());
+            raw(libc::SYS_process_vm_writev, [own, 0, 0, 0, 0, 0])
+        }
+        "take-descriptor" => raw(libc::SYS_pidfd_getfd, [-1, 0, 0, 0, 0, 0]),
+        "user" => raw(libc::SYS_setresuid, [-1, -1, -1, 0, 0, 0]),
+        "capabilities" => {
+            // Of the third version, for this process: none of any set.
+            let header = [0x2008_0522_u32, 0];
+            let none = [0_u32; 6];
+            in_child(|| {
+                raw(libc::SYS_capset, [header.as_ptr() as c_long, none.as_ptr() as c_long, 0, 0, 0, 0])
+            })
+        }
+        "dumpable" => raw(libc::SYS_prctl, [c_long::from(libc::PR_SET_DUMPABLE), 1, 0, 0, 0, 0]),
+        "host-name" => raw(libc::SYS_sethostname, [0, -1, 0, 0, 0, 0]),
         "process-handle" => {
             raw(libc::SYS_pidfd_open, [c_long::from(std::process::id().cast_signed()), 0, 0, 0, 0, 0])
         }
@@ -220,6 +282,7 @@ fn kernel(name: &str) -> Option<c_long> {
         "mount" => raw(libc::SYS_mount, [at(c"none"), at(c"/sandbox-probe-absent"), at(c"tmpfs"), 0, 0, 0]),
         "unmount" => raw(libc::SYS_umount2, [at(c"/sandbox-probe-absent"), 0, 0, 0, 0, 0]),
         "open-tree" => raw(libc::SYS_open_tree, [-1, at(c"/sandbox-probe-absent"), 0, 0, 0, 0]),
+        "open-file-system" => raw(libc::SYS_fsopen, [at(c"tmpfs"), 0, 0, 0, 0, 0]),
         "pivot-root" => raw(
             libc::SYS_pivot_root,
             [at(c"/sandbox-probe-absent"), at(c"/sandbox-probe-absent"), 0, 0, 0, 0],
@@ -234,7 +297,7 @@ fn kernel(name: &str) -> Option<c_long> {
             raw(libc::SYS_io_uring_setup, [1, parameters.as_mut_ptr() as c_long, 0, 0, 0, 0])
         }
         "module" => raw(libc::SYS_init_module, [0, 0, 0, 0, 0, 0]),
-        "kexec" => raw(libc::SYS_kexec_load, [0, 0, 0, 0, 0, 0]),
+        "kexec" => raw(libc::SYS_kexec_load, [0, 0, 0, 0xff, 0, 0]),
         "reboot" => raw(libc::SYS_reboot, [0, 0, 0, 0, 0, 0]),
         "terminal-input" => {
             raw(libc::SYS_ioctl, [0, c_long::from_ne_bytes(libc::TIOCSTI.to_ne_bytes()), at(c"x"), 0, 0, 0])
@@ -294,6 +357,60 @@ fn fork() -> c_long {
         unsafe { libc::_exit(0) }
     }
     result
+}
+
+/// A megabyte into a file.
+fn flood_file(file: c_long) -> c_long {
+    if file < 0 {
+        return file;
+    }
+    let bytes = vec![b'x'; 65_536];
+    for _ in 0..16 {
+        let written = raw(libc::SYS_write, [file, bytes.as_ptr() as c_long, 65_536, 0, 0, 0]);
+        if written < 0 {
+            return written;
+        }
+    }
+    0
+}
+
+/// As many processes as may be, up to 64, at once; all are ended again.
+fn flood_processes() -> c_long {
+    let mut started = Vec::new();
+    let mut failed = None;
+    for _ in 0..64 {
+        let pid = raw(libc::SYS_clone, [c_long::from(libc::SIGCHLD), 0, 0, 0, 0, 0]);
+        if pid == 0 {
+            // SAFETY: the child waits for its end and does nothing else.
+            unsafe {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                loop {
+                    libc::pause();
+                }
+            }
+        }
+        if pid < 0 {
+            failed = std::io::Error::last_os_error().raw_os_error();
+            break;
+        }
+        started.push(pid);
+    }
+    for pid in started {
+        let pid = i32::try_from(pid).unwrap_or(i32::MAX);
+        // SAFETY: children that were started here.
+        unsafe {
+            libc::kill(pid, libc::SIGKILL);
+            libc::waitpid(pid, null_mut(), 0);
+        }
+    }
+    match failed {
+        Some(number) => {
+            // SAFETY: the error's place is this thread's.
+            unsafe { *libc::__errno_location() = number };
+            -1
+        }
+        None => 0,
+    }
 }
 
 fn execute() -> c_long {

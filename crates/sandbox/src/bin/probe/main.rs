@@ -20,7 +20,18 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["--time", level, count] => time(level, count),
+        ["--supervise-without-namespaces", names] => match sandbox::inside::forbid_namespaces() {
+            Ok(()) => supervise(names),
+            Err(error) => {
+                println!("namespaces cannot be forbidden: {error}");
+                ExitCode::FAILURE
+            }
+        },
         [name] => {
+            if let Err(error) = attempts::prepare() {
+                println!("not prepared: {error}");
+                return ExitCode::FAILURE;
+            }
             println!("{}", attempts::attempt(name, &mut |_| {}));
             ExitCode::SUCCESS
         }
@@ -53,6 +64,10 @@ fn alone(layer: &str, name: &str) -> ExitCode {
     let Some(layer) = sandbox::inside::Layer::ALL.into_iter().find(|known| known.name() == layer) else {
         return ExitCode::from(2);
     };
+    if let Err(error) = attempts::prepare() {
+        println!("not prepared: {error}");
+        return ExitCode::FAILURE;
+    }
     if let Err(error) = sandbox::inside::enforce_alone(layer) {
         println!("not enforced: {error}");
         return ExitCode::SUCCESS;

@@ -114,6 +114,12 @@ impl Handed {
         u32::try_from(self.inputs.len() - 1).map_err(std::io::Error::other)
     }
 
+    /// Hands over bytes that are in no file: a copy that nobody can change any more.
+    pub(crate) fn copy(&mut self, name: &str, bytes: &[u8]) -> Done<u32> {
+        let sealed = Input::sealed(name, bytes).and_then(|input| self.push(input.file, Path::new(name)));
+        sealed.map_err(|error| Failure::file(Path::new(name), &error))
+    }
+
     /// Opens one file.
     pub(crate) fn file(&mut self, path: &Path) -> Done<u32> {
         let opened = open_file(path).and_then(|file| self.push(file, path));

@@ -49,6 +49,13 @@ impl<'h> Hearing<'h> {
                 }
                 (self.heard)(Heard::Progress(progress))
             }
+            Message::Word(Said::Step(mut step)) => {
+                if !(0.0..=1.0).contains(&step.done) {
+                    return Err(lie("it is further than at its end"));
+                }
+                step.name = shown(&step.name);
+                (self.heard)(Heard::Step(&step))
+            }
             Message::Word(Said::Answer(answer)) => {
                 self.answer = Some(Ok(*answer));
                 Ok(())

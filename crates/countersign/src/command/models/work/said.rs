@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::super::{diff, fingerprint, quantize};
 use super::Task;
 use crate::failure::{Done, Failure};
+use examine::import::Imported;
+use examine::merge::Merging;
+use tensor::scope::ScopeReport;
 
 /// A message is bytes of the file that is written.
 const DATA: u8 = b'd';
@@ -28,6 +31,9 @@ pub(crate) enum Answer {
     Whole,
     Quantised(quantize::Told),
     Examined(Examination),
+    Merged(Merging),
+    Foreseen(Option<ScopeReport>),
+    Imported(Imported),
 }
 
 impl Answer {
@@ -41,6 +47,9 @@ impl Answer {
                 | (Self::Whole, Task::Whole(_))
                 | (Self::Quantised(_), Task::Quantize(_))
                 | (Self::Examined(_), Task::Examine(_))
+                | (Self::Merged(_), Task::Merge(_))
+                | (Self::Foreseen(_), Task::Foresee(_))
+                | (Self::Imported(_), Task::Import(_))
         )
     }
 }
@@ -50,6 +59,7 @@ impl Answer {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Said {
     Progress(Progress),
+    Step(Step),
     Answer(Box<Answer>),
     Refused(Failure),
 }
@@ -64,6 +74,16 @@ pub(crate) struct Progress {
     pub(crate) done: f64,
 }
 
+/// How far a step of a merge has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Step {
+    /// Its name.
+    pub(crate) name: String,
+    /// The share that is done, from 0 to 1.
+    pub(crate) done: f64,
+}
+
 /// What is heard before the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Heard<'a> {
@@ -71,6 +91,8 @@ pub(crate) enum Heard<'a> {
     Data(&'a [u8]),
     /// How far the work has come.
     Progress(Progress),
+    /// How far a step of a merge has come.
+    Step(&'a Step),
 }
 
 impl Heard<'_> {
@@ -84,6 +106,7 @@ impl Heard<'_> {
                 Ok(message)
             }
             Self::Progress(progress) => to_message(&Said::Progress(progress)),
+            Self::Step(step) => to_message(&Said::Step(step.clone())),
         }
     }
 }
@@ -149,6 +172,11 @@ impl<'m> Mouth<'m> {
     /// Tells how far the work has come.
     pub(crate) fn progress(&self, stage: Option<Stage>, done: f64) {
         self.state.borrow_mut().say(Heard::Progress(Progress { stage, done }));
+    }
+
+    /// Tells how far a step of a merge has come.
+    pub(crate) fn step(&self, name: String, done: f64) {
+        self.state.borrow_mut().say(Heard::Step(&Step { name, done }));
     }
 
     /// Puts what is pending.
