@@ -165,6 +165,7 @@ from_coded!(
     engine::Error,
     gateway::Error,
     ::launch::Error,
+    ::monitor::Error,
     range::Error,
     evidence::Error,
     attest::Error,
