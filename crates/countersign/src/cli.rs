@@ -25,7 +25,7 @@ pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
 };
-pub(crate) use live::{GatewayArgs, LaunchArgs, RolloutArgs, RolloutCommand};
+pub(crate) use live::{GatewayArgs, LaunchArgs, MonitorArgs, RolloutArgs, RolloutCommand};
 pub(crate) use models::{
     DiffArgs, EngineArgs, FingerprintArgs, Isolation, MergeArgs, QuantizeArgs, QuantizeBackend,
     QuantizeChoice, ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs,
@@ -239,6 +239,12 @@ pub(crate) enum Command {
         after_help = "Example: countersign launch 3f0c --by engines --listen 127.0.0.1:7443 --name support"
     )]
     Launch(LaunchArgs),
+    /// Watch a gateway with a key of one's own: detectors once a second, a signed vote, and what follows by the table.
+    ///
+    /// Five of them, each a process with its own key and token, bear two that lie or are dead. What a quorum of them signs acts
+    /// at the gateway at once: freeze, restrict, roll back, quarantine, stop. Going forward again is for people.
+    #[command(after_help = "Example: countersign monitor --config monitor-1.json")]
+    Monitor(MonitorArgs),
     /// Begin, watch, pause and take back releases on a gateway.
     #[command(subcommand, after_help = "Example: countersign rollout start 3f0c --gateway ./gateway-state")]
     Rollout(RolloutCommand),

@@ -211,6 +211,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Engine(args) => models::engine(&setting, &args),
         Command::Gateway(args) => live::gateway(&setting, &args),
         Command::Launch(args) => launch::launch(&setting, &args),
+        Command::Monitor(args) => live::monitor(&setting, &args),
         Command::Rollout(command) => live::rollout(&setting, &command),
         Command::Sign(args) => models::sign(&setting, &args),
         Command::Verify(args) => models::verify(&setting, &args),

@@ -166,6 +166,7 @@ from_coded!(
     engine::Error,
     gateway::Error,
     ::launch::Error,
+    ::monitor::Error,
     range::Error,
     evidence::Error,
     attest::Error,

@@ -153,7 +153,7 @@ pub(crate) fn run(setting: &Setting, args: &ServeArgs) -> Done {
             Err(Failure::new(
                 "CS-SRV-001",
                 message,
-                "run intake, examiner and authority, or all; `countersign gateway` serves models",
+                "run intake, examiner and authority, or all; `countersign gateway` serves models, `countersign monitor` watches",
             ))
         }
     }

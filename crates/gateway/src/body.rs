@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use statement::StateId;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::Refusal;
@@ -35,8 +36,31 @@ pub(crate) struct Passed {
     deadline: Pin<Box<Sleep>>,
     sample: Option<Sample>,
     tracked: Tracked,
+    cut: Cutter,
     /// Held for as long as the answer is under way.
     _turn: Turn,
+}
+
+/// Comes when a version is cut off: what is under way of it ends, too.
+pub(crate) struct Cutter(Pin<Box<dyn Future<Output = ()> + Send + Sync>>);
+
+impl std::fmt::Debug for Cutter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cutter")
+    }
+}
+
+impl Cutter {
+    /// For an answer of a version.
+    pub(crate) fn of(state: StateId, tracked: &Tracked) -> Self {
+        let mut cut = tracked.cut();
+        Self(Box::pin(async move {
+            if cut.wait_for(|states| states.contains(&state)).await.is_err() {
+                // Nobody decides any more.
+                std::future::pending::<()>().await;
+            }
+        }))
+    }
 }
 
 /// How an answer is written.
@@ -71,7 +95,7 @@ impl Answer {
         form: Form,
         bounds: Bounds,
         sample: Option<Sample>,
-        tracked: Tracked,
+        (tracked, cut): (Tracked, Cutter),
         turn: Turn,
     ) -> Self {
         Self::Passed(Box::new(Passed {
@@ -84,6 +108,7 @@ impl Answer {
             deadline: Box::pin(tokio::time::sleep_until(bounds.until)),
             sample,
             tracked,
+            cut,
             _turn: turn,
         }))
     }
@@ -96,6 +121,7 @@ impl Passed {
         if let Some(sample) = &mut self.sample {
             sample.fail();
         }
+        self.tracked.fail();
         let refusal = Refusal::BrokenOff { reason };
         self.tracked.outcome(refusal.code());
         match self.form {
@@ -125,6 +151,9 @@ impl Passed {
             if self.deadline.as_mut().poll(cx).is_ready() {
                 return self.broken("it took longer than a request may");
             }
+            if self.cut.0.as_mut().poll(cx).is_ready() {
+                return self.broken("what was answering is in quarantine");
+            }
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Pending => {
                     ready!(self.silence.as_mut().poll(cx));
@@ -146,6 +175,9 @@ impl Passed {
                     self.silence.as_mut().reset(next);
                     if let Some(sample) = &mut self.sample {
                         sample.feed(&data);
+                    }
+                    if let Some(seen) = self.tracked.seen() {
+                        seen.feed(&data);
                     }
                     // Of an answer whose length is known, nobody asks for more once all of it has come.
                     if self.incoming.is_end_stream() {

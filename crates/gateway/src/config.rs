@@ -18,6 +18,7 @@ const BYTES_MAX: usize = 4 << 20;
 const KEYS_MAX: usize = 65_536;
 const SLOTS_MAX: usize = 1024;
 const ENGINES_MAX: usize = 256;
+const MONITORS_MAX: usize = 64;
 
 /// A gateway's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the log is read.
     pub log: LogPlace,
+    /// Who may read the tap, and say what follows from it. Without one nothing is counted for monitors.
+    #[serde(default)]
+    pub monitors: Vec<MonitorEntry>,
     /// The realm that is believed.
     pub realm: Realm,
     /// An unsealed key file whose key has the role `rollout`; needed where a slot is released in stages.
@@ -73,6 +77,16 @@ pub struct KeyEntry {
     /// Requests in a minute; a tenth of them may come at once.
     pub per_minute: u32,
     /// SHA-256 of the key, in hexadecimal.
+    pub sha256: statement::Digest,
+}
+
+/// A monitor that may read the tap: only the hash of its token is kept. Whose word counts is told by the record's keys.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitorEntry {
+    /// Its name, for people.
+    pub name: String,
+    /// SHA-256 of its token, in hexadecimal.
     pub sha256: statement::Digest,
 }
 
@@ -219,6 +233,13 @@ impl Config {
             if key.concurrent == 0 || key.per_minute == 0 {
                 return wrong(format!("key `{}`", key.name), "it could never ask");
             }
+        }
+        let tokens: BTreeSet<_> = self.monitors.iter().map(|monitor| monitor.sha256).collect();
+        if tokens.len() != self.monitors.len() || tokens.len() > MONITORS_MAX {
+            return wrong("monitors".to_owned(), "there are at most 64, each with a token of its own");
+        }
+        if tokens.iter().any(|token| hashes.contains(token)) {
+            return wrong("monitors".to_owned(), "a monitor's token is also a client's key");
         }
         if let Some(limit) = self.limits.wrong() {
             return wrong(

@@ -49,11 +49,24 @@ pub enum Asked {
         /// The change.
         change: String,
     },
+    /// Serve a slot again that the monitors have stopped.
+    Reopen {
+        /// The slot.
+        slot: String,
+    },
     /// Act by a statement that stops or takes back, before it is in the log.
     Statement {
         /// The envelope's JSON text.
         envelope: String,
     },
+}
+
+/// What wakes the thread that decides.
+pub(crate) enum Call {
+    /// An operator asks.
+    Asked(Waiting),
+    /// Monitors have said something.
+    Heard,
 }
 
 /// A request that waits for its answer.
@@ -68,7 +81,7 @@ pub fn socket_path(state: &Path) -> PathBuf {
 }
 
 /// Listens on a thread of its own, until the process ends.
-pub(crate) fn listen(state: &Path) -> Result<Receiver<Waiting>, Error> {
+pub(crate) fn listen(state: &Path) -> Result<(SyncSender<Call>, Receiver<Call>), Error> {
     let path = socket_path(state);
     let failed = || Error::file(&path, "listened on");
     if UnixStream::connect(&path).is_ok() {
@@ -82,6 +95,7 @@ pub(crate) fn listen(state: &Path) -> Result<Receiver<Waiting>, Error> {
     let listener = UnixListener::bind(&path).map_err(failed())?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed())?;
     let (sender, receiver) = sync_channel(WAITING);
+    let bell = sender.clone();
     let spawned = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         for stream in listener.incoming().flatten() {
             if let Err(error) = one(stream, &sender) {
@@ -90,10 +104,10 @@ pub(crate) fn listen(state: &Path) -> Result<Receiver<Waiting>, Error> {
         }
     });
     spawned.map_err(|source| Error::System { what: "thread", source })?;
-    Ok(receiver)
+    Ok((bell, receiver))
 }
 
-fn one(mut stream: UnixStream, sender: &SyncSender<Waiting>) -> std::io::Result<()> {
+fn one(mut stream: UnixStream, sender: &SyncSender<Call>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(SILENCE))?;
     stream.set_write_timeout(Some(SILENCE))?;
     let mut line = String::new();
@@ -102,7 +116,7 @@ fn one(mut stream: UnixStream, sender: &SyncSender<Waiting>) -> std::io::Result<
         Err(error) => refused(&Error::Request { reason: error.to_string() }),
         Ok(asked) => {
             let (answer, wait) = channel();
-            sender.send(Waiting { asked, answer }).map_err(std::io::Error::other)?;
+            sender.send(Call::Asked(Waiting { asked, answer })).map_err(std::io::Error::other)?;
             wait.recv_timeout(SILENCE).map_err(std::io::Error::other)?
         }
     };

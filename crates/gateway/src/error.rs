@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use statement::kind::BindingLevel;
-use statement::{KeyId, StateId, StatementId};
+use statement::{KeyId, SlotId, StateId, StatementId};
 
 use crate::binding::{level_name, shown};
 
@@ -221,6 +221,34 @@ pub enum Error {
         /// Who has to.
         threshold: u32,
     },
+    /// A quorum of monitors has said what is to be done about what an order brought.
+    #[error("the monitors have decided `{response}` about slot `{slot}`")]
+    Responded {
+        /// The slot.
+        slot: SlotId,
+        /// What they decided.
+        response: &'static str,
+    },
+    /// Too few monitors watch.
+    #[error("fewer monitors than the quorum have looked in the last ten seconds: nothing goes further")]
+    Unwatched,
+    /// What a monitor says does not count.
+    #[error("a statement by a monitor is not heard: {reason}")]
+    NotHeard {
+        /// Why.
+        reason: String,
+    },
+    /// A slot that is not stopped, or whose order is still in the record.
+    #[error("slot `{slot}` cannot be served again: {reason}")]
+    NotReopened {
+        /// The slot.
+        slot: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// What was counted for monitors cannot be given out.
+    #[error("what was counted for monitors cannot be added up")]
+    Tap(#[from] Box<watch::Error>),
     /// What came over the control socket cannot be read.
     #[error("the request cannot be read: {reason}")]
     Request {
@@ -265,6 +293,11 @@ impl Error {
             Self::OtherBoot { .. } => "CS-GWY-028",
             Self::SignerGone { .. } => "CS-GWY-029",
             Self::Tls { .. } => "CS-GWY-030",
+            Self::Responded { .. } => "CS-GWY-031",
+            Self::NotHeard { .. } => "CS-GWY-032",
+            Self::NotReopened { .. } => "CS-GWY-033",
+            Self::Unwatched => "CS-GWY-034",
+            Self::Tap(error) => error.code(),
             Self::Channel(error) => error.code(),
         }
     }
@@ -319,6 +352,17 @@ impl Error {
             Self::OtherBoot { .. } => "launch the engine again: a binding ends with the machine's start",
             Self::SignerGone { .. } => "launch the engine again, with a key that has the role `engine`",
             Self::Tls { .. } => "give a certificate and its own unencrypted key, both in PEM",
+            Self::Responded { .. } => {
+                "`countersign incident show` says what they saw; going forward again is for people"
+            }
+            Self::NotHeard { .. } => {
+                "run monitors on clocks that agree, with keys that the directory gives the role `monitor`"
+            }
+            Self::NotReopened { .. } => {
+                "roll the change back in the record first; `countersign rollout status` shows what is stopped"
+            }
+            Self::Unwatched => "start the monitors, or give the configuration no `monitors`",
+            Self::Tap(error) => error.hint(),
             Self::Channel(error) => error.hint(),
             Self::Unverified => "check that the log is served where `log` says",
             Self::Request { .. } => "use the command of the same version",

@@ -10,9 +10,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use statement::kind::BindingLevel;
+use statement::kind::{BindingLevel, Response};
 use statement::leaf::ENTRY_BYTES_MAX;
-use statement::{Digest, Envelope, StateId, StatementId, json};
+use statement::{Digest, Envelope, SlotId, StateId, StatementId, json};
 
 use crate::Error;
 
@@ -33,6 +33,9 @@ pub(crate) struct Kept {
     pub(crate) admitted: BTreeMap<StatementId, Admission>,
     /// The latest time that was known.
     pub(crate) floor_ms: u64,
+    /// What monitors have decided about slots.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) responses: BTreeMap<SlotId, Responded>,
     /// Rollouts by order.
     pub(crate) rollouts: BTreeMap<StatementId, KeptRollout>,
 }
@@ -47,6 +50,17 @@ pub(crate) struct Admission {
     pub(crate) binding: BindingLevel,
     pub(crate) fallback: StateId,
     pub(crate) serve_until_ms: u64,
+    pub(crate) state: StateId,
+}
+
+/// What a quorum of monitors has decided about what an order brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Responded {
+    pub(crate) at_ms: u64,
+    pub(crate) incident: StatementId,
+    pub(crate) order: StatementId,
+    pub(crate) response: Response,
     pub(crate) state: StateId,
 }
 

@@ -11,7 +11,7 @@
 //!
 //! What this crate does not do: start engines (`countersign launch` does, and signs which state an engine serves; the
 //! gateway verifies that, talks to such an engine over the launcher's channel alone, and says in every answer how strongly
-//! its engine is tied), watch for drift.
+//! its engine is tied), watch for drift (monitors do, by what its tap gives out; it acts by what a quorum of them signs).
 
 mod answers;
 mod binding;
@@ -28,6 +28,7 @@ mod keep;
 mod knock;
 mod limits;
 mod live;
+mod log;
 mod members;
 mod metrics;
 mod paced;
@@ -42,15 +43,19 @@ mod server;
 mod sessions;
 mod source;
 mod tally;
+mod tap;
 mod tls;
 mod view;
 mod warden;
 
-pub use config::{Config, Context, LogPlace, Realm, Release, SlotEntry, SystemPrompts, Tls, Unit};
+pub use config::{
+    Config, Context, LogPlace, MonitorEntry, Realm, Release, SlotEntry, SystemPrompts, Tls, Unit,
+};
 pub use control::{Asked as ControlRequest, ask as ask_control, socket_path};
 pub use error::Error;
 pub use follow::Follower;
 pub use limits::Limits;
+pub use log::Log;
 pub use refusal::Refusal;
 pub use server::Server;
 pub use source::{FolderSource, HttpSource, Source};

@@ -2,7 +2,9 @@
 
 mod asking;
 mod shadow;
+mod tapped;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,14 +15,14 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
-use statement::Digest;
 use statement::kind::BindingLevel;
+use statement::{Digest, StateId};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use self::asking::{ask, form};
 use crate::binding;
-use crate::body::{Answer, Bounds, Form};
+use crate::body::{Answer, Bounds, Cutter, Form};
 use crate::callers::{Caller, Callers, Turn};
 use crate::config::{SystemPrompts, Unit};
 use crate::engines::Client;
@@ -29,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::refusal::shown;
 use crate::routes::{Choice, Lane, Routes, Target};
 use crate::sessions::Sessions;
+use crate::tap::{Seen, Tap};
 use crate::{Clock, Error, Limits, Refusal};
 
 /// What all requests share.
@@ -47,6 +50,10 @@ pub(crate) struct Plane {
     pub(crate) under_way: watch::Sender<usize>,
     /// Room for copies of requests.
     pub(crate) shadows: Arc<Semaphore>,
+    /// What monitors see.
+    pub(crate) tap: Tap,
+    /// Versions whose answers are cut off, whatever is under way.
+    pub(crate) cut: watch::Sender<BTreeSet<StateId>>,
 }
 
 impl std::fmt::Debug for Plane {
@@ -72,6 +79,8 @@ pub(crate) struct Tracked {
     model: String,
     arm: &'static str,
     outcome: &'static str,
+    /// What monitors are told of it.
+    seen: Option<Box<Seen>>,
 }
 
 impl Tracked {
@@ -84,6 +93,24 @@ impl Tracked {
             model: String::new(),
             arm: "none",
             outcome: "cancelled",
+            seen: None,
+        }
+    }
+
+    /// What monitors are told of it.
+    pub(crate) fn seen(&mut self) -> Option<&mut Seen> {
+        self.seen.as_deref_mut()
+    }
+
+    /// Tells which versions are cut off.
+    pub(crate) fn cut(&self) -> watch::Receiver<BTreeSet<StateId>> {
+        self.plane.cut.subscribe()
+    }
+
+    /// The version that was chosen is at fault.
+    pub(crate) fn fail(&mut self) {
+        if let Some(seen) = self.seen() {
+            seen.fail();
         }
     }
 
@@ -94,6 +121,9 @@ impl Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
+        if let Some(mut seen) = self.seen.take() {
+            self.plane.tap.settle(&mut seen, (self.plane.clock)());
+        }
         let metrics = &self.plane.metrics;
         let model = std::mem::take(&mut self.model);
         let labels = [("model", model), ("arm", self.arm.to_owned()), ("outcome", self.outcome.to_owned())];
@@ -111,6 +141,7 @@ pub(crate) async fn answer(plane: Arc<Plane>, request: Request<Incoming>) -> Res
         "/v1/chat/completions" => "/v1/chat/completions",
         "/v1/completions" => "/v1/completions",
         "/v1/embeddings" => "/v1/embeddings",
+        "/tap" if plane.tap.is_on() => return tapped::answer(&plane, request).await,
         _ => return other(&plane, &request),
     };
     let mut tracked = Tracked::new(&plane);
@@ -222,15 +253,29 @@ async fn pass(
     let mut choice =
         lane.choose(&unit, caller.context, (plane.clock)(), &plane.sessions).ok_or_else(not_served)?;
     tracked.arm = choice.arm;
+    let place = (lane.slot.clone(), choice.target.state, choice.arm);
+    tracked.seen = plane.tap.see(place, tracked.came, &bytes, &caller.hash);
     drop(routes);
     if let Some(mirror) = choice.mirror.take() {
         shadow::send(plane, mirror, path, &bytes, &asked, &parts.headers);
     }
     let until = tracked.came + Duration::from_millis(plane.limits.request_ms);
     let before = read.elapsed();
-    let (response, target) = ask(plane, &mut choice, path, &bytes, &asked, &parts.headers).await?;
+    let answered = ask(plane, &mut choice, path, &bytes, &asked, &parts.headers).await;
+    let (response, target) = answered.inspect_err(|_| tracked.fail())?;
     let back = Instant::now();
-    let form = form(&response, &asked.model).inspect_err(|_| choice.fail())?;
+    let form = form(&response, &asked.model).inspect_err(|_| {
+        choice.fail();
+        tracked.fail();
+    })?;
+    if let Some(seen) = tracked.seen() {
+        if !Arc::ptr_eq(&target, &choice.target) && response.status().is_success() {
+            seen.answered_elsewhere();
+        }
+        if !response.status().is_success() {
+            seen.excuse();
+        }
+    }
     if let Some(sample) = choice.sample.as_mut().filter(|_| !response.status().is_success()) {
         sample.refuse();
     }
@@ -311,7 +356,10 @@ fn unit(lane: &Lane, caller: &Caller, headers: &HeaderMap, asked: &Asked<'_>) ->
 impl Passing {
     fn response(self, tracked: Tracked) -> Response<Answer> {
         let (parts, incoming) = self.response.into_parts();
-        let answer = Answer::passed(incoming, self.form, self.bounds, self.choice.sample, tracked, self.turn);
+        let cut = Cutter::of(self.target.state, &tracked);
+        let turn = self.turn;
+        let answer =
+            Answer::passed(incoming, self.form, self.bounds, self.choice.sample, (tracked, cut), turn);
         let mut response = Response::new(answer);
         *response.status_mut() = parts.status;
         // A head of the gateway's own: an engine sets no cookies and no framing for the gateway's clients.

@@ -1,6 +1,7 @@
 //! The one thread that decides: it follows the log, asks the gate, drives rollouts, and publishes routes.
 
 mod operator;
+mod panel;
 mod release;
 mod ties;
 
@@ -22,10 +23,11 @@ use signer::{FileKey, KeyFile};
 use statement::{Envelope, SlotId, StateId, leaf};
 use tokio::sync::{Semaphore, watch};
 
+use self::panel::Panel;
 use self::ties::Ties;
 use crate::callers::Callers;
 use crate::config::{Config, LogPlace, Release, SlotEntry, check_plan};
-use crate::control;
+use crate::control::{self, Call};
 use crate::decide::{Moment, Standing, decide};
 use crate::engines::{Engines, client};
 use crate::follow::Follower;
@@ -37,6 +39,7 @@ use crate::probes::Probers;
 use crate::reader::Reader;
 use crate::routes::{Lane, Routes, Target};
 use crate::sessions::Sessions;
+use crate::tap::Tap;
 use crate::{Error, FolderSource, HttpSource, Server, Source, binding, tls};
 
 /// Tells the time, in milliseconds since the Unix epoch.
@@ -75,6 +78,7 @@ pub struct Warden {
     probers: Probers,
     standings: BTreeMap<SlotId, Standing>,
     pending: Vec<Envelope>,
+    panel: Panel,
     key: Option<FileKey>,
     /// Reports that were signed since the start.
     reports: u32,
@@ -86,7 +90,7 @@ impl Warden {
     /// # Errors
     /// Whatever of the configuration cannot be used, and kept files that are not what was kept.
     pub fn open(config: Config, clock: Clock) -> Result<(Self, Server), Error> {
-        let source = source(&config);
+        let source = source(&config.log);
         Self::with_source(config, clock, source)
     }
 
@@ -96,7 +100,7 @@ impl Warden {
     /// # Errors
     /// As [`Warden::open`].
     pub fn open_on(config: Config, clock: Clock, listener: TcpListener) -> Result<(Self, Server), Error> {
-        let source = source(&config);
+        let source = source(&config.log);
         Self::assemble(config, clock, source, Some(listener))
     }
 
@@ -146,6 +150,8 @@ impl Warden {
             health: ArcSwap::default(),
             under_way: watch::Sender::new(0),
             shadows: Arc::new(Semaphore::new(config.limits.shadows)),
+            tap: Tap::new(&config.monitors),
+            cut: watch::Sender::default(),
         });
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let server = match listener {
@@ -170,6 +176,7 @@ impl Warden {
             probers,
             standings: BTreeMap::new(),
             pending,
+            panel: Panel::default(),
             key,
             reports: 0,
         };
@@ -181,12 +188,14 @@ impl Warden {
     /// # Errors
     /// [`Error::File`] where the control socket cannot be listened on.
     pub fn run(mut self, stop: &AtomicBool) -> Result<(), Error> {
-        let asked = control::listen(&self.config.state)?;
+        let (bell, asked) = control::listen(&self.config.state)?;
+        self.plane.tap.wake(bell);
         let every = Duration::from_millis(self.config.limits.poll_ms);
         let mut next = Instant::now();
         while !stop.load(Ordering::Relaxed) {
             match asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(waiting) => {
+                Ok(Call::Heard) => self.heed(),
+                Ok(Call::Asked(waiting)) => {
                     let answer = self.ask(&waiting.asked).unwrap_or_else(|error| control::refused(&error));
                     // Who has gone does not hear it.
                     drop(waiting.answer.send(answer));
@@ -204,7 +213,7 @@ impl Warden {
     /// One turn: rollouts are judged by what was counted, the log is looked at, and routes are published.
     pub fn tick(&mut self) {
         // Going back must not wait for a log that does not answer.
-        self.decide();
+        self.heed();
         self.look();
         self.ties.knock();
         self.decide();
@@ -349,8 +358,8 @@ impl Warden {
 }
 
 /// Where the configuration says that the log is.
-fn source(config: &Config) -> Box<dyn Source> {
-    match &config.log {
+pub(crate) fn source(place: &LogPlace) -> Box<dyn Source> {
+    match place {
         LogPlace::Folder(folder) => Box::new(FolderSource::new(folder.clone())),
         LogPlace::Url(url) => Box::new(HttpSource::new(url, LOG_PATIENCE)),
     }

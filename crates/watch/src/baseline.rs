@@ -4,6 +4,8 @@
 //! its hour comes round again, what it knew counts half. It does not learn from windows that are held to be anomalous,
 //! or an attacker would teach it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 use crate::fingerprint::Fingerprint;
 
@@ -20,16 +22,35 @@ pub enum Learn {
 }
 
 /// A baseline for every hour of the day.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Hour>", into = "Vec<Hour>")]
 pub struct Baseline {
     hours: Vec<Hour>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Hour {
-    usual: Fingerprint,
     /// The day that was learnt last.
     day: u64,
+    usual: Fingerprint,
+}
+
+impl TryFrom<Vec<Hour>> for Baseline {
+    type Error = Error;
+
+    fn try_from(hours: Vec<Hour>) -> Result<Self, Error> {
+        if hours.len() == HOURS {
+            return Ok(Self { hours });
+        }
+        Err(Error::TooMany { what: "hours of a day", given: hours.len(), limit: HOURS })
+    }
+}
+
+impl From<Baseline> for Vec<Hour> {
+    fn from(baseline: Baseline) -> Self {
+        baseline.hours
+    }
 }
 
 impl Default for Baseline {
@@ -47,6 +68,13 @@ impl Baseline {
     /// What is usual at a time; empty where nothing has been learnt.
     pub fn usual(&self, at_ms: u64) -> Fingerprint {
         self.hours.get(place(at_ms).0).map(|hour| hour.usual.clone()).unwrap_or_default()
+    }
+
+    /// What is usual at any hour, all of them together: where this one has not been learnt yet.
+    pub fn usual_at_all(&self) -> Result<Fingerprint, Error> {
+        let mut all = Fingerprint::default();
+        self.hours.iter().try_for_each(|hour| all.merge(&hour.usual))?;
+        Ok(all)
     }
 
     /// Learns a window that ended at `at_ms`.

@@ -52,6 +52,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file of what was learnt that is none.
+    #[error("what was learnt cannot be read: {reason}")]
+    Reference {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A setting outside its range.
     #[error("`{name}` is {value}, outside {range}")]
     Setting {
@@ -75,6 +81,7 @@ impl Error {
             Self::TooFewMonitors { .. } => "CS-WCH-005",
             Self::Table { .. } => "CS-WCH-006",
             Self::Setting { .. } => "CS-WCH-007",
+            Self::Reference { .. } => "CS-WCH-008",
         }
     }
 
@@ -89,6 +96,7 @@ impl Error {
             Self::NoMonitor { .. } => "count votes of the monitors that the trust root names",
             Self::TooFewMonitors { .. } => "run two monitors more for each that may fail, and one",
             Self::Table { .. } => "correct the table; `policies/response.json` is one that works",
+            Self::Reference { .. } => "remove the file, and let the monitor learn anew while all is well",
             Self::Setting { .. } => "choose a value inside the range",
         }
     }

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use statement::id::Name;
 use stats::sketch::Histogram;
 
-use crate::Error;
+use crate::{Error, wire};
 
 /// Dimensions of a fingerprint at most.
 const DIMENSIONS_MAX: usize = 256;
@@ -31,7 +32,8 @@ pub enum Dimension {
 }
 
 /// A window's counts, by dimension.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "wire::Fingerprint", into = "wire::Fingerprint")]
 pub struct Fingerprint {
     dimensions: BTreeMap<Name, Dimension>,
 }

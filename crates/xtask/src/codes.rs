@@ -49,6 +49,7 @@ pub const FAMILIES: &[Family] = &[
     Family::new("CS-EXM", "examine", "Examinations that cannot be made"),
     Family::new("CS-GWY", "gateway", "The gateway, and what it refuses"),
     Family::new("CS-CHN", "channel", "Channels to engines"),
+    Family::new("CS-MON", "monitor", "Monitors"),
     Family::new("CS-LCH", "launch", "Engines that are launched"),
     Family::new("CS-CLI", "countersign", "The command line"),
     Family::new("CS-SRV", "countersign", "Parts that run as processes of their own"),

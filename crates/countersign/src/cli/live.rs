@@ -14,9 +14,24 @@ pub(crate) struct GatewayArgs {
     /// systemd does with `StandardInput=socket`, can start the gateway anew without a client being refused.
     #[arg(long)]
     pub(crate) socket_is_stdin: bool,
+    /// Bring the gateway's signed stage reports, and what monitors have signed, to the log by itself: into the realm of --home,
+    /// or the process that serves it.
+    #[arg(long)]
+    pub(crate) submit: bool,
     /// Threads that pass on requests (default: as many as there are cores).
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+}
+
+/// A monitor to run.
+#[derive(Debug, Args)]
+pub(crate) struct MonitorArgs {
+    /// The configuration; `docs/watch.md` describes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// End after so many cycles.
+    #[arg(long, value_name = "N")]
+    pub(crate) cycles: Option<u64>,
 }
 
 /// An engine to launch.
@@ -96,6 +111,15 @@ pub(crate) enum RolloutCommand {
         /// What they speak as: the role that the plan's hold point names.
         #[arg(long, value_name = "ROLE", default_value = "operator")]
         role: String,
+    },
+    /// Serve a slot again that the monitors have stopped, once the record has taken back what was wrong.
+    #[command(after_help = "Example: countersign rollout reopen support --gateway ./gateway-state")]
+    Reopen {
+        /// The slot.
+        slot: String,
+        /// The gateway's folder: `state` in its configuration.
+        #[arg(long, value_name = "FOLDER")]
+        gateway: PathBuf,
     },
     /// Bring the stage reports that a gateway has signed into the log.
     #[command(after_help = "Example: countersign rollout submit --gateway ./gateway-state")]

@@ -1,16 +1,17 @@
 //! `countersign gateway` and `countersign rollout`.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ::gateway::{Config, ControlRequest, Warden, ask_control, socket_path};
 use serde_json::{Value, json};
 use statement::{Envelope, StatementId};
 
 use super::Setting;
-use crate::cli::{GatewayArgs, RolloutArgs, RolloutCommand};
+use crate::cli::{GatewayArgs, MonitorArgs, RolloutArgs, RolloutCommand};
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::realm::Realm;
@@ -58,13 +59,111 @@ pub(super) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {
         Failure::outside(format!("no thread: {error}"), "the system is out of threads")
     };
     let serving = serving.map_err(no_thread)?;
-    let decided = warden.run(&stop);
+    let decided = std::thread::scope(|scope| {
+        if args.submit {
+            scope.spawn(|| bring(setting, &folder, &stop));
+        }
+        let decided = warden.run(&stop);
+        // Also where nothing is decided any more: whoever brings what was signed ends with it.
+        stop.store(true, Ordering::Relaxed);
+        decided
+    });
     if decided.is_err() {
         // Nothing is decided any more, so nothing may be served.
         return Ok(decided?);
     }
     serving.join().map_err(|_| Failure::outside("the server ended unexpectedly", "report a defect"))??;
     Ok(())
+}
+
+/// How often a gateway looks whether something is to be brought to the log.
+const BRING_EVERY: Duration = Duration::from_millis(500);
+/// How much longer it waits after it could not be brought.
+const BRING_LATER: u32 = 10;
+
+/// Brings what a gateway has signed, and what monitors have signed there, to the log until it ends. Where that cannot be done
+/// it stays in the outbox, and nothing that is served waits for it.
+fn bring(setting: &Setting, gateway: &Path, stop: &AtomicBool) {
+    let mut left_out = 0_u32;
+    let mut told = String::new();
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(BRING_EVERY);
+        if left_out > 0 {
+            left_out -= 1;
+            continue;
+        }
+        let waits = outbox(gateway).is_ok_and(|paths| !paths.is_empty());
+        if !waits {
+            continue;
+        }
+        match setting.act(|realm| submit_reports(realm, gateway)) {
+            Ok(_) => told.clear(),
+            Err(failure) => {
+                left_out = BRING_LATER;
+                if told != failure.code {
+                    tracing::warn!(code = %failure.code, "signed statements wait in the outbox: {}", failure.message);
+                    told = failure.code;
+                }
+            }
+        }
+    }
+}
+
+/// `countersign monitor`.
+pub(super) fn monitor(setting: &Setting, args: &MonitorArgs) -> Done {
+    let config = ::monitor::Config::parse(&read_bounded(&args.config, CONFIG_BYTES_MAX)?)?;
+    let mut monitor = ::monitor::Monitor::open(config, translog::system_clock())?;
+    let key = monitor.key();
+    setting.print(&json!({ "monitor": key }), &format!("watching as {key}\n"));
+    let mut left = args.cycles;
+    let mut last = String::new();
+    while left != Some(0) {
+        left = left.map(|left| left - 1);
+        let began = Instant::now();
+        match monitor.cycle() {
+            Ok(report) => tell(setting, &report, &mut last),
+            Err(error) => {
+                let failure = Failure::from(error);
+                // Silence is what the others have to count, so this one goes on.
+                if last != failure.code {
+                    tracing::warn!(code = %failure.code, "nothing is seen: {}", failure.message);
+                    last = failure.code;
+                }
+            }
+        }
+        std::thread::sleep(monitor.every().saturating_sub(began.elapsed()));
+    }
+    Ok(())
+}
+
+/// Prints a cycle: for scripts each, for people what has changed.
+fn tell(setting: &Setting, report: &::monitor::Report, last: &mut String) {
+    let mut text = String::new();
+    for (slot, sight) in &report.slots {
+        let response = sight.response.map_or_else(String::new, |response| {
+            let word = serde_json::to_value(response).unwrap_or_default();
+            format!(", response {}", word.as_str().unwrap_or_default())
+        });
+        let found: Vec<String> = sight
+            .detectors
+            .iter()
+            .map(|(name, level)| format!("{name} {}", level.as_deref().unwrap_or("cannot look")))
+            .collect();
+        let seen = if sight.learning {
+            "learning what is usual".to_owned()
+        } else {
+            format!("own level {}, monitors {}{response} ({})", sight.level, sight.agreed, found.join(", "))
+        };
+        line(&mut text, &format!("{slot}: {seen}"));
+        if !sight.notices.is_empty() {
+            line(&mut text, &format!("{slot}: requests: {}", sight.notices.join(", ")));
+        }
+    }
+    let changed = text != *last;
+    last.clone_from(&text);
+    if setting.output == super::Output::Json || changed {
+        setting.print(&json!(report), &text);
+    }
 }
 
 /// SIGTERM or SIGINT.
@@ -97,6 +196,10 @@ pub(super) fn rollout(setting: &Setting, command: &RolloutCommand) -> Done {
         RolloutCommand::Pause(args) => on(args, |change| ControlRequest::Pause { change }),
         RolloutCommand::Resume(args) => on(args, |change| ControlRequest::Resume { change }),
         RolloutCommand::Abort(args) => on(args, |change| ControlRequest::Abort { change }),
+        RolloutCommand::Reopen { slot, gateway } => {
+            show(setting, &ask(gateway, &ControlRequest::Reopen { slot: slot.clone() })?);
+            Ok(())
+        }
         RolloutCommand::SignOff { change, by, role } => sign_off(setting, change, by, role),
         RolloutCommand::Submit { gateway } => submit(setting, gateway),
     }
@@ -192,6 +295,30 @@ fn submit(setting: &Setting, gateway: &Path) -> Done {
 
 /// Submits what lies in a gateway's outbox, in the order in which it was signed.
 pub(super) fn submit_reports(realm: &mut Realm, gateway: &Path) -> Done<Vec<StatementId>> {
+    let paths = outbox(gateway)?;
+    let mut ids = Vec::new();
+    for path in &paths {
+        let envelope = Envelope::parse(&read_bounded(path, statement::envelope::ENVELOPE_BYTES_MAX)?)?;
+        if !realm.ledger().has_applied(&envelope.id())
+            && let Err(failure) = realm.submit(&envelope)
+        {
+            if !failure.code.starts_with("CS-FLD-") {
+                return Err(failure);
+            }
+            // What has no effect, as a rollback that an operator has signed already, must not keep back what comes after it.
+            tracing::warn!(code = %failure.code, path = %path.display(), "it has no effect in the log: {}", failure.message);
+            let aside = path.with_extension("refused");
+            std::fs::rename(path, aside).map_err(|error| Failure::file(path, &error))?;
+            continue;
+        }
+        std::fs::remove_file(path).map_err(|error| Failure::file(path, &error))?;
+        ids.push(envelope.id());
+    }
+    Ok(ids)
+}
+
+/// The files of a gateway's outbox, in the order in which they were signed.
+fn outbox(gateway: &Path) -> Done<Vec<PathBuf>> {
     let outbox = gateway.join("outbox");
     let failed = |error: std::io::Error| Failure::file(&outbox, &error);
     let mut paths = Vec::new();
@@ -202,14 +329,5 @@ pub(super) fn submit_reports(realm: &mut Realm, gateway: &Path) -> Done<Vec<Stat
         }
     }
     paths.sort();
-    let mut ids = Vec::new();
-    for path in &paths {
-        let envelope = Envelope::parse(&read_bounded(path, statement::envelope::ENVELOPE_BYTES_MAX)?)?;
-        if !realm.ledger().has_applied(&envelope.id()) {
-            realm.submit(&envelope)?;
-        }
-        std::fs::remove_file(path).map_err(|error| Failure::file(path, &error))?;
-        ids.push(envelope.id());
-    }
-    Ok(ids)
+    Ok(paths)
 }

@@ -41,6 +41,8 @@ mod log;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod monitors;
+#[cfg(test)]
 mod population;
 #[cfg(test)]
 mod quantize;

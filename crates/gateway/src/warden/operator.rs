@@ -24,6 +24,7 @@ impl Warden {
             Asked::Pause { change } => self.drive(change)?.pause(now_ms)?,
             Asked::Resume { change } => self.unfrozen(change)?.resume_from_pause(now_ms)?,
             Asked::Abort { change } => self.drive(change)?.abort(now_ms)?,
+            Asked::Reopen { slot } => self.reopen(slot)?,
             Asked::Statement { envelope } => self.act_by(&Envelope::parse(envelope.as_bytes())?, now_ms)?,
         }
         self.decide();
@@ -31,7 +32,7 @@ impl Warden {
     }
 
     /// Acts by a statement that stops or takes back.
-    fn act_by(&mut self, envelope: &Envelope, now_ms: u64) -> Result<(), Error> {
+    pub(super) fn act_by(&mut self, envelope: &Envelope, now_ms: u64) -> Result<(), Error> {
         let content = Content::parse(envelope.payload.as_slice())?;
         let takes_away = match &content {
             Content::Known(statement) => match &statement.body {
@@ -97,6 +98,7 @@ impl Warden {
                     "order": order.order, "change": order.change, "state": order.state, "serving": order.serving, "frozen": order.frozen,
                 })),
                 "reasons": reasons,
+                "monitors": self.shown_response(&slot.slot),
                 "rollout": self.drives.get(&slot.slot).map(Drive::status),
             })
         };

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use rollout::assign::{Salt, Share};
+use rollout::plan::Contexts;
 use signer::{Signer as _, sign_statement};
-use statement::kind::{BindingLevel, Stage};
+use statement::kind::{BindingLevel, Response, Stage};
 use statement::{ChangeId, StateId, Statement, StatementId, Tracking};
 
 use super::Warden;
@@ -18,10 +19,15 @@ use crate::routes::{Candidate, Lane, Shadow, Target};
 impl Warden {
     /// The lane of a slot, after its rollout has been judged.
     pub(super) fn lane(&mut self, slot: &SlotEntry, standing: &mut Standing, now_ms: u64) -> Lane {
+        if standing.order.is_some() && self.is_blind(now_ms) {
+            let error = Error::Unwatched;
+            standing.reasons.push((error.code().to_owned(), error.to_string()));
+        }
         if let Some((order, admission)) = &standing.admitted {
             tracing::info!(%order, state = %admission.state, slot = %slot.slot, "an order is admitted");
             self.kept.admitted.insert(*order, admission.clone());
         }
+        let response = self.respond(&slot.slot, standing);
         let mut reasons = std::mem::take(&mut standing.reasons);
         let released = match self.release(slot, standing, now_ms) {
             Ok(released) => released,
@@ -31,6 +37,12 @@ impl Warden {
                 None
             }
         };
+        let released = released.map(|mut reach| {
+            if response >= Some(Response::Restrict) {
+                reach.contexts = Contexts::NonCritical;
+            }
+            reach
+        });
         let needed = std::mem::take(&mut standing.needed);
         let mut target = |state: StateId| {
             let Some(engines) = self.engines.get(&(slot.slot.clone(), state)) else {
@@ -136,8 +148,9 @@ impl Warden {
             }
             self.drives.insert(slot.slot.clone(), drive);
         }
+        let barred = order.frozen.is_some() || self.is_blind(now_ms);
         let Some(drive) = self.drives.get_mut(&slot.slot) else { return Ok(None) };
-        let forward = if order.frozen.is_some() { Forward::Barred } else { Forward::Open };
+        let forward = if barred { Forward::Barred } else { Forward::Open };
         if drive.waits()
             && forward == Forward::Open
             && matches!(slot.release, Release::Stages(_))

@@ -8,8 +8,9 @@ mod client;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
-#[cfg(test)]
 mod house;
+#[cfg(test)]
+mod monitors;
 #[cfg(test)]
 mod passing;
 #[cfg(test)]

@@ -71,6 +71,11 @@ impl Histogram {
         Self { bits: self.bits, all: counts.values().sum(), counts }
     }
 
+    /// How finely values are told apart: to a relative error of `2^-bits`.
+    pub const fn bits(&self) -> u32 {
+        self.bits
+    }
+
     /// How many values there are.
     pub fn count(&self) -> u64 {
         self.all
