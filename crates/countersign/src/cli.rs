@@ -25,7 +25,7 @@ pub(crate) use change::{
     ApproveArgs, ChangeArg, ExamineArgs, OrderArgs, ProposeArgs, RefuseArgs, RetireArgs, ReviewArgs,
     RollbackArgs,
 };
-pub(crate) use live::{GatewayArgs, LaunchArgs, MonitorArgs, RolloutArgs, RolloutCommand};
+pub(crate) use live::{GatewayArgs, IncidentCommand, LaunchArgs, MonitorArgs, RolloutArgs, RolloutCommand};
 pub(crate) use models::{
     DiffArgs, EngineArgs, FingerprintArgs, Isolation, MergeArgs, QuantizeArgs, QuantizeBackend,
     QuantizeChoice, ScanArgs, SignArgs, SignHash, SignMethod, VerifyArgs,
@@ -161,6 +161,9 @@ pub(crate) enum Command {
     /// Show a change, a slot or a statement.
     #[command(after_help = "Example: countersign show 3f0c --report security-review")]
     Show(ShowArgs),
+    /// Incidents in the record, and what monitors saw.
+    #[command(subcommand, after_help = "Example: countersign incident show 3f0c")]
+    Incident(IncidentCommand),
     /// Look into the log, check it, serve it, have it witnessed.
     #[command(subcommand, after_help = "Example: countersign log fsck")]
     Log(LogCommand),

@@ -241,6 +241,7 @@ pub(crate) fn run(cli: Cli) -> Done<ExitCode> {
         Command::Attest(command) => attest::attest(&setting, &command),
         Command::Doctor => doctor::doctor(&setting),
         Command::List => show::list(&setting),
+        Command::Incident(command) => live::incident(&setting, &command),
         Command::Show(args) => show::show(&setting, &args),
         Command::Log(command) => log::run(&setting, command),
         Command::Witness(args) => crate::witness::run(&args),

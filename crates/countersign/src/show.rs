@@ -2,6 +2,7 @@
 
 mod approved;
 mod compared;
+mod incidents;
 mod reading;
 mod standing;
 
@@ -22,6 +23,7 @@ use crate::text::{date, line, word};
 
 pub(crate) use self::approved::approved;
 pub(crate) use self::compared::compared;
+pub(crate) use self::incidents::incidents;
 
 /// `countersign list`.
 pub(crate) fn list(setting: &Setting) -> Done {

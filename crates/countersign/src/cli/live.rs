@@ -34,6 +34,17 @@ pub(crate) struct MonitorArgs {
     pub(crate) cycles: Option<u64>,
 }
 
+/// Incidents.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IncidentCommand {
+    /// Show a change's incidents, or all, each with the observations that it rests on.
+    #[command(after_help = "Example: countersign incident show 3f0c --json")]
+    Show {
+        /// The change's tracking id, or its beginning; by default all changes that had one.
+        change: Option<String>,
+    },
+}
+
 /// An engine to launch.
 #[derive(Debug, Args)]
 pub(crate) struct LaunchArgs {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use statement::{Envelope, StatementId};
 
 use super::Setting;
-use crate::cli::{GatewayArgs, MonitorArgs, RolloutArgs, RolloutCommand};
+use crate::cli::{GatewayArgs, IncidentCommand, MonitorArgs, RolloutArgs, RolloutCommand};
 use crate::failure::{Done, Failure};
 use crate::home::read_bounded;
 use crate::realm::Realm;
@@ -19,6 +19,14 @@ use crate::text::line;
 
 /// Bytes of a configuration at most.
 const CONFIG_BYTES_MAX: usize = 4 << 20;
+
+/// `countersign incident`.
+pub(super) fn incident(setting: &Setting, command: &IncidentCommand) -> Done {
+    let IncidentCommand::Show { change } = command;
+    let (value, text) = crate::show::incidents(&setting.read()?, change.as_deref())?;
+    setting.print(&value, &text);
+    Ok(())
+}
 
 /// `countersign gateway`.
 pub(super) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {

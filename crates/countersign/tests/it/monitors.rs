@@ -218,6 +218,20 @@ fn a_version_whose_engine_dies_is_taken_back_by_monitors_of_whom_two_are_dead() 
     let report = house.audited();
     let found = report.changes.iter().find(|found| found.change.as_str() == change).unwrap();
     assert!(found.incidents >= 3, "{}", found.incidents);
+    let told = house.json(&format!("incident show {change}"));
+    let told = told["incidents"].as_array().unwrap();
+    assert_eq!(told.len() as u64, found.incidents, "{told:#?}");
+    assert!(told.iter().all(|incident| incident["change"] == json!(change)));
+    assert!(told.iter().any(|incident| incident["response"] == "quarantine"), "{told:#?}");
+    assert!(house.ok("incident show").contains("asks to quarantine"));
+}
+
+#[test]
+fn a_record_without_incidents_says_so() {
+    let house = House::founded();
+    assert!(house.ok("incident show").contains("no incident is in the record"));
+    assert_eq!(house.json("incident show")["incidents"], json!([]));
+    house.refused("incident show 3f0c", "CS-CLI-002");
 }
 
 #[test]
