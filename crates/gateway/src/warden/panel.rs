@@ -23,8 +23,9 @@ const FRESH_MS: u64 = 60_000;
 const BLIND_MS: u64 = 10_000;
 /// How long what was said is told to others.
 const TOLD_MS: u64 = 600_000;
-/// Statements that wait for signatures at most, and incidents.
-const JOINT_MAX: usize = 32;
+/// Statements of one person that wait for others' signatures at most: a monitor that lies fills nobody's place but its own.
+const JOINT_MAX: usize = 4;
+/// Incidents at most.
 const INCIDENTS_MAX: usize = 256;
 
 /// What monitors have said last.
@@ -62,6 +63,8 @@ struct Told {
 #[derive(Debug)]
 struct Joint {
     at_ms: u64,
+    /// Who brought it first, of those whose signature was on it.
+    begun_by: PersonId,
     envelope: Envelope,
     has_acted: bool,
 }
@@ -108,9 +111,9 @@ impl Warden {
                 Ok(())
             }
             Body::Incident(incident) => self.incident(envelope, statement, incident, &persons, now_ms),
-            Body::RollbackOrder(_) => self.join(envelope, statement.issued_ms, now_ms),
+            Body::RollbackOrder(_) => self.join(envelope, &persons, statement.issued_ms, now_ms),
             Body::Freeze(freeze) if freeze.action == FreezeAction::Begin => {
-                self.join(envelope, statement.issued_ms, now_ms)
+                self.join(envelope, &persons, statement.issued_ms, now_ms)
             }
             _ => Err(Error::GoesForward { kind: content.header().kind.to_string() }),
         }
@@ -118,9 +121,14 @@ impl Warden {
 
     /// The persons who have signed: all of them monitors, by the record.
     fn signers(&mut self, envelope: &Envelope, now_ms: u64) -> Result<BTreeSet<PersonId>, Error> {
-        let Some((ledger, _)) = self.present(now_ms) else { return Err(Error::Unverified) };
-        let ledger = ledger.into_owned();
-        let found = log::signers(&self.follower, &ledger, envelope, Role::Monitor, now_ms)?;
+        let found = if self.pending.is_empty() && self.follower.view().is_some() {
+            // Asked for every statement, every second: the record is not copied for it.
+            log::signers(&self.follower, self.follower.ledger(), envelope, Role::Monitor, now_ms)?
+        } else {
+            let Some((ledger, _)) = self.present(now_ms) else { return Err(Error::Unverified) };
+            let ledger = ledger.into_owned();
+            log::signers(&self.follower, &ledger, envelope, Role::Monitor, now_ms)?
+        };
         match found {
             Some(found) => Ok(found.into_values().collect()),
             None => Err(not_heard("a signature is by no monitor's key")),
@@ -199,14 +207,22 @@ impl Warden {
     }
 
     /// Adds signatures to what several sign together, and acts by it once they are enough.
-    fn join(&mut self, envelope: &Envelope, at_ms: u64, now_ms: u64) -> Result<(), Error> {
+    fn join(
+        &mut self,
+        envelope: &Envelope,
+        persons: &BTreeSet<PersonId>,
+        at_ms: u64,
+        now_ms: u64,
+    ) -> Result<(), Error> {
         let id = envelope.id();
-        if !self.panel.joint.contains_key(&id) && self.panel.joint.len() >= JOINT_MAX {
-            return Err(not_heard("too many statements wait for signatures"));
+        let Some(begun_by) = persons.first().cloned() else { return Err(not_heard("nobody has signed it")) };
+        let begun = self.panel.joint.values().filter(|joint| joint.begun_by == begun_by).count();
+        if !self.panel.joint.contains_key(&id) && begun >= JOINT_MAX {
+            return Err(not_heard("too many statements of this monitor wait for signatures"));
         }
         let joint = self.panel.joint.entry(id).or_insert_with(|| {
             let unsigned = Envelope { signatures: Vec::new(), ..envelope.clone() };
-            Joint { at_ms, envelope: unsigned, has_acted: false }
+            Joint { at_ms, begun_by, envelope: unsigned, has_acted: false }
         });
         for signature in &envelope.signatures {
             if !joint.envelope.signatures.iter().any(|present| present.keyid == signature.keyid) {

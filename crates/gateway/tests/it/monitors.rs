@@ -253,6 +253,25 @@ fn two_that_lie_change_nothing_and_three_take_it_back_at_once() {
 }
 
 #[test]
+fn one_that_begins_many_orders_takes_nobodys_place() {
+    let mut watched = Watched::new();
+    for n in 0..40 {
+        let order = RollbackOrder { reason: format!("noise-{n}").parse().unwrap(), ..watched.back() };
+        let order = watched.signed(0, &watched.about(), order);
+        watched.say(vec![order]);
+    }
+    assert_eq!(watched.status()["monitors"]["not_heard"], 36, "all but four");
+    let unsigned = watched.statement(&watched.about(), watched.back()).to_envelope().unwrap();
+    for by in 2..5 {
+        let mut own = unsigned.clone();
+        countersign(&watched.keys[by], review(&own).unwrap(), &mut own).unwrap();
+        watched.say(vec![own]);
+    }
+    assert_eq!(watched.answered_by(KEY), Some("baseline".to_owned()));
+    assert!(watched.status()["order"].is_null());
+}
+
+#[test]
 fn strangers_replays_and_what_goes_forward_are_not_heard() {
     let mut watched = Watched::new();
     let change = watched.change.to_string();
