@@ -124,7 +124,7 @@ fn a_log_clock_ahead_of_the_witnesses_is_told() {
     let entry = {
         let mut ahead = Realm::new();
         ahead.advance_ms(3_600_000);
-        let finding = realm.finding(&Plan::tuning("third").change(), EvidenceKind::Probe);
+        let finding = realm.finding(&Plan::tuning("third").change(), EvidenceKind::RedTeam);
         let about = Tracking::Change(Plan::tuning("third").change());
         let envelope = ahead.sign(&about, finding, &[Who::Ben]);
         statement::leaf::stamp(&envelope.to_bytes().unwrap(), ahead.now_ms())

@@ -67,10 +67,13 @@ fn a_scan_finds_the_same_in_deep_boxes() {
 #[test]
 fn what_is_proposed_is_looked_into_in_the_box() {
     let house = House::staffed();
+    let old = fs::read_to_string(house.path("old.md")).unwrap();
+    house.write("headless.md", old.replace("## ", "").as_bytes());
     let warnings = |isolation: &str| {
         let grant = house.grant();
-        let line =
-            format!("propose support --adapter outside --by trainer --grant {grant} --isolation {isolation}");
+        let line = format!(
+            "propose support --prompt headless.md --by trainer --grant {grant} --isolation {isolation}"
+        );
         let warnings = house.json(&line)["warnings"].clone();
         assert_ne!(warnings.as_array().unwrap().len(), 0);
         warnings

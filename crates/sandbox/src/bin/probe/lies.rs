@@ -88,11 +88,11 @@ fn measure(inside: &mut Inside) -> io::Result<()> {
 fn model(inside: Inside) -> io::Result<()> {
     let named = |lie: &str| inside.inputs.iter().any(|(name, _)| name.contains(lie));
     let opened = if named("lie-context") {
-        json!({ "opened": { "context": 1_u64 << 40, "vocabulary": 258 } })
+        json!({ "opened": { "context": 1_u64 << 40, "vocabulary": 258, "purpose": "texts" } })
     } else if named("lie-opened") {
-        json!({ "opened": { "context": 64, "vocabulary": 258, "safe": true } })
+        json!({ "opened": { "context": 64, "vocabulary": 258, "purpose": "texts", "safe": true } })
     } else {
-        json!({ "opened": { "context": 64, "vocabulary": 258 } })
+        json!({ "opened": { "context": 64, "vocabulary": 258, "purpose": "texts" } })
     };
     let (killed, stalls, other) = (named("lie-killed"), named("lie-stall"), named("lie-job"));
     let Inside { mut answers, mut requests, .. } = inside;
