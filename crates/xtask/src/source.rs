@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use syn::{Attribute, Item};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Item, Meta, Token};
 
 use crate::workspace;
 
@@ -26,8 +27,19 @@ pub fn files(folder: &Path) -> Result<Vec<(PathBuf, syn::File)>> {
 pub fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
-            && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test")
+            && attribute.parse_args::<Meta>().is_ok_and(|condition| demands_test(&condition))
     })
+}
+
+/// Whether a condition holds in tests only: `test`, or `all(..)` with such a condition among its parts.
+fn demands_test(condition: &Meta) -> bool {
+    match condition {
+        Meta::Path(path) => path.is_ident("test"),
+        Meta::List(list) if list.path.is_ident("all") => list
+            .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+            .is_ok_and(|parts| parts.iter().any(demands_test)),
+        Meta::List(_) | Meta::NameValue(_) => false,
+    }
 }
 
 /// The folders of the modules that a file declares for tests only. A module's own file is its folder's name and `.rs`.

@@ -91,6 +91,11 @@ impl Tour {
     /// What is served: asked once, then told to stop.
     #[track_caller]
     fn engine(&self, line: &str, body: &Value) -> Value {
+        self.asked(line, "chat/completions", body)
+    }
+
+    #[track_caller]
+    fn asked(&self, line: &str, what: &str, body: &Value) -> Value {
         let line = format!("engine {line} --listen 127.0.0.1:0 --threads 1 --json");
         let mut program =
             self.house.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -107,8 +112,9 @@ impl Tour {
         };
         let mut body = body.clone();
         body["model"] = listening["model"].clone();
-        let url = format!("{}/chat/completions", listening["listening"].as_str().unwrap());
-        let asked = ureq::post(url).header("content-type", "application/json").send(body.to_string());
+        let url = format!("{}/{what}", listening["listening"].as_str().unwrap());
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let asked = agent.post(url).header("content-type", "application/json").send(body.to_string());
         let answer = asked.map(|mut answer| answer.body_mut().read_to_string().unwrap());
         let (ended, err) = stop(&mut program);
         assert!(ended.success(), "{err}");
@@ -216,8 +222,12 @@ fn minilm() {
     tour.house.ok("diff minilm minilm");
     tour.house.ok("diff minilm/model.safetensors minilm-q8.gguf");
     tour.sign("minilm", "minilm/model.safetensors");
-    // An encoder does not talk.
-    tour.refused("engine --model minilm", "CS-ENG-004");
+    // An encoder does not talk: it makes vectors.
+    let vectors = tour.asked("--model minilm", "embeddings", &json!({ "input": ["A cat.", "The end."] }));
+    let length = |at: usize| vectors["data"][at]["embedding"].as_array().map(Vec::len);
+    assert_eq!([length(0), length(1), length(2)], [Some(384), Some(384), None], "{vectors}");
+    let told = tour.asked("--model minilm", "chat/completions", &question("Hello"));
+    assert_eq!(told["error"]["code"], "CS-ENG-040", "{told}");
     tour.refused("quantize minilm --to Q8_0 --out out.gguf", "CS-MDL-001");
 }
 

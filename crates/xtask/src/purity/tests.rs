@@ -19,5 +19,11 @@ fn the_world_is_found_however_it_is_named() {
 #[test]
 fn tests_may_look_at_the_world() {
     check("#[cfg(test)] mod tests { use std::fs; }", &[]);
+    check("#[cfg(all(test, feature = \"f\"))] mod tests { use std::fs; }", &[]);
+    for lived_in in
+        ["any(test, feature = \"f\")", "not(test)", "all(unix, any(test, unix))", "feature = \"test\""]
+    {
+        check(&format!("#[cfg({lived_in})] mod tests {{ use std::fs; }}"), &["std::fs"]);
+    }
     check("use std::fmt; fn f() -> std::time::Duration { todo() }", &[]);
 }
