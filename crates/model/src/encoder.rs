@@ -191,8 +191,8 @@ impl Encoder {
     /// [`Error::Container`], [`Error::Architecture`], [`Error::Setting`], [`Error::TensorMissing`],
     /// [`Error::TensorShape`], [`Error::TensorKind`].
     pub fn from_safetensors(config: &[u8], files: &[Bytes]) -> Result<Self, Error> {
+        let source = Source::from_folder(config, files)?;
         let config = EncoderConfig::from_json(config)?;
-        let source = Source::from_safetensors(files)?;
         let parameters = load(&config, &source)?;
         Ok(Self { config, parameters, kernels: Kernels::at(Level::detect()) })
     }

@@ -56,6 +56,13 @@ pub enum Error {
         #[source]
         source: Box<tensor::gguf::GgufError>,
     },
+    /// Layers that GPTQ or AWQ packed and that cannot be unpacked.
+    #[error("the packed layers cannot be read")]
+    Packed {
+        /// Why.
+        #[source]
+        source: Box<tensor::weights::WeightsError>,
+    },
     /// A tokenizer that cannot be built or applied.
     #[error("the tokenizer cannot be used: {reason}")]
     Tokenizer {
@@ -201,6 +208,7 @@ impl Error {
             Self::Graph { .. } => "CS-MDL-021",
             Self::Unwritable { .. } => "CS-MDL-023",
             Self::Purpose { .. } => "CS-MDL-024",
+            Self::Packed { .. } => "CS-MDL-025",
         }
     }
 
@@ -236,6 +244,7 @@ impl Error {
             Self::Unwritable { .. } => {
                 "keep this model in .safetensors files; its tensors can be quantised file by file"
             }
+            Self::Packed { source } => source.hint(),
             Self::Request { .. } => "correct the request's setting",
             Self::RemoteTransport { .. } => "check the address and that the engine runs",
             Self::RemoteStatus { .. } => "the engine's answer says why; correct the request or the engine",
@@ -256,6 +265,12 @@ impl From<candle_core::Error> for Error {
 impl From<tensor::Error> for Error {
     fn from(source: tensor::Error) -> Self {
         Self::Container { source: Box::new(source) }
+    }
+}
+
+impl From<tensor::weights::WeightsError> for Error {
+    fn from(source: tensor::weights::WeightsError) -> Self {
+        Self::Packed { source: Box::new(source) }
     }
 }
 

@@ -77,7 +77,7 @@ impl Model {
     /// # Errors
     /// As [`Model::load`], and [`Error::Container`], [`Error::Architecture`].
     pub fn from_safetensors(config: &[u8], files: &[Bytes]) -> Result<Self, Error> {
-        Self::load(Config::from_json(config)?, &Source::from_safetensors(files)?)
+        Self::load(Config::from_json(config)?, &Source::from_folder(config, files)?)
     }
 
     /// The same model computed with the instructions of a level, or the best below it that there is. Results are

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use tensor::gguf::{GgmlType, Gguf};
 use tensor::safetensors::{Dtype, SafeTensors};
+use tensor::weights::Weights;
+use tensor::weights::packed::{Packing, Unpacked};
 
 use crate::Error;
 use crate::kernel::{Kind, expand};
@@ -78,6 +80,25 @@ impl Source {
             }
         }
         Ok(Self { origin: Origin::Safetensors, entries })
+    }
+
+    /// The tensors of a model's safetensors files, with the layers that GPTQ or AWQ packed as the weights that they stand
+    /// for, in single precision: its `config.json` says how they are packed.
+    ///
+    /// # Errors
+    /// As [`Source::from_safetensors`], [`Error::Packed`].
+    pub fn from_folder(config: &[u8], files: &[Bytes]) -> Result<Self, Error> {
+        let mut source = Self::from_safetensors(files)?;
+        let Some(packing) = Packing::of_config(config)? else { return Ok(source) };
+        let read = files.iter().map(|file| SafeTensors::read(file)).collect::<Result<Vec<_>, _>>()?;
+        let weights = Weights::gather(read.iter().flat_map(|file| Weights::from(file).tensors().to_vec()))?;
+        for (name, shape, bytes) in Unpacked::of(&weights, packing)?.into_layers() {
+            let entry = Entry { stored: Stored::Kind(Kind::F32), shape: shape.to_vec(), bytes: bytes.into() };
+            if source.entries.insert(name.clone(), entry).is_some() {
+                return Err(tensor::Error::Repeated { document: "model with packed layers", name }.into());
+            }
+        }
+        Ok(source)
     }
 
     /// Which names the tensors have.

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use bytes::Bytes;
-use model::{Config, Encoder, Model, Source, Tokenizer};
+use model::{Encoder, Model, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -194,8 +194,7 @@ impl ModelFiles {
                         asked: "vectors, which its `modules.json` asks for",
                     });
                 }
-                let config = Config::from_json(&config.bytes)?;
-                let model = Model::load(config, &Source::from_safetensors(&weights)?)?;
+                let model = Model::from_safetensors(&config.bytes, &weights)?;
                 let settings = settings(tokenizer_config.as_ref(), template.as_ref())?;
                 let tokenizer = Tokenizer::from_json(&tokenizer.bytes, settings.as_deref())?;
                 Ok(Held::Decoder(Box::new((model, tokenizer))))

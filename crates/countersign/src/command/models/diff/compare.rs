@@ -40,7 +40,7 @@ pub(super) fn two(base: &Opened<'_>, candidate: &Opened<'_>, scope: Option<&Scop
         (_, OpenedKind::Adapter { config, file }) => {
             let Some(weights) = base.weights() else {
                 return Err(Failure::usage(
-                    "an adapter is compared with safetensors weights, not with a GGUF file",
+                    "an adapter is compared with safetensors weights, not with a GGUF file or packed layers",
                 ));
             };
             let mut report = adapter(config, file, Some(weights), scope);
@@ -88,10 +88,12 @@ fn weights(base: &Opened<'_>, candidate: &Opened<'_>, scope: Option<&Scope>) -> 
         (None, ..) => None,
         (Some(scope), Some(base), Some(candidate)) => Some(scope::check_weights(scope, base, candidate)),
         (Some(_), ..) => {
-            return Err(Failure::usage("a scope is checked on safetensors weights, not on a GGUF file"));
+            return Err(Failure::usage(
+                "a scope is checked on safetensors weights, not on a GGUF file or on packed layers",
+            ));
         }
     };
-    let (old, new) = (base.operands(candidate), candidate.operands(base));
+    let (old, new) = (base.operands(candidate)?, candidate.operands(base)?);
     let pairing = delta::pair(old.iter().map(|tensor| tensor.name()), new.iter().map(|tensor| tensor.name()));
     let name = |tensors: &[Box<dyn Operand + '_>], at: &usize| {
         tensors.get(*at).map(|tensor| tensor.name().to_owned()).unwrap_or_default()

@@ -8,6 +8,7 @@ use tensor::gguf::Gguf;
 use tensor::peft::Config;
 use tensor::safetensors::{Index, SafeTensors, Sharded};
 use tensor::scope::BaseWeights;
+use tensor::weights::packed::{Packing, Unpacked};
 use tensor::weights::{Family, Heads, RotaryRows, Tensor, Transform, Weights};
 
 use super::super::work::{Contents, Side};
@@ -20,6 +21,8 @@ const CONFIG_BYTES_MAX: usize = 1 << 20;
 pub(super) struct Files<'a> {
     side: &'a Side,
     kind: FilesKind<'a>,
+    /// The model's `config.json`, where the folder was named.
+    config: Option<&'a [u8]>,
 }
 
 enum FilesKind<'a> {
@@ -33,6 +36,7 @@ const ADAPTER: &str = "adapter_model.safetensors";
 const ADAPTER_CONFIG: &str = "adapter_config.json";
 const INDEX: &str = "model.safetensors.index.json";
 const SINGLE: &str = "model.safetensors";
+const CONFIG: &str = "config.json";
 
 impl<'a> Files<'a> {
     /// What a side stands for: a file by its ending, a folder by what is in it.
@@ -42,7 +46,8 @@ impl<'a> Files<'a> {
             Some(name) => finding.one(name)?,
             None => finding.in_folder()?,
         };
-        Ok(Self { side, kind })
+        let config = (side.only.is_none() && side.has(CONFIG)).then(|| finding.bytes(CONFIG)).transpose()?;
+        Ok(Self { side, kind, config })
     }
 
     /// Reads the files.
@@ -72,7 +77,24 @@ impl<'a> Files<'a> {
                 OpenedKind::Adapter { config: Config::read(config)?, file: SafeTensors::read(tensors)? }
             }
         };
-        Ok(Opened { path: self.side.path.clone(), kind })
+        let mut opened = Opened { path: self.side.path.clone(), kind, unpacked: None };
+        if let Some(packing) = self.packing()? {
+            opened.unpacked = Some(Unpacked::of(&opened.stored(), packing)?);
+        }
+        Ok(opened)
+    }
+}
+
+impl Files<'_> {
+    /// How the layers of a folder's model are packed, if they are.
+    fn packing(&self) -> Done<Option<Packing>> {
+        let is_model = matches!(self.kind, FilesKind::Single(_) | FilesKind::Sharded { .. });
+        let Some(config) = self.config.filter(|_| is_model) else { return Ok(None) };
+        if config.len() > CONFIG_BYTES_MAX {
+            let why = "its configuration is larger than any";
+            return Err(Failure::not_a("model", Path::new(&self.side.path), why));
+        }
+        Ok(Packing::of_config(config)?)
     }
 }
 
@@ -143,6 +165,8 @@ pub(super) struct Opened<'a> {
     /// As it was named.
     pub(super) path: String,
     pub(super) kind: OpenedKind<'a>,
+    /// Layers that GPTQ or AWQ packed, as the weights that they stand for.
+    unpacked: Option<Unpacked>,
 }
 
 pub(super) enum OpenedKind<'a> {
@@ -155,19 +179,22 @@ pub(super) enum OpenedKind<'a> {
 impl<'a> Opened<'a> {
     /// Every tensor, to be compared with those of the other side. Where one side is a GGUF file and the other is not, the
     /// tensors of the first are looked up by the names that the second has for them, and read in its order of rows.
-    pub(super) fn operands(&'a self, other: &Opened<'_>) -> Vec<Box<dyn Operand + 'a>> {
-        let weights = self.list();
+    pub(super) fn operands(&'a self, other: &Opened<'_>) -> Done<Vec<Box<dyn Operand + 'a>>> {
+        let weights = self.list()?;
         let OpenedKind::Gguf(file) = &self.kind else {
-            return weights
-                .tensors()
-                .iter()
-                .map(|tensor| Box::new(tensor.clone()) as Box<dyn Operand>)
-                .collect();
+            let unpacked = self.unpacked.as_ref();
+            let operand = |tensor: &Tensor<'a>| -> Box<dyn Operand + 'a> {
+                match unpacked.and_then(|unpacked| unpacked.packing_of(tensor.name())) {
+                    Some(packing) => Box::new(Packed { tensor: tensor.clone(), packing }),
+                    None => Box::new(tensor.clone()),
+                }
+            };
+            return Ok(weights.tensors().iter().map(operand).collect());
         };
         let family = file.architecture().and_then(Family::of_architecture);
         let mut names = BTreeMap::new();
         if let (Some(family), false) = (family, matches!(other.kind, OpenedKind::Gguf(_))) {
-            for tensor in other.list().tensors() {
+            for tensor in other.list()?.tensors() {
                 if let Some((name, transform)) = family.to_gguf(tensor.name()) {
                     names.insert(name, (tensor.name().to_owned(), transform));
                 }
@@ -189,10 +216,17 @@ impl<'a> Opened<'a> {
                 None => Box::new(tensor.clone()),
             }
         };
-        weights.tensors().iter().map(renamed).collect()
+        Ok(weights.tensors().iter().map(renamed).collect())
     }
 
-    fn list(&'a self) -> Weights<'a> {
+    /// The tensors, none of them packed.
+    fn list(&'a self) -> Done<Weights<'a>> {
+        let stored = self.stored();
+        Ok(self.unpacked.as_ref().map_or(Ok(stored.clone()), |unpacked| unpacked.among(&stored))?)
+    }
+
+    /// The tensors as they stand in the files.
+    fn stored(&self) -> Weights<'_> {
         match &self.kind {
             OpenedKind::Single(file) | OpenedKind::Adapter { file, .. } => file.into(),
             OpenedKind::Sharded(files) => files.into(),
@@ -200,13 +234,48 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// As weights that a scope can be checked on; nothing for GGUF files and adapters.
+    /// As weights that a scope can be checked on; nothing for GGUF files, adapters and packed layers.
     pub(super) fn weights(&self) -> Option<&(dyn BaseWeights + Sync)> {
+        if self.unpacked.is_some() {
+            return None;
+        }
         match &self.kind {
             OpenedKind::Single(file) => Some(file),
             OpenedKind::Sharded(files) => Some(files),
             OpenedKind::Gguf(_) | OpenedKind::Adapter { .. } => None,
         }
+    }
+}
+
+/// The weight of a layer that was packed.
+struct Packed<'a> {
+    tensor: Tensor<'a>,
+    packing: Packing,
+}
+
+impl Operand for Packed<'_> {
+    fn name(&self) -> &str {
+        self.tensor.name()
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.tensor.shape()
+    }
+
+    fn dtype(&self) -> &str {
+        self.packing.name()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.tensor.bytes()
+    }
+
+    fn decode_part(&self, first: usize, count: usize, out: &mut Vec<f64>) {
+        self.tensor.decode_part(first, count, out);
+    }
+
+    fn grain(&self, _: f64) -> f64 {
+        0.0
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::{Model, Tokenizer, Vocabulary};
+use model::{Encoder, Model, Tokenizer, Vocabulary};
 use serde::{Deserialize, Serialize};
 
 use super::super::work::{self, Allowance, Answer, Contents, Handed, Mouth, Side};
@@ -18,9 +18,10 @@ const TEXT_BYTES_MAX: usize = 64 << 20;
 /// Most files of weights.
 const SHARDS_MAX: usize = 4_000;
 
-/// The weights keep their type; a tokenizer is larger in memory than in its file.
+/// The weights keep their type, but for packed layers, which become single precision: two bits are written in 32. A
+/// tokenizer is larger in memory than in its file.
 const ALLOWANCE: Allowance =
-    Allowance { memory_for_each: 4, time: Duration::from_hours(1), answer_for_each: 2 };
+    Allowance { memory_for_each: 20, time: Duration::from_hours(1), answer_for_each: 18 };
 
 /// The file, beside the place of the output until it is dropped.
 pub(super) struct Whole {
@@ -68,6 +69,9 @@ pub(crate) fn whole(task: &WholeTask, contents: &Contents, mouth: &Mouth<'_>) ->
     let files = weights(side)?.into_iter().map(|name| side.bytes(contents, name).cloned());
     let files = files.collect::<Done<Vec<_>>>()?;
     let config = text(side, contents, "config.json")?;
+    if Encoder::is_one(&config) {
+        return Err(model::Error::Unwritable { what: "an encoder" }.into());
+    }
     let model = Model::from_safetensors(&config, &files)?;
     let texts = Texts::read(side, contents)?;
     model.write_gguf(texts.as_ref().map(Texts::vocabulary), |bytes| mouth.data(bytes))?;
