@@ -188,8 +188,12 @@ pub(crate) enum Command {
     /// Write everything an outsider needs to check the record into one file.
     #[command(after_help = "Example: countersign export --out record.countersign")]
     Export(ExportArgs),
-    /// Run a part of the realm as a process of its own: intake, examiner, authority; or all of them as one.
-    #[command(after_help = "Example: countersign serve all --listen ./countersign.sock --examine-by erik")]
+    /// Run a part of the realm as a process of its own: intake, examiner, authority, gateway, monitor; or the first three as
+    /// one.
+    #[command(
+        after_help = "Example: countersign serve all --listen ./countersign.sock --examine-by erik\nExample: \
+                            countersign serve gateway --config gateway.json --submit --user 904:904"
+    )]
     Serve(ServeArgs),
     /// Bring signed statements and contents to a process that serves.
     #[command(

@@ -7,7 +7,7 @@ mod demo;
 mod doctor;
 mod export;
 mod launch;
-mod live;
+pub(crate) mod live;
 mod log;
 pub(crate) mod models;
 mod policy;

@@ -21,7 +21,7 @@ mod patience;
 mod places;
 
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use attest::Sources;
@@ -29,9 +29,10 @@ use clap::{Args, ValueEnum};
 use sandbox::{Level, SandboxError};
 use statement::KeyId;
 
-use crate::cli::{AttestKeyArgs, Isolation};
+use crate::cli::{AttestKeyArgs, GatewayArgs, Isolation, MonitorArgs};
 use crate::command::Setting;
 use crate::command::attest::sources;
+use crate::command::live::{gateway, monitor};
 use crate::failure::{Done, Failure};
 use crate::worker::Worker;
 
@@ -57,12 +58,20 @@ pub(crate) enum Part {
 /// A process to run.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// What it is. Its folder is --home: a realm's for `all` and `authority`, a station's for `intake` and `examiner`.
+    /// What it is. Its folder is --home: a realm's for `all` and `authority`, a station's for `intake` and `examiner`; a
+    /// gateway's and a monitor's stand in their configurations.
     #[arg(value_enum)]
     pub(crate) part: Part,
-    /// The Unix socket to listen on.
+    /// The Unix socket to listen on: for all but `gateway` and `monitor`.
     #[arg(long)]
-    pub(crate) listen: PathBuf,
+    pub(crate) listen: Option<PathBuf>,
+    /// The configuration: for `gateway` and `monitor`, as `countersign gateway` and `countersign monitor` take it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "authority", "authority_key", "intake_key",
+        "intake_socket", "examiners", "examine_by", "attest"])]
+    pub(crate) config: Option<PathBuf>,
+    /// Bring what the gateway and its monitors have signed to the log by itself: for `gateway`.
+    #[arg(long, requires = "config")]
+    pub(crate) submit: bool,
     /// Where the authority listens: for `intake` and `examiner`.
     #[arg(long)]
     pub(crate) authority: Option<PathBuf>,
@@ -146,16 +155,31 @@ pub(crate) fn run(setting: &Setting, args: &ServeArgs) -> Done {
         Part::Authority => authority::run(setting, args, authority::Takes::FromIntake),
         Part::Intake => intake::run(setting, args),
         Part::Examiner => examiner::run(setting, args),
-        Part::Gateway | Part::Monitor => {
-            let name =
-                args.part.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-            let message = format!("this version has no `{name}` to run");
-            Err(Failure::new(
-                "CS-SRV-001",
-                message,
-                "run intake, examiner and authority, or all; `countersign gateway` serves models, `countersign monitor` watches",
-            ))
+        Part::Gateway => {
+            let (config, submit) = (args.config()?, args.submit);
+            gateway(setting, &GatewayArgs { config, socket_is_stdin: false, submit, threads: None })
         }
+        Part::Monitor => {
+            if args.submit {
+                return Err(Failure::usage(
+                    "`--submit` is a gateway's: it brings what its monitors have signed, too",
+                ));
+            }
+            monitor(setting, &MonitorArgs { config: args.config()?, cycles: None })
+        }
+    }
+}
+
+impl ServeArgs {
+    /// The socket of a part that has one.
+    fn listen(&self) -> Done<&Path> {
+        let wanted = || Failure::usage("this part needs --listen, and no --config");
+        self.listen.as_deref().filter(|_| self.config.is_none()).ok_or_else(wanted)
+    }
+
+    /// The configuration of a part that has one.
+    fn config(&self) -> Done<PathBuf> {
+        wanted(self.config.clone(), "--config; where it listens is said there")
     }
 }
 
@@ -190,8 +214,7 @@ fn become_user(user: &str) -> Done {
     let Some((uid, gid)) = numbers else {
         return Err(Failure::usage(format!("`{user}` is not UID:GID, both numbers")));
     };
-    let me = std::env::current_exe()
-        .map_err(|error| Failure::file(std::path::Path::new("/proc/self/exe"), &error))?;
+    let me = std::env::current_exe().map_err(|error| Failure::file(Path::new("/proc/self/exe"), &error))?;
     let mut rest = Vec::new();
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {

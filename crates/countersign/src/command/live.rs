@@ -29,7 +29,7 @@ pub(super) fn incident(setting: &Setting, command: &IncidentCommand) -> Done {
 }
 
 /// `countersign gateway`.
-pub(super) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {
+pub(crate) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {
     let config = Config::parse(&read_bounded(&args.config, CONFIG_BYTES_MAX)?)?;
     let models: Vec<String> = config.slots.iter().map(|slot| slot.model.clone()).collect();
     let folder = config.state.clone();
@@ -118,7 +118,7 @@ fn bring(setting: &Setting, gateway: &Path, stop: &AtomicBool) {
 }
 
 /// `countersign monitor`.
-pub(super) fn monitor(setting: &Setting, args: &MonitorArgs) -> Done {
+pub(crate) fn monitor(setting: &Setting, args: &MonitorArgs) -> Done {
     let config = ::monitor::Config::parse(&read_bounded(&args.config, CONFIG_BYTES_MAX)?)?;
     let mut monitor = ::monitor::Monitor::open(config, translog::system_clock())?;
     let key = monitor.key();

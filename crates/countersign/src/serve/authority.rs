@@ -49,6 +49,7 @@ const LOG_STOPPED: &str = "CS-LOG-003";
 
 /// Runs until it is ended, or the log has stopped.
 pub(super) fn run(setting: &Setting, args: &ServeArgs, takes: Takes) -> Done {
+    let listen = args.listen()?;
     if takes == Takes::FromIntake && args.examine_by.is_some() {
         return Err(Failure::usage("--examine-by is for `all`; an authority is told of --examiner"));
     }
@@ -70,7 +71,7 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs, takes: Takes) -> Done {
     let receipts = Receipts::new(&key);
     let spool = setting.home.path().join("spool");
     let here = here(setting, &realm, args)?;
-    let opened = door::open(&args.listen, &spool, may_bring, receipts.clone())?;
+    let opened = door::open(listen, &spool, may_bring, receipts.clone())?;
     let bench = Bench::of(setting);
     let mut asking = Vec::new();
     if let Some((worker, manner, by)) = here {
@@ -92,11 +93,11 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs, takes: Takes) -> Done {
     drop(opened.tell);
     // Whoever works in the realm's folder brings what they sign to where it is taken.
     match (takes, args.intake_key, &args.intake_socket) {
-        (Takes::FromAnybody, _, _) => announce(&setting.home, &args.listen, receipts.key())?,
+        (Takes::FromAnybody, _, _) => announce(&setting.home, listen, receipts.key())?,
         (Takes::FromIntake, Some(intake), Some(socket)) => announce(&setting.home, socket, intake)?,
         (Takes::FromIntake, _, _) => announce_nothing(&setting.home)?,
     }
-    door::told(&args.listen);
+    door::told(listen);
     for came in opened.comes {
         let published = match came {
             Came::Bundle(arrived) => {
@@ -124,7 +125,7 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs, takes: Takes) -> Done {
             }
         }
     }
-    Err(ended(&args.listen))
+    Err(ended(listen))
 }
 
 /// Starts a thread that can be woken; it begins awake.

@@ -34,6 +34,7 @@ const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 /// Runs until it is ended.
 pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
+    let listen = args.listen()?;
     let worker = Worker::find(setting.worker.as_deref())?;
     let manner = Manner::of(args, &worker)?;
     let authority = wanted(args.authority.clone(), "--authority")?;
@@ -44,9 +45,9 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
         header.direction == Direction::Request && header.from == authority_key
     });
     let spool = setting.home.path().join("spool");
-    let opened = door::open::<Infallible>(&args.listen, &spool, may_bring, receipts.clone())?;
+    let opened = door::open::<Infallible>(listen, &spool, may_bring, receipts.clone())?;
     drop(opened.tell);
-    door::told(&args.listen);
+    door::told(listen);
     let (wake, woken) = sync_channel(1);
     let desk = Desk {
         home: setting.home.clone(),
@@ -70,7 +71,7 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
             return Err(Failure::outside("the thread that examines has ended", "report this as a defect"));
         }
     }
-    Err(ended(&args.listen))
+    Err(ended(listen))
 }
 
 /// Takes a request into the folder, if it may be and there is room for it.

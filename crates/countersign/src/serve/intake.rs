@@ -30,6 +30,7 @@ struct Desk {
 
 /// Runs until it is ended.
 pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
+    let listen = args.listen()?;
     let station = Station::open(&setting.home, setting.passphrase.clone())?;
     let key = station.keys.open(&station.setup.key_name)?;
     let authority = wanted(args.authority.clone(), "--authority")?;
@@ -44,9 +45,9 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
     let desk = Arc::new(desk);
     let may_bring = Arc::new(|header: &Header| header.direction == Direction::Submission);
     let spool = setting.home.path().join("spool");
-    let opened = door::open::<Infallible>(&args.listen, &spool, may_bring, receipts)?;
+    let opened = door::open::<Infallible>(listen, &spool, may_bring, receipts)?;
     drop(opened.tell);
-    door::told(&args.listen);
+    door::told(listen);
     for came in opened.comes {
         match came {
             Came::Bundle(arrived) => {
@@ -61,7 +62,7 @@ pub(super) fn run(setting: &Setting, args: &ServeArgs) -> Done {
             Came::Told(never) => match never {},
         }
     }
-    Err(ended(&args.listen))
+    Err(ended(listen))
 }
 
 impl Desk {

@@ -133,7 +133,7 @@ fn a_version_whose_engine_dies_is_taken_back_by_monitors_of_whom_two_are_dead() 
         "state": "gate",
     });
     house.write("gateway.json", config.to_string().as_bytes());
-    let (gate, address) = Running::start(&house, "gateway --config gateway.json --threads 1 --submit");
+    let (gate, address) = Running::start(&house, "serve gateway --config gateway.json --submit");
     until(&house, |slot| slot["base"] == json!(base));
 
     // Five are in the panel. Two of them never say a word.
@@ -154,7 +154,7 @@ fn a_version_whose_engine_dies_is_taken_back_by_monitors_of_whom_two_are_dead() 
             house.write(&format!("m{n}.json"), config.to_string().as_bytes());
             let out = std::fs::File::create(house.path(&format!("m{n}.out"))).unwrap();
             let err = out.try_clone().unwrap();
-            let mut command = house.command(&format!("monitor --config m{n}.json"));
+            let mut command = house.command(&format!("serve monitor --config m{n}.json"));
             Monitor(command.stdout(out).stderr(err).spawn().unwrap())
         })
         .collect();
