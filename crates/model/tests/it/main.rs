@@ -4,6 +4,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod damaged;
+mod families;
 mod llama_cpp;
 mod minilm;
 mod published;
