@@ -163,6 +163,7 @@ from_coded!(
     quant::Error,
     model::Error,
     tensor::gguf::GgufError,
+    tensor::torch::Error,
     tensor::weights::WeightsError,
     engine::Error,
     gateway::Error,

@@ -26,7 +26,7 @@ pub use transform::{Heads, RotaryRows, Transform};
 use crate::error::shown;
 use crate::gguf::Gguf;
 use crate::safetensors::{SafeTensors, Sharded, View};
-use crate::torch::Checkpoint;
+use crate::torch::{Checkpoint, Finding};
 
 /// One tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,25 +176,43 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// The tensors of a PyTorch checkpoint. Those that lie there row by row are borrowed; the others are copied, at
-    /// most `copied_bytes_max` of each.
+    /// The tensors of a PyTorch checkpoint. Those that lie there row by row are borrowed; the others are copied, at most
+    /// `copied_bytes_max` of all together.
     ///
     /// # Errors
-    /// [`WeightsError::Checkpoint`] for tensors that other containers have no type for, and copies beyond the
+    /// [`WeightsError::Ambiguous`] for a checkpoint that other readers may read otherwise, or of which a part is not
+    /// understood; [`WeightsError::Checkpoint`] for tensors that other containers have no type for, and copies beyond the
     /// limit; [`WeightsError::Repeated`].
     pub fn of_checkpoint(
         checkpoint: &'a Checkpoint<'_>,
         copied_bytes_max: u64,
     ) -> Result<Self, WeightsError> {
-        let tensors = checkpoint.tensors.iter().map(|tensor| {
+        if let Some(unread) = checkpoint.unread.first() {
+            return Err(WeightsError::Ambiguous {
+                why: format!("`{}` is {}", shown(&unread.name), shown(&unread.what)),
+            });
+        }
+        for finding in &checkpoint.findings {
+            let why = match finding {
+                Finding::Repeated { name } => format!("two tensors are named `{}`", shown(name)),
+                Finding::SeveralRoots => "there is more than one `data.pkl`".to_owned(),
+                Finding::Longer { .. } | Finding::Unused { .. } | Finding::Trailing { .. } => continue,
+            };
+            return Err(WeightsError::Ambiguous { why });
+        }
+        let (mut tensors, mut left) = (Vec::with_capacity(checkpoint.tensors.len()), copied_bytes_max);
+        for tensor in &checkpoint.tensors {
             let cannot = || WeightsError::Checkpoint { tensor: shown(&tensor.name) };
             let dtype = tensor.element.plain.filter(|_| !tensor.quantised).ok_or_else(cannot)?;
             let shape: Option<Vec<usize>> =
                 tensor.shape.iter().map(|dimension| usize::try_from(*dimension).ok()).collect();
-            let data = checkpoint.elements(tensor, copied_bytes_max).map_err(|_| cannot())?;
-            Tensor::new(&tensor.name, dtype.into(), shape.ok_or_else(cannot)?, data)
-        });
-        Self::gather(tensors.collect::<Result<Vec<_>, _>>()?)
+            let data = checkpoint.elements(tensor, left).map_err(|_| cannot())?;
+            if let Cow::Owned(copied) = &data {
+                left = left.saturating_sub(copied.len() as u64);
+            }
+            tensors.push(Tensor::new(&tensor.name, dtype.into(), shape.ok_or_else(cannot)?, data)?);
+        }
+        Self::gather(tensors)
     }
 
     /// How many there are.

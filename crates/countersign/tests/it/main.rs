@@ -9,6 +9,8 @@ mod boxed;
 #[cfg(test)]
 mod bundle;
 #[cfg(test)]
+mod checkpoint;
+#[cfg(test)]
 mod diff;
 #[cfg(test)]
 mod ending;

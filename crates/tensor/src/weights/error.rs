@@ -58,6 +58,12 @@ pub enum WeightsError {
         /// The tensor.
         tensor: String,
     },
+    /// A checkpoint that other readers may read otherwise.
+    #[error("the checkpoint can be read in more than one way: {why}")]
+    Ambiguous {
+        /// What is open.
+        why: String,
+    },
     /// A model's configuration that cannot be read for how its layers are packed.
     #[error("the model's configuration cannot be read: {why}")]
     Configuration {
@@ -97,6 +103,7 @@ impl WeightsError {
             Self::Heads { .. } => "CS-TSR-574",
             Self::Checkpoint { .. } => "CS-TSR-575",
             Self::Configuration { .. } => "CS-TSR-576",
+            Self::Ambiguous { .. } => "CS-TSR-580",
             Self::Packing { .. } => "CS-TSR-577",
             Self::Layer { .. } => "CS-TSR-578",
             Self::Missing { .. } => "CS-TSR-579",
@@ -116,6 +123,9 @@ impl WeightsError {
             }
             Self::Heads { .. } => "take the numbers of heads from the same model's configuration",
             Self::Checkpoint { .. } => "save the model again as safetensors",
+            Self::Ambiguous { .. } => {
+                "look at it with `countersign scan`; where it can be trusted, save its `state_dict` alone, as safetensors"
+            }
             Self::Configuration { .. } => "take the `config.json` that was written with these weights",
             Self::Packing { .. } => {
                 "save it as `gptq`, `gptq_v2` or AWQ's `gemm` with 2, 3, 4 or 8 bits (AWQ: 4), or unpacked"

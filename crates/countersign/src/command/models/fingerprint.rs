@@ -13,13 +13,15 @@ use seal::oms::bundle::BUNDLE_BYTES_MAX;
 use seal::oms::key::PEM_BYTES_MAX;
 use seal::oms::{Bundle, Found, PublicKey, Trust};
 use seal::rule::RULE_BYTES_MAX;
-use seal::{Coding, Rule, Seal, Tensor};
+use seal::{Coding, Elements, Rule, Seal, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tensor::gguf::Gguf;
 use tensor::safetensors::{Index, SafeTensors, Sharded};
+use tensor::torch::{self, Checkpoint};
+use tensor::weights::{ElementType, Weights};
 
-use super::work::{self, Allowance, Answer, Contents, Handed, Side};
+use super::work::{self, Allowance, Answer, Contents, Handed, Side, TORCH, is_torch};
 use super::{running, told_with, with_place};
 use crate::busy::while_busy;
 use crate::cli::FingerprintArgs;
@@ -327,6 +329,7 @@ fn weights(side: &Side) -> Vec<&str> {
     match (&side.only, ending(".safetensors"), ending(".gguf")) {
         (Some(only), ..) => vec![only.as_str()],
         (None, none, one) if none.is_empty() && one.len() == 1 => one,
+        (None, none, _) if none.is_empty() && side.has(TORCH) => vec![TORCH],
         (None, found, _) => found,
     }
 }
@@ -359,6 +362,15 @@ fn with_tensors<T>(
         let model = gguf::Model::of(&file).map_err(in_file(&path))?;
         return use_them(&model.tensors()?, model.naming());
     }
+    if let [(name, bytes)] = held.as_slice()
+        && is_torch(name, bytes)
+    {
+        let file = Checkpoint::read(bytes, &torch::Limits::STANDARD).map_err(in_file(&side.place(name)))?;
+        let weights =
+            Weights::of_checkpoint(&file, bytes.len() as u64).map_err(in_file(&side.place(name)))?;
+        let tensors = weights.tensors().iter().map(of_weights).collect::<Done<Vec<_>>>()?;
+        return use_them(&tensors, Naming::Canonical);
+    }
     let mut shards = Vec::with_capacity(held.len());
     for (name, bytes) in held {
         shards.push((name.to_owned(), SafeTensors::read(bytes).map_err(in_file(&side.place(name)))?));
@@ -371,4 +383,13 @@ fn with_tensors<T>(
     let views = shards.iter().flat_map(|(_, file)| file.views());
     let tensors = views.map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
     use_them(&tensors, Naming::Canonical)
+}
+
+/// A tensor of a list of weights with plain elements, under the name it has there.
+fn of_weights<'t>(tensor: &'t tensor::weights::Tensor<'_>) -> Done<Tensor<'t>> {
+    let ElementType::Plain(dtype) = tensor.element() else {
+        return Err(Failure::usage(format!("the elements of `{}` are not plain numbers", tensor.name())));
+    };
+    let shape = tensor.shape().iter().map(|&dimension| dimension as u64).collect();
+    Ok(Tensor::new(tensor.name(), shape, Elements::Plain { dtype, bytes: tensor.data() })?)
 }

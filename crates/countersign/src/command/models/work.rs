@@ -18,7 +18,7 @@ use sandbox::{Content, Level, Limits, Profile, Program, Run, SandboxError};
 use scan::{Isolation as ToldIsolation, ReadIn};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use given::{Contents, Handed, Side};
+pub(crate) use given::{Contents, Handed, Side, TORCH, is_torch};
 pub(crate) use said::{Answer, Heard, Mouth};
 
 use self::hear::Hearing;

@@ -40,7 +40,7 @@ pub(super) fn two(base: &Opened<'_>, candidate: &Opened<'_>, scope: Option<&Scop
         (_, OpenedKind::Adapter { config, file }) => {
             let Some(weights) = base.weights() else {
                 return Err(Failure::usage(
-                    "an adapter is compared with safetensors weights, not with a GGUF file or packed layers",
+                    "an adapter is compared with safetensors weights, not with a GGUF file, a checkpoint of PyTorch or packed layers",
                 ));
             };
             let mut report = adapter(config, file, Some(weights), scope);
@@ -89,7 +89,7 @@ fn weights(base: &Opened<'_>, candidate: &Opened<'_>, scope: Option<&Scope>) -> 
         (Some(scope), Some(base), Some(candidate)) => Some(scope::check_weights(scope, base, candidate)),
         (Some(_), ..) => {
             return Err(Failure::usage(
-                "a scope is checked on safetensors weights, not on a GGUF file or on packed layers",
+                "a scope is checked on safetensors weights, not on a GGUF file, a checkpoint of PyTorch or packed layers",
             ));
         }
     };

@@ -8,10 +8,11 @@ use tensor::gguf::Gguf;
 use tensor::peft::Config;
 use tensor::safetensors::{Index, SafeTensors, Sharded};
 use tensor::scope::BaseWeights;
+use tensor::torch::{self, Checkpoint};
 use tensor::weights::packed::{Packing, Unpacked};
 use tensor::weights::{Family, Heads, RotaryRows, Tensor, Transform, Weights};
 
-use super::super::work::{Contents, Side};
+use super::super::work::{Contents, Side, TORCH, is_torch};
 use crate::failure::{Done, Failure, in_file};
 
 /// The largest configuration of an adapter that is read.
@@ -29,6 +30,7 @@ enum FilesKind<'a> {
     Single(&'a [u8]),
     Sharded { index: &'a [u8], shards: Vec<(String, &'a [u8])> },
     Gguf(&'a [u8]),
+    Torch(&'a [u8]),
     Adapter { config: &'a [u8], tensors: &'a [u8] },
 }
 
@@ -66,6 +68,14 @@ impl<'a> Files<'a> {
                 OpenedKind::Sharded(Sharded::join(Index::read(index)?, read?)?)
             }
             FilesKind::Gguf(bytes) => OpenedKind::Gguf(Gguf::read(bytes)?),
+            FilesKind::Torch(bytes) => {
+                // What lies there in another order is copied; no more than there is.
+                let copied_bytes_max = bytes.len() as u64;
+                OpenedKind::Torch {
+                    file: Checkpoint::read(bytes, &torch::Limits::STANDARD)?,
+                    copied_bytes_max,
+                }
+            }
             FilesKind::Adapter { config, tensors } => {
                 if config.len() > CONFIG_BYTES_MAX {
                     return Err(Failure::not_a(
@@ -79,7 +89,7 @@ impl<'a> Files<'a> {
         };
         let mut opened = Opened { path: self.side.path.clone(), kind, unpacked: None };
         if let Some(packing) = self.packing()? {
-            opened.unpacked = Some(Unpacked::of(&opened.stored(), packing)?);
+            opened.unpacked = Some(Unpacked::of(&opened.stored()?, packing)?);
         }
         Ok(opened)
     }
@@ -118,6 +128,9 @@ impl<'a> Finding<'a> {
         if bytes.starts_with(b"GGUF") {
             return Ok(FilesKind::Gguf(bytes));
         }
+        if is_torch(name, bytes) {
+            return Ok(FilesKind::Torch(bytes));
+        }
         if name == ADAPTER && self.side.has(ADAPTER_CONFIG) {
             return self.adapter();
         }
@@ -137,6 +150,9 @@ impl<'a> Finding<'a> {
         }
         if self.side.has(SINGLE) {
             return Ok(FilesKind::Single(self.bytes(SINGLE)?));
+        }
+        if self.side.has(TORCH) {
+            return Ok(FilesKind::Torch(self.bytes(TORCH)?));
         }
         let folder = Path::new(&self.side.path);
         let is_weights = |name: &&str| {
@@ -173,6 +189,7 @@ pub(super) enum OpenedKind<'a> {
     Single(SafeTensors<'a>),
     Sharded(Sharded<'a>),
     Gguf(Gguf<'a>),
+    Torch { file: Checkpoint<'a>, copied_bytes_max: u64 },
     Adapter { config: Config, file: SafeTensors<'a> },
 }
 
@@ -221,20 +238,22 @@ impl<'a> Opened<'a> {
 
     /// The tensors, none of them packed.
     fn list(&'a self) -> Done<Weights<'a>> {
-        let stored = self.stored();
+        let stored = self.stored()?;
         Ok(self.unpacked.as_ref().map_or(Ok(stored.clone()), |unpacked| unpacked.among(&stored))?)
     }
 
     /// The tensors as they stand in the files.
-    fn stored(&self) -> Weights<'_> {
-        match &self.kind {
+    fn stored(&self) -> Done<Weights<'_>> {
+        Ok(match &self.kind {
             OpenedKind::Single(file) | OpenedKind::Adapter { file, .. } => file.into(),
             OpenedKind::Sharded(files) => files.into(),
             OpenedKind::Gguf(file) => file.into(),
-        }
+            OpenedKind::Torch { file, copied_bytes_max } => Weights::of_checkpoint(file, *copied_bytes_max)?,
+        })
     }
 
-    /// As weights that a scope can be checked on; nothing for GGUF files, adapters and packed layers.
+    /// As weights that a scope can be checked on; nothing for GGUF files, checkpoints of PyTorch, adapters and packed
+    /// layers.
     pub(super) fn weights(&self) -> Option<&(dyn BaseWeights + Sync)> {
         if self.unpacked.is_some() {
             return None;
@@ -242,7 +261,7 @@ impl<'a> Opened<'a> {
         match &self.kind {
             OpenedKind::Single(file) => Some(file),
             OpenedKind::Sharded(files) => Some(files),
-            OpenedKind::Gguf(_) | OpenedKind::Adapter { .. } => None,
+            OpenedKind::Gguf(_) | OpenedKind::Torch { .. } | OpenedKind::Adapter { .. } => None,
         }
     }
 }

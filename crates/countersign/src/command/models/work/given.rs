@@ -12,6 +12,9 @@ use super::super::tree::{self, What};
 use crate::failure::{Done, Failure};
 use crate::home::{open_at_once, open_file};
 
+/// What a folder with a checkpoint of PyTorch holds.
+pub(crate) const TORCH: &str = "pytorch_model.bin";
+
 /// Files of one model, or of one change: what was named, and the files at and beside it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,10 +204,19 @@ impl Handed {
     }
 }
 
+/// Whether a file is a checkpoint of PyTorch: by its ending, or as the archive that it begins as.
+pub(crate) fn is_torch(name: &str, bytes: &[u8]) -> bool {
+    let ending = Path::new(name).extension();
+    bytes.starts_with(b"PK\x03\x04")
+        || ending.is_some_and(|ending| ending == "pt" || ending == "pth" || ending == "bin")
+}
+
 /// Whether a file in a model's folder can be weights, or say something about them.
 fn is_models(name: &str) -> bool {
     let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| matches!(ending, "safetensors" | "gguf" | "json" | "jinja"))
+    ending.is_some_and(|ending| {
+        matches!(ending, "safetensors" | "gguf" | "json" | "jinja" | "bin" | "pt" | "pth")
+    })
 }
 
 /// The names in a folder, in order; what has no name in Unicode is none of a model's.
