@@ -26,6 +26,7 @@ pub use transform::{Heads, RotaryRows, Transform};
 use crate::error::shown;
 use crate::gguf::Gguf;
 use crate::safetensors::{SafeTensors, Sharded, View};
+use crate::scope::BaseWeights;
 use crate::torch::{Checkpoint, Finding};
 
 /// One tensor.
@@ -124,6 +125,16 @@ impl<'a> Tensor<'a> {
                 let kind = quant::Kind::from_ggml_type(kind.number()).ok_or_else(unknown)?;
                 quant::dequantize(kind, bytes, out).map_err(|_| wrong())
             }
+        }
+    }
+
+    /// The same as a tensor of a safetensors file, where its elements stand by themselves.
+    fn as_view(&self) -> Option<View<'_>> {
+        match self.element {
+            ElementType::Plain(dtype) => {
+                Some(View { name: self.name, dtype, shape: &self.shape, data: &self.data })
+            }
+            ElementType::Block(_) => None,
         }
     }
 
@@ -234,6 +245,17 @@ impl<'a> Weights<'a> {
     pub fn tensor(&self, name: &str) -> Option<&Tensor<'a>> {
         let at = self.tensors.binary_search_by(|tensor| tensor.name.cmp(name)).ok()?;
         self.tensors.get(at)
+    }
+}
+
+/// Tensors in blocks are left out: what checks a scope counts elements as they stand.
+impl BaseWeights for Weights<'_> {
+    fn tensor(&self, name: &str) -> Option<View<'_>> {
+        Weights::tensor(self, name).and_then(Tensor::as_view)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.tensors.iter().map(Tensor::name).collect()
     }
 }
 

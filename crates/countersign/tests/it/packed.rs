@@ -182,6 +182,56 @@ fn walk(method: Method) {
     assert!(run.code == 2 && run.err.contains(code), "{}{}", run.out, run.err);
 }
 
+/// An adapter of rank two for the queries and values of both layers.
+fn adapter(house: &House) {
+    let values = |count: usize, seed: u16| -> Vec<u8> {
+        let next =
+            |at: usize| f32::from(u16::try_from((at * 40_503 + usize::from(seed) * 977) % 2048).unwrap());
+        (0..count).flat_map(|at| (next(at) / 32_768.0 - 0.03).to_le_bytes()).collect()
+    };
+    let mut parts = Vec::new();
+    for layer in 0..2_u16 {
+        for (module, outputs) in [("q_proj", 256), ("v_proj", 128)] {
+            let name = format!("base_model.model.model.layers.{layer}.self_attn.{module}");
+            parts.push((format!("{name}.lora_A.weight"), Dtype::F32, vec![2, 256], values(512, layer)));
+            parts.push((
+                format!("{name}.lora_B.weight"),
+                Dtype::F32,
+                vec![outputs, 2],
+                values(outputs * 2, layer + 7),
+            ));
+        }
+    }
+    house.write("lora/adapter_model.safetensors", &file(&parts));
+    let config =
+        json!({ "peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"] });
+    house.write("lora/adapter_config.json", config.to_string().as_bytes());
+}
+
+#[test]
+fn an_adapter_is_measured_against_its_base_whatever_that_is_kept_in() {
+    let house = house(Method::Gptq);
+    adapter(&house);
+    house.ok("quantize rounded --to Q8_0 --out q8.gguf");
+    let relative = |base: &str| -> Vec<(String, f64)> {
+        let told = house.json(&format!("diff {base} lora"));
+        assert_eq!(told["unmeasured"], json!([]), "{told}");
+        let rows = told["tensors"].as_array().unwrap();
+        rows.iter()
+            .map(|row| {
+                let ppm = row["relative_frobenius_ppm"].as_f64().unwrap_or_else(|| panic!("{base}: {row}"));
+                (row["name"].as_str().unwrap().to_owned(), ppm)
+            })
+            .collect()
+    };
+    let rounded = relative("rounded");
+    assert_eq!(rounded.len(), 4);
+    assert_eq!(relative("packed"), rounded);
+    for ((name, exact), (other, near)) in rounded.iter().zip(relative("q8.gguf")) {
+        assert!(*name == other && (near / exact - 1.0).abs() < 0.01, "{name}: {exact}, {other}: {near}");
+    }
+}
+
 #[test]
 fn what_gptq_packed_is_compared_and_quantised_by_its_weights() {
     walk(Method::Gptq);

@@ -2,19 +2,6 @@
 
 use super::{ElementType, Tensor};
 use crate::delta::Operand;
-use crate::safetensors::View;
-
-impl Tensor<'_> {
-    /// The same as a tensor of a safetensors file, where its elements stand by themselves.
-    fn as_view(&self) -> Option<View<'_>> {
-        match self.element {
-            ElementType::Plain(dtype) => {
-                Some(View { name: self.name, dtype, shape: &self.shape, data: &self.data })
-            }
-            ElementType::Block(_) => None,
-        }
-    }
-}
 
 impl Operand for Tensor<'_> {
     fn name(&self) -> &str {

@@ -38,12 +38,12 @@ pub(super) fn two(base: &Opened<'_>, candidate: &Opened<'_>, scope: Option<&Scop
             "a model cannot be compared with an adapter as its base; name the model first and the adapter second",
         )),
         (_, OpenedKind::Adapter { config, file }) => {
-            let Some(weights) = base.weights() else {
+            let Some(weights) = base.base()? else {
                 return Err(Failure::usage(
-                    "an adapter is compared with safetensors weights, not with a GGUF file, a checkpoint of PyTorch or packed layers",
+                    "an adapter's modules are not found in a GGUF file of this architecture; name the safetensors weights",
                 ));
             };
-            let mut report = adapter(config, file, Some(weights), scope);
+            let mut report = adapter(config, file, Some(&*weights), scope);
             report.base.clone_from(&base.path);
             report.candidate = Some(candidate.path.clone());
             Ok(report)
@@ -84,12 +84,12 @@ fn empty(kind: ReportKind) -> Report {
 
 /// Two models.
 fn weights(base: &Opened<'_>, candidate: &Opened<'_>, scope: Option<&Scope>) -> Done<Report> {
-    let checked = match (scope, base.weights(), candidate.weights()) {
+    let checked = match (scope, base.weights()?, candidate.weights()?) {
         (None, ..) => None,
-        (Some(scope), Some(base), Some(candidate)) => Some(scope::check_weights(scope, base, candidate)),
+        (Some(scope), Some(base), Some(candidate)) => Some(scope::check_weights(scope, &*base, &*candidate)),
         (Some(_), ..) => {
             return Err(Failure::usage(
-                "a scope is checked on safetensors weights, not on a GGUF file, a checkpoint of PyTorch or packed layers",
+                "a scope is checked on plain weights, not on a GGUF file or on packed layers",
             ));
         }
     };

@@ -10,9 +10,10 @@ use tensor::safetensors::{Index, SafeTensors, Sharded};
 use tensor::scope::BaseWeights;
 use tensor::torch::{self, Checkpoint};
 use tensor::weights::packed::{Packing, Unpacked};
-use tensor::weights::{Family, Heads, RotaryRows, Tensor, Transform, Weights};
+use tensor::weights::{Family, Tensor, Weights};
 
 use super::super::work::{Contents, Side, TORCH, is_torch};
+use super::operand::{Decoded, Packed, Renamed, heads};
 use crate::failure::{Done, Failure, in_file};
 
 /// The largest configuration of an adapter that is read.
@@ -217,15 +218,7 @@ impl<'a> Opened<'a> {
                 }
             }
         }
-        let heads = |heads| {
-            let setting = match heads {
-                Heads::Query => "attention.head_count",
-                Heads::KeyValue => "attention.head_count_kv",
-            };
-            file.setting(setting)
-                .and_then(tensor::gguf::Value::as_unsigned)
-                .and_then(|heads| usize::try_from(heads).ok())
-        };
+        let heads = |which| heads(file, which);
         let renamed = |tensor: &Tensor<'a>| -> Box<dyn Operand + 'a> {
             let named = names.get(tensor.name());
             match named.and_then(|(name, transform)| Renamed::of(tensor.clone(), name, *transform, heads)) {
@@ -252,139 +245,30 @@ impl<'a> Opened<'a> {
         })
     }
 
-    /// As weights that a scope can be checked on; nothing for GGUF files, checkpoints of PyTorch, adapters and packed
-    /// layers.
-    pub(super) fn weights(&self) -> Option<&(dyn BaseWeights + Sync)> {
+    /// As weights that a scope can be checked on; nothing for GGUF files, adapters and packed layers.
+    pub(super) fn weights(&'a self) -> Done<Option<Box<dyn BaseWeights + Sync + 'a>>> {
         if self.unpacked.is_some() {
-            return None;
+            return Ok(None);
         }
-        match &self.kind {
-            OpenedKind::Single(file) => Some(file),
-            OpenedKind::Sharded(files) => Some(files),
-            OpenedKind::Gguf(_) | OpenedKind::Torch { .. } | OpenedKind::Adapter { .. } => None,
-        }
-    }
-}
-
-/// The weight of a layer that was packed.
-struct Packed<'a> {
-    tensor: Tensor<'a>,
-    packing: Packing,
-}
-
-impl Operand for Packed<'_> {
-    fn name(&self) -> &str {
-        self.tensor.name()
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.tensor.shape()
-    }
-
-    fn dtype(&self) -> &str {
-        self.packing.name()
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.tensor.bytes()
-    }
-
-    fn decode_part(&self, first: usize, count: usize, out: &mut Vec<f64>) {
-        self.tensor.decode_part(first, count, out);
-    }
-
-    fn grain(&self, _: f64) -> f64 {
-        0.0
-    }
-}
-
-/// A tensor of a GGUF file under another name, its elements in the order and of the size that they have under it.
-struct Renamed<'a> {
-    tensor: Tensor<'a>,
-    name: String,
-    undo: Undo,
-}
-
-/// What is done to elements to undo llama.cpp's conversion.
-#[derive(Clone, Copy)]
-enum Undo {
-    Nothing,
-    /// Rows were reordered; so many elements make one.
-    Rows(RotaryRows, usize),
-    /// One was added.
-    MinusOne,
-}
-
-impl<'a> Renamed<'a> {
-    /// Nothing where the conversion cannot be undone a few elements at a time.
-    fn of(
-        tensor: Tensor<'a>,
-        name: &str,
-        transform: Transform,
-        heads: impl Fn(Heads) -> Option<usize>,
-    ) -> Option<Self> {
-        let undo = match transform {
-            Transform::Same => Undo::Nothing,
-            Transform::PlusOne => Undo::MinusOne,
-            Transform::Rotary(which) => {
-                // A bias is one number to a row.
-                let vector = tensor.shape().len() == 1;
-                let (rows, row_len) =
-                    if vector { (tensor.elements_len(), 1) } else { (tensor.rows(), tensor.row_len()) };
-                Undo::Rows(RotaryRows::new(rows, heads(which)?)?, row_len.max(1))
+        Ok(match &self.kind {
+            OpenedKind::Single(_) | OpenedKind::Sharded(_) | OpenedKind::Torch { .. } => {
+                Some(Box::new(self.list()?))
             }
-            Transform::Transposed => return None,
-        };
-        Some(Self { tensor, name: name.to_owned(), undo })
-    }
-}
-
-impl Operand for Renamed<'_> {
-    fn name(&self) -> &str {
-        &self.name
+            OpenedKind::Gguf(_) | OpenedKind::Adapter { .. } => None,
+        })
     }
 
-    fn shape(&self) -> &[usize] {
-        self.tensor.shape()
-    }
-
-    fn dtype(&self) -> &str {
-        self.tensor.dtype()
-    }
-
-    fn bytes(&self) -> &[u8] {
-        // Bytes in another order are not those of what is compared.
-        match self.undo {
-            Undo::Nothing => self.tensor.bytes(),
-            Undo::Rows(..) | Undo::MinusOne => &[],
-        }
-    }
-
-    fn decode_part(&self, first: usize, count: usize, out: &mut Vec<f64>) {
-        match self.undo {
-            Undo::Nothing => self.tensor.decode_part(first, count, out),
-            Undo::MinusOne => {
-                self.tensor.decode_part(first, count, out);
-                for value in out {
-                    *value -= 1.0;
-                }
+    /// As weights that an adapter's changes are measured against, those that it changes decoded to single precision where
+    /// they are kept otherwise; nothing for adapters, and for GGUF files whose names have no others at Hugging Face.
+    pub(super) fn base(&'a self) -> Done<Option<Box<dyn BaseWeights + Sync + 'a>>> {
+        Ok(match &self.kind {
+            OpenedKind::Adapter { .. } => None,
+            OpenedKind::Gguf(file) => {
+                Decoded::of(file).map(|base| Box::new(base) as Box<dyn BaseWeights + Sync>)
             }
-            Undo::Rows(order, row_len) => {
-                out.clear();
-                let mut part = Vec::new();
-                let (mut at, last) = (first, first.saturating_add(count).min(self.tensor.elements_len()));
-                while at < last {
-                    let (row, column) = (at / row_len, at % row_len);
-                    let wanted = (row_len - column).min(last - at);
-                    self.tensor.decode_part(order.to_gguf(row) * row_len + column, wanted, &mut part);
-                    out.append(&mut part);
-                    at += wanted;
-                }
+            OpenedKind::Single(_) | OpenedKind::Sharded(_) | OpenedKind::Torch { .. } => {
+                Some(Box::new(self.list()?))
             }
-        }
-    }
-
-    fn grain(&self, value: f64) -> f64 {
-        self.tensor.grain(value)
+        })
     }
 }
