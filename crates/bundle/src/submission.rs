@@ -2,7 +2,8 @@
 //!
 //! What a channel carries is signed by whoever sends it and, where it was forwarded, by whoever wrote it. It gives
 //! nobody a right: whether a statement has effect is the log's and the fold's matter. A statement that needs several
-//! signatures is brought by one of those who have signed it; whether the others' are good, the fold tells.
+//! signatures is brought by one of those who have signed it; whether the others' are good, the fold tells. What monitors sign may
+//! be brought by a gateway, which has heard it first: [`Submission::carried`].
 
 use std::collections::BTreeSet;
 
@@ -17,12 +18,19 @@ use crate::reader::Whole;
 pub struct Submission {
     author: KeyId,
     envelopes: Vec<Envelope>,
+    carried: Option<usize>,
 }
 
 impl Submission {
     /// Who has signed the statements.
     pub const fn author(&self) -> KeyId {
         self.author
+    }
+
+    /// The number of the first statement that the author has not signed: one of monitors', which a gateway brings. Whether the
+    /// author may bring such is the record's to say; the signatures are the fold's.
+    pub const fn carried(&self) -> Option<usize> {
+        self.carried
     }
 
     /// The statements, states before the proposals that lead to them.
@@ -46,6 +54,19 @@ fn has_signed(envelope: &Envelope, sender: &SignedHeader) -> bool {
     let mut own = envelope.signatures.iter().filter(|signature| signature.keyid == sender.header().from);
     own.next()
         .is_some_and(|signature| sender.key().verify(&envelope.message(), signature.sig.as_slice()).is_ok())
+}
+
+/// Whether a statement is of the kinds that monitors sign, which a gateway brings for them.
+const fn is_carried(content: &Content) -> bool {
+    match content {
+        Content::Known(known) => {
+            matches!(
+                known.body,
+                Body::Observation(_) | Body::Incident(_) | Body::RollbackOrder(_) | Body::Freeze(_)
+            )
+        }
+        Content::Opaque(_) => false,
+    }
 }
 
 /// The contents that a statement names: files and folders, scopes, attachments. Who brings the statement may bring them.
@@ -95,13 +116,17 @@ pub fn accept_submission(
     }
     let author = inner.as_ref().unwrap_or_else(|| whole.signed());
     let mut contents = files.clone();
-    let mut envelopes = Vec::new();
+    let (mut envelopes, mut carried) = (Vec::new(), None);
     for (number, bytes) in statements.iter().enumerate() {
         let wrong = |source| BundleError::FindingForm { number, source };
         let envelope = Envelope::parse(bytes).map_err(wrong)?;
         let content = Content::parse(envelope.payload.as_slice()).map_err(wrong)?;
         if !has_signed(&envelope, author) {
-            return Err(BundleError::FindingSigner { number, key: author.header().from });
+            let is_own = envelope.signatures.iter().any(|signature| signature.keyid == author.header().from);
+            if is_own || envelope.signatures.is_empty() || !is_carried(&content) {
+                return Err(BundleError::FindingSigner { number, key: author.header().from });
+            }
+            carried = carried.or(Some(number));
         }
         if content.header().realm != *realm {
             return Err(BundleError::Realm {
@@ -123,7 +148,7 @@ pub fn accept_submission(
     }
     envelopes.sort_by_key(|(place, _)| *place);
     let envelopes = envelopes.into_iter().map(|(_, envelope)| envelope).collect();
-    Ok(Submission { author: author.header().from, envelopes })
+    Ok(Submission { author: author.header().from, envelopes, carried })
 }
 
 fn check(header: &Header, realm: &RealmId, root: StatementId, now_ms: u64) -> Result<(), BundleError> {

@@ -100,6 +100,14 @@ impl Keys {
         Ok(key)
     }
 
+    /// Holds a key that lies elsewhere: a gateway's own.
+    pub(crate) fn hold(&self, path: &Path) -> Done<KeyId> {
+        let key = Arc::new(KeyFile::read(path)?.open_unsealed()?);
+        let id = key.public_key().id();
+        self.open.borrow_mut().insert(path.display().to_string(), key);
+        Ok(id)
+    }
+
     /// A key that was opened before, by its id.
     pub(crate) fn held(&self, key: &KeyId) -> Option<Arc<FileKey>> {
         self.open.borrow().values().find(|held| held.public_key().id() == *key).cloned()

@@ -137,6 +137,8 @@ pub(crate) struct Courier {
     known: BTreeSet<Digest>,
     /// What the record that is known here has against them. The receiver's may be newer.
     doubt: Option<Refusal>,
+    /// The key that brings what none who has signed it has a key here for.
+    brings: Option<KeyId>,
 }
 
 /// What a process that serves says of itself, in the realm's folder.
@@ -194,7 +196,15 @@ impl Published {
         };
         self.with_log(|source| {
             let envelopes = Vec::new();
-            Journal::Served(Box::new(Courier { source, route, contents, envelopes, known, doubt: None }))
+            Journal::Served(Box::new(Courier {
+                source,
+                route,
+                contents,
+                envelopes,
+                known,
+                doubt: None,
+                brings: None,
+            }))
         })
     }
 }
@@ -239,6 +249,13 @@ impl Realm {
         }
     }
 
+    /// Has a key that is held bring what others have signed. Whether it may is the receiver's to say.
+    pub(crate) fn brought_by(&mut self, key: KeyId) {
+        if let Journal::Served(courier) = self.log_mut() {
+            courier.brings = Some(key);
+        }
+    }
+
     /// Keeps a signed statement to be brought, and goes on as if it had been taken.
     pub(crate) fn lay_out(&mut self, envelope: &Envelope) -> Done<StatementId> {
         let entry = statement::stamp(&envelope.to_bytes()?, self.log_time_ms());
@@ -276,7 +293,11 @@ impl Realm {
         let mut parcels: Vec<Parcel> = Vec::new();
         for envelope in envelopes {
             let mut signers = envelope.signatures.iter().map(|signature| signature.keyid);
-            let author = signers.find(|key| self.keys.held(key).is_some());
+            let brings = match self.log() {
+                Journal::Own(_) => None,
+                Journal::Served(courier) => courier.brings,
+            };
+            let author = signers.find(|key| self.keys.held(key).is_some()).or(brings);
             let author = author.ok_or_else(|| {
                 let hint = "end the process that serves, and run this again; or have who signed it bring it";
                 Failure::new(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use statement::StateId;
+use statement::{SlotId, StateId};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::Refusal;
@@ -51,11 +51,11 @@ impl std::fmt::Debug for Cutter {
 }
 
 impl Cutter {
-    /// For an answer of a version.
-    pub(crate) fn of(state: StateId, tracked: &Tracked) -> Self {
-        let mut cut = tracked.cut();
+    /// For an answer of a slot's version.
+    pub(crate) fn of(slot: SlotId, state: StateId, tracked: &Tracked) -> Self {
+        let (mut cut, version) = (tracked.cut(), (slot, state));
         Self(Box::pin(async move {
-            if cut.wait_for(|states| states.contains(&state)).await.is_err() {
+            if cut.wait_for(|versions| versions.contains(&version)).await.is_err() {
                 // Nobody decides any more.
                 std::future::pending::<()>().await;
             }

@@ -16,7 +16,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use statement::kind::BindingLevel;
-use statement::{Digest, StateId};
+use statement::{Digest, SlotId, StateId};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -52,8 +52,8 @@ pub(crate) struct Plane {
     pub(crate) shadows: Arc<Semaphore>,
     /// What monitors see.
     pub(crate) tap: Tap,
-    /// Versions whose answers are cut off, whatever is under way.
-    pub(crate) cut: watch::Sender<BTreeSet<StateId>>,
+    /// Versions of slots whose answers are cut off, whatever is under way.
+    pub(crate) cut: watch::Sender<BTreeSet<(SlotId, StateId)>>,
 }
 
 impl std::fmt::Debug for Plane {
@@ -103,7 +103,7 @@ impl Tracked {
     }
 
     /// Tells which versions are cut off.
-    pub(crate) fn cut(&self) -> watch::Receiver<BTreeSet<StateId>> {
+    pub(crate) fn cut(&self) -> watch::Receiver<BTreeSet<(SlotId, StateId)>> {
         self.plane.cut.subscribe()
     }
 
@@ -211,6 +211,7 @@ fn caller<'p>(plane: &'p Plane, headers: &HeaderMap) -> Option<&'p Arc<Caller>> 
 struct Passing {
     response: Response<Incoming>,
     form: Form,
+    slot: SlotId,
     target: Arc<Target>,
     choice: Choice,
     turn: Turn,
@@ -253,7 +254,8 @@ async fn pass(
     let mut choice =
         lane.choose(&unit, caller.context, (plane.clock)(), &plane.sessions).ok_or_else(not_served)?;
     tracked.arm = choice.arm;
-    let place = (lane.slot.clone(), choice.target.state, choice.arm);
+    let slot = lane.slot.clone();
+    let place = (slot.clone(), choice.target.state, choice.arm);
     tracked.seen = plane.tap.see(place, tracked.came, &bytes, &caller.hash);
     drop(routes);
     if let Some(mirror) = choice.mirror.take() {
@@ -285,7 +287,7 @@ async fn pass(
         until: until.into(),
     };
     plane.metrics.overhead.observe((before + back.elapsed()).as_secs_f64());
-    Ok(Passing { response, form, target, choice, turn, bounds })
+    Ok(Passing { response, form, slot, target, choice, turn, bounds })
 }
 
 /// Framing that two programs may read differently is refused; what is passed on has a head of the gateway's own.
@@ -356,7 +358,7 @@ fn unit(lane: &Lane, caller: &Caller, headers: &HeaderMap, asked: &Asked<'_>) ->
 impl Passing {
     fn response(self, tracked: Tracked) -> Response<Answer> {
         let (parts, incoming) = self.response.into_parts();
-        let cut = Cutter::of(self.target.state, &tracked);
+        let cut = Cutter::of(self.slot, self.target.state, &tracked);
         let turn = self.turn;
         let answer =
             Answer::passed(incoming, self.form, self.bounds, self.choice.sample, (tracked, cut), turn);

@@ -3,7 +3,7 @@
 //! Nothing is counted where the configuration names no monitors. There is no text in what is given out: counts, and vectors
 //! of hashed words. What a request asks is looked at for marks and sizes alone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -35,8 +35,11 @@ const SIZE_BITS: u32 = 1;
 const KEPT_BYTES_MAX: usize = 32 << 10;
 /// Bytes at each end of a request that are looked at for marks.
 const MARK_BYTES_MAX: usize = 16 << 10;
-/// Statements of monitors that wait to be heard.
-const WAITING_MAX: usize = 256;
+/// Statements of one monitor that wait to be heard: nobody fills another's place.
+const WAITING_MAX: usize = 128;
+/// Statements of one monitor that are heard in a second, and its requests.
+const HEARD_MAX: u32 = 256;
+const ASKED_MAX: u32 = 32;
 
 /// Which version's traffic it is: slot, state and arm.
 type Place = (SlotId, StateId, &'static str);
@@ -46,10 +49,30 @@ type Place = (SlotId, StateId, &'static str);
 pub(crate) struct Tap {
     keys: Vec<[u8; 32]>,
     kept: Mutex<Kept>,
-    inbox: Mutex<VecDeque<Envelope>>,
+    /// By the number of the monitor's token.
+    inbox: Mutex<Vec<Inbox>>,
     heard: ArcSwap<Vec<Envelope>>,
     /// Wakes the warden.
     bell: OnceLock<SyncSender<Call>>,
+}
+
+/// What one monitor has said, and how much of it in the present second.
+#[derive(Debug, Default)]
+struct Inbox {
+    waiting: Vec<Envelope>,
+    second: u64,
+    heard: u32,
+    asked: u32,
+}
+
+impl Inbox {
+    /// Another second begins the count anew.
+    const fn at(&mut self, second: u64) -> &mut Self {
+        if self.second != second {
+            (self.second, self.heard, self.asked) = (second, 0, 0);
+        }
+        self
+    }
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +123,7 @@ impl Tap {
         Self {
             keys: monitors.iter().map(|monitor| *monitor.sha256.as_bytes()).collect(),
             kept: Mutex::default(),
-            inbox: Mutex::default(),
+            inbox: Mutex::new(monitors.iter().map(|_| Inbox::default()).collect()),
             heard: ArcSwap::default(),
             bell: OnceLock::new(),
         }
@@ -111,14 +134,24 @@ impl Tap {
         !self.keys.is_empty()
     }
 
-    /// Whether this is a monitor's key.
-    pub(crate) fn knows(&self, authorization: Option<&[u8]>) -> bool {
+    /// The number of the monitor whose token this is.
+    pub(crate) fn knows(&self, authorization: Option<&[u8]>) -> Option<usize> {
         let text = authorization.and_then(|text| std::str::from_utf8(text).ok());
-        let Some((scheme, key)) = text.and_then(|text| text.split_once(' ')) else { return false };
+        let (scheme, key) = text.and_then(|text| text.split_once(' '))?;
         let hash: [u8; 32] = Sha256::digest(key.trim().as_bytes()).into();
         // All are compared, so that the time tells nothing.
-        let known = self.keys.iter().fold(false, |known, own| known | equal(own, &hash));
-        known && scheme.eq_ignore_ascii_case("bearer")
+        let compared = self.keys.iter().enumerate();
+        let known = compared.fold(None, |known, (at, own)| if equal(own, &hash) { Some(at) } else { known });
+        known.filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+    }
+
+    /// Whether a monitor may read now.
+    pub(crate) fn may_ask(&self, monitor: usize, now_ms: u64) -> bool {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(inbox) = inbox.get_mut(monitor) else { return false };
+        let inbox = inbox.at(now_ms / 1000);
+        inbox.asked = inbox.asked.saturating_add(1);
+        inbox.asked <= ASKED_MAX
     }
 
     /// Begins to look at a request.
@@ -203,12 +236,16 @@ impl Tap {
     }
 
     /// Takes what a monitor says; whether there was room. Nobody has verified it.
-    pub(crate) fn hear(&self, said: Vec<Envelope>) -> bool {
+    pub(crate) fn hear(&self, monitor: usize, said: Vec<Envelope>, now_ms: u64) -> bool {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        if inbox.len() + said.len() > WAITING_MAX {
+        let Some(own) = inbox.get_mut(monitor) else { return false };
+        let own = own.at(now_ms / 1000);
+        let heard = own.heard.saturating_add(u32::try_from(said.len()).unwrap_or(u32::MAX));
+        if own.waiting.len() + said.len() > WAITING_MAX || heard > HEARD_MAX {
             return false;
         }
-        inbox.extend(said);
+        own.heard = heard;
+        own.waiting.extend(said);
         drop(inbox);
         if let Some(bell) = self.bell.get() {
             // Where the warden is busy, it looks by itself in a moment.
@@ -219,7 +256,8 @@ impl Tap {
 
     /// What was said since the last look.
     pub(crate) fn said(&self) -> Vec<Envelope> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        inbox.iter_mut().flat_map(|own| std::mem::take(&mut own.waiting)).collect()
     }
 
     /// Lets monitors read what others have said.

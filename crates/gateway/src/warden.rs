@@ -193,6 +193,11 @@ impl Warden {
         let every = Duration::from_millis(self.config.limits.poll_ms);
         let mut next = Instant::now();
         while !stop.load(Ordering::Relaxed) {
+            // However much is asked and said, the log is looked at in its turn.
+            if Instant::now() >= next {
+                self.tick();
+                next = Instant::now() + every;
+            }
             match asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Call::Heard) => self.heed(),
                 Ok(Call::Asked(waiting)) => {
@@ -200,10 +205,7 @@ impl Warden {
                     // Who has gone does not hear it.
                     drop(waiting.answer.send(answer));
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    self.tick();
-                    next = Instant::now() + every;
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }

@@ -43,6 +43,8 @@ const TAP_BYTES_MAX: u64 = 64 << 20;
 const FILE_BYTES_MAX: u64 = 64 << 10;
 /// How long a vote counts.
 const VOTE_MS: u64 = 5_000;
+/// Statements in one message at most: as many as a gateway takes.
+const SAID_MAX: usize = 32;
 
 /// A monitor.
 pub struct Monitor {
@@ -160,7 +162,9 @@ impl Monitor {
             say.extend(said);
             slots.insert(slot, sight);
         }
-        self.say(say)?;
+        for portion in say.chunks(SAID_MAX) {
+            self.say(portion.to_vec())?;
+        }
         Ok(Report { at_ms: now_ms, slots })
     }
 

@@ -124,7 +124,19 @@ fn what_several_have_signed_is_brought_by_one_of_them_and_by_nobody_else() {
     for who in [Who::Ada, Who::Fay] {
         assert_eq!(brought(who, together.to_bytes().unwrap()).unwrap().author(), who.key_id());
     }
-    refused(brought(Who::Gil, together.to_bytes().unwrap()), "CS-BUN-027");
+    // What monitors sign, a gateway brings: whether this is one, the record says.
+    assert_eq!(brought(Who::Gil, together.to_bytes().unwrap()).unwrap().carried(), Some(0));
+    assert_eq!(brought(Who::Ada, together.to_bytes().unwrap()).unwrap().carried(), None);
+    let mut bare = together.clone();
+    bare.signatures.clear();
+    refused(brought(Who::Gil, bare.to_bytes().unwrap()), "CS-BUN-027");
+    let hold = statement::kind::Hold {
+        action: statement::kind::HoldAction::Place,
+        matter: "drill".parse().unwrap(),
+        targets: BTreeSet::new(),
+    };
+    let of_another = scene.realm.sign(&about, hold, &[Who::Ada]);
+    refused(brought(Who::Gil, of_another.to_bytes().unwrap()), "CS-BUN-027");
     // Who brings it vouches for their own signature alone: the others' are the fold's matter.
     let mut forged = together.clone();
     forged.signatures[0].sig = statement::Bytes::new(vec![0; 64]);

@@ -132,12 +132,16 @@ pub(crate) enum RolloutCommand {
         #[arg(long, value_name = "FOLDER")]
         gateway: PathBuf,
     },
-    /// Bring the stage reports that a gateway has signed into the log.
-    #[command(after_help = "Example: countersign rollout submit --gateway ./gateway-state")]
+    /// Bring the stage reports that a gateway has signed, and what monitors have signed there, into the log.
+    #[command(after_help = "Example: countersign rollout submit --gateway ./gateway-state --by rollout")]
     Submit {
         /// The gateway's folder: `state` in its configuration.
         #[arg(long, value_name = "FOLDER")]
         gateway: PathBuf,
+        /// Where another process has the log: the gateway's key, which brings what monitors have signed. Its directory entry has
+        /// the role `rollout`.
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
     },
 }
 

@@ -32,7 +32,7 @@ pub(super) fn incident(setting: &Setting, command: &IncidentCommand) -> Done {
 pub(crate) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {
     let config = Config::parse(&read_bounded(&args.config, CONFIG_BYTES_MAX)?)?;
     let models: Vec<String> = config.slots.iter().map(|slot| slot.model.clone()).collect();
-    let folder = config.state.clone();
+    let (folder, key) = (config.state.clone(), config.rollout_key.clone());
     let (warden, server) = if args.socket_is_stdin {
         use std::os::fd::AsFd as _;
         let no_socket = |error: std::io::Error| {
@@ -69,7 +69,7 @@ pub(crate) fn gateway(setting: &Setting, args: &GatewayArgs) -> Done {
     let serving = serving.map_err(no_thread)?;
     let decided = std::thread::scope(|scope| {
         if args.submit {
-            scope.spawn(|| bring(setting, &folder, &stop));
+            scope.spawn(|| bring(setting, &folder, key.as_deref(), &stop));
         }
         let decided = warden.run(&stop);
         // Also where nothing is decided any more: whoever brings what was signed ends with it.
@@ -91,7 +91,7 @@ const BRING_LATER: u32 = 10;
 
 /// Brings what a gateway has signed, and what monitors have signed there, to the log until it ends. Where that cannot be done
 /// it stays in the outbox, and nothing that is served waits for it.
-fn bring(setting: &Setting, gateway: &Path, stop: &AtomicBool) {
+fn bring(setting: &Setting, gateway: &Path, key: Option<&Path>, stop: &AtomicBool) {
     let mut left_out = 0_u32;
     let mut told = String::new();
     while !stop.load(Ordering::Relaxed) {
@@ -104,7 +104,14 @@ fn bring(setting: &Setting, gateway: &Path, stop: &AtomicBool) {
         if !waits {
             continue;
         }
-        match setting.act(|realm| submit_reports(realm, gateway)) {
+        let brought = setting.act(|realm| {
+            if let Some(key) = key {
+                let key = realm.keys.hold(key)?;
+                realm.brought_by(key);
+            }
+            submit_reports(realm, gateway)
+        });
+        match brought {
             Ok(_) => told.clear(),
             Err(failure) => {
                 left_out = BRING_LATER;
@@ -209,7 +216,7 @@ pub(super) fn rollout(setting: &Setting, command: &RolloutCommand) -> Done {
             Ok(())
         }
         RolloutCommand::SignOff { change, by, role } => sign_off(setting, change, by, role),
-        RolloutCommand::Submit { gateway } => submit(setting, gateway),
+        RolloutCommand::Submit { gateway, by } => submit(setting, gateway, by.as_deref()),
     }
 }
 
@@ -294,35 +301,48 @@ fn sign_off(setting: &Setting, change: &str, by: &str, role: &str) -> Done {
 }
 
 /// Submits what lies in a gateway's outbox.
-fn submit(setting: &Setting, gateway: &Path) -> Done {
-    let ids = setting.act(|realm| submit_reports(realm, gateway))?;
+fn submit(setting: &Setting, gateway: &Path, by: Option<&str>) -> Done {
+    let ids = setting.act(|realm| {
+        if let Some(by) = by {
+            let key = crate::keys::id(&*realm.keys.open(by)?);
+            realm.brought_by(key);
+        }
+        submit_reports(realm, gateway)
+    })?;
     let text = ids.iter().fold(String::new(), |text, id| format!("{text}stage report: statement {id}\n"));
     setting.print(&json!({ "submitted": ids }), &text);
     Ok(())
 }
 
-/// Submits what lies in a gateway's outbox, in the order in which it was signed.
+/// Submits what lies in a gateway's outbox, in the order in which it was signed. What is removed there is in the log, or another
+/// process has given its receipt for it.
 pub(super) fn submit_reports(realm: &mut Realm, gateway: &Path) -> Done<Vec<StatementId>> {
     let paths = outbox(gateway)?;
     let mut ids = Vec::new();
     for path in &paths {
         let envelope = Envelope::parse(&read_bounded(path, statement::envelope::ENVELOPE_BYTES_MAX)?)?;
-        if !realm.ledger().has_applied(&envelope.id())
-            && let Err(failure) = realm.submit(&envelope)
-        {
-            if !failure.code.starts_with("CS-FLD-") {
-                return Err(failure);
+        if !realm.ledger().has_applied(&envelope.id()) {
+            let submitted = realm.submit(&envelope).and_then(|_| realm.settle());
+            if let Err(failure) = submitted {
+                if !is_of_the_statement(&failure) {
+                    return Err(failure);
+                }
+                // What has no effect, as a rollback that an operator has signed already, must not keep back what comes after it.
+                tracing::warn!(code = %failure.code, path = %path.display(), "it has no effect in the log: {}", failure.message);
+                let aside = path.with_extension("refused");
+                std::fs::rename(path, aside).map_err(|error| Failure::file(path, &error))?;
+                continue;
             }
-            // What has no effect, as a rollback that an operator has signed already, must not keep back what comes after it.
-            tracing::warn!(code = %failure.code, path = %path.display(), "it has no effect in the log: {}", failure.message);
-            let aside = path.with_extension("refused");
-            std::fs::rename(path, aside).map_err(|error| Failure::file(path, &error))?;
-            continue;
         }
         std::fs::remove_file(path).map_err(|error| Failure::file(path, &error))?;
         ids.push(envelope.id());
     }
     Ok(ids)
+}
+
+/// Whether a refusal is about the statement, and will be the same later: the fold's, or a gate's.
+fn is_of_the_statement(failure: &Failure) -> bool {
+    ["CS-FLD-", "CS-GATE-"].iter().any(|area| failure.code.starts_with(area))
 }
 
 /// The files of a gateway's outbox, in the order in which they were signed.

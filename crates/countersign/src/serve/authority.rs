@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
-use bundle::{Direction, Header};
+use bundle::{BundleError, Direction, Header};
 use dossier::{Code, Dossier, Refusal, State};
-use statement::kind::Finding;
+use statement::kind::{Finding, Role};
 use statement::{Body, ChangeId, Content, Envelope, KeyId, Tracking};
 
 use super::asking::{Apart, Bench, Here, keep_asking};
@@ -218,6 +218,13 @@ fn submissions(realm: &mut Realm, key: KeyId, arrived: &Arrived) -> Done<Option<
         let tracking = take::tracking(realm, &arrived.whole);
         realm.attempt("submit", tracking, Some(submission.author()), &codes, request)?;
         return Err(refusal.into());
+    }
+    // What others have signed is a gateway's to bring: it has heard them first.
+    if let Some(number) = submission.carried() {
+        let brings = realm.ledger().world().actor(&submission.author());
+        if !brings.is_some_and(|actor| actor.has_any(&[Role::Rollout])) {
+            return Err(BundleError::FindingSigner { number, key: submission.author() }.into());
+        }
     }
     take::store(realm, &arrived.whole, &arrived.file)?;
     let mut leaf = None;

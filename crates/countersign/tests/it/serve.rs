@@ -65,7 +65,7 @@ pub(crate) struct Parts {
     pub(crate) examiner: FileKey,
     /// The one that a gateway signs its reports with.
     gateway: FileKey,
-    monitor: FileKey,
+    pub(crate) monitor: FileKey,
     pub(crate) automation: FileKey,
     pub(crate) trainer: FileKey,
     pub(crate) statements: Vec<Envelope>,

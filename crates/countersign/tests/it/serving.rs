@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use bundle::{About, Direction, Header, Section, SectionKind, Unsigned};
 use serde_json::Value;
 use signer::{FileKey, FileScheme, KeyFile, Protection, sign_bundle, sign_statement};
-use statement::kind::{Artefact, ComponentRole, Proposal};
+use statement::kind::{Artefact, ComponentRole, Freeze, FreezeAction, FreezeTarget, Proposal};
 use statement::{Body, ChangeId, Digest, Envelope, Statement, Tracking};
 
 use crate::house::House;
@@ -358,4 +358,53 @@ fn persons_on_other_accounts_bring_theirs_with_an_export_and_their_own_key() {
     let shown = house.json(&format!("show {change}"));
     assert_eq!(shown["approvals"], 3, "{shown}");
     house.audited();
+}
+
+#[test]
+fn a_gateway_brings_what_monitors_have_signed_and_keeps_what_was_not_taken() {
+    let parts = Parts::new();
+    let house = &parts.house;
+    let freeze = |target: FreezeTarget| Freeze {
+        action: FreezeAction::Begin,
+        reason: "harm".parse().unwrap(),
+        target,
+    };
+    let slot = FreezeTarget::Slot("support".parse().unwrap());
+    // Two that the monitor has signed, and between them one that has no effect: it has no right to end a halt.
+    let first = parts.say(&parts.monitor, freeze(slot.clone()));
+    let none = parts.say(&parts.monitor, Freeze { action: FreezeAction::End, ..freeze(slot) });
+    let last = parts.say(&parts.monitor, freeze(FreezeTarget::Realm));
+    for (name, envelope) in [("1", &first), ("2", &none), ("3", &last)] {
+        house.write(&format!("gate/outbox/{name}.json"), &envelope.to_bytes().unwrap());
+    }
+    let waiting = || {
+        let mut names: Vec<String> = std::fs::read_dir(house.path("gate/outbox"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let all = ["1.json", "2.json", "3.json"];
+    let nowhere = format!("--socket nowhere.sock --receiver-key {} --by rollout", id(&parts.automation));
+    assert_ne!(house.run(&format!("rollout submit --gateway gate {nowhere}")).code, 0);
+    assert_eq!(waiting(), all);
+    {
+        let _authority = parts.authority();
+        let _intake = parts.apart("intake", "intake", "intake.sock");
+        let to_intake = format!("--socket intake.sock --receiver-key {}", id(&parts.intake));
+        // Nobody's key here has signed them; one that is no gateway's brings nothing of others.
+        for (by, code, told) in
+            [("", "CS-SRV-012", "CS-SRV-012"), ("--by trainer", "CS-SRV-002", "CS-BUN-027")]
+        {
+            let message = house.refused(&format!("rollout submit --gateway gate {to_intake} {by}"), code);
+            assert!(message.contains(told), "{message}");
+            assert_eq!(waiting(), all);
+        }
+        let told = house.json(&format!("rollout submit --gateway gate {to_intake} --by rollout"));
+        assert_eq!(told["submitted"], serde_json::json!([first.id(), last.id()]));
+        assert_eq!(waiting(), ["2.refused"]);
+    }
+    let logged = entries(house, "realm");
+    assert!([&first, &last].iter().all(|one| logged.iter().any(|envelope| envelope.id() == one.id())));
 }

@@ -34,8 +34,11 @@ pub(super) async fn answer(plane: &Plane, request: Request<Incoming>) -> Respons
 async fn hear(plane: &Plane, request: Request<Incoming>) -> Result<String, Refusal> {
     let mut given = request.headers().get_all(header::AUTHORIZATION).iter();
     let (first, second) = (given.next(), given.next());
-    if second.is_some() || !plane.tap.knows(first.map(HeaderValue::as_bytes)) {
-        return Err(Refusal::Unauthorised);
+    let known = plane.tap.knows(first.map(HeaderValue::as_bytes)).filter(|_| second.is_none());
+    let Some(monitor) = known else { return Err(Refusal::Unauthorised) };
+    let now_ms = (plane.clock)();
+    if !plane.tap.may_ask(monitor, now_ms) {
+        return Err(Refusal::Rate { limit: 60 });
     }
     match *request.method() {
         Method::GET => {
@@ -48,15 +51,14 @@ async fn hear(plane: &Plane, request: Request<Incoming>) -> Result<String, Refus
                 }
             };
             let unreadable = |reason: String| Refusal::NotJson { reason: shown(&reason) };
-            let tapped =
-                plane.tap.tapped(after, (plane.clock)()).map_err(|error| unreadable(error.to_string()))?;
+            let tapped = plane.tap.tapped(after, now_ms).map_err(|error| unreadable(error.to_string()))?;
             serde_json::to_string(&tapped).map_err(|error| unreadable(error.to_string()))
         }
         Method::POST => {
             check_head(request.headers())?;
             let bytes = whole(plane, request.into_body()).await?;
             let said = read(&bytes)?;
-            if !plane.tap.hear(said) {
+            if !plane.tap.hear(monitor, said, now_ms) {
                 return Err(Refusal::Rate { limit: 60 });
             }
             Ok("{}".to_owned())

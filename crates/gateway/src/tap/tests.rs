@@ -12,11 +12,11 @@ fn place(n: u8) -> Place {
 #[test]
 fn a_tap_opens_for_its_monitors_alone() {
     let tap = tap();
-    assert!(tap.knows(Some(b"Bearer a-monitor-s-token")));
+    assert_eq!(tap.knows(Some(b"Bearer a-monitor-s-token")), Some(0));
     for other in ["Bearer a-monitor-s-toke", "Basic a-monitor-s-token", "a-monitor-s-token", ""] {
-        assert!(!tap.knows(Some(other.as_bytes())), "{other}");
+        assert_eq!(tap.knows(Some(other.as_bytes())), None, "{other}");
     }
-    assert!(!tap.knows(None));
+    assert_eq!(tap.knows(None), None);
     assert!(Tap::new(&[]).see(place(1), Instant::now(), b"{}", &[0; 32]).is_none());
 }
 
@@ -57,11 +57,18 @@ fn seconds_are_counted_once_given_out_when_over_and_bounded() {
 #[test]
 fn what_monitors_say_is_bounded() {
     let tap = tap();
-    let said = vec![Envelope::unsigned(vec![1]); 100];
-    assert!(tap.hear(said.clone()) && tap.hear(said.clone()));
-    assert!(!tap.hear(said.clone()));
-    assert_eq!(tap.said().len(), 200);
-    assert!(tap.hear(said));
+    let said = |count: usize| vec![Envelope::unsigned(vec![1]); count];
+    assert!(tap.hear(0, said(WAITING_MAX), 1000));
+    // Its place is full; then it has said what it may in a second.
+    assert!(!tap.hear(0, said(1), 1000));
+    assert_eq!(tap.said().len(), WAITING_MAX);
+    assert!(tap.hear(0, said(WAITING_MAX), 1999));
+    assert_eq!(tap.said().len(), WAITING_MAX);
+    assert!(!tap.hear(0, said(1), 1999));
+    assert!(tap.hear(0, said(1), 2000));
+    // A number that is nobody's.
+    assert!(!tap.hear(9, said(1), 2000) && !tap.may_ask(9, 2000));
+    assert!((0..ASKED_MAX).all(|_| tap.may_ask(0, 3000)) && !tap.may_ask(0, 3999) && tap.may_ask(0, 4000));
 }
 
 #[test]

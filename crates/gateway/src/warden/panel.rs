@@ -31,8 +31,8 @@ const INCIDENTS_MAX: usize = 256;
 /// What monitors have said last.
 #[derive(Debug, Default)]
 pub(super) struct Panel {
-    /// By key.
-    votes: BTreeMap<KeyId, Vote>,
+    /// By key and slot: a monitor that watches several says one thing of each.
+    votes: BTreeMap<(KeyId, SlotId), Vote>,
     /// By order and person.
     incidents: BTreeMap<(StatementId, PersonId), Told>,
     /// What several sign together, by its id.
@@ -81,6 +81,7 @@ impl Warden {
             }
         }
         if self.plane.tap.is_on() {
+            self.leave_rest(now_ms);
             self.panel.fade(now_ms);
             self.plane.tap.tell(self.panel.told());
         }
@@ -100,12 +101,15 @@ impl Warden {
         }
         let persons = self.signers(envelope, now_ms)?;
         match &statement.body {
-            Body::Observation(_) => {
+            Body::Observation(observation) => {
+                if !self.config.slots.iter().any(|own| own.slot == observation.slot) {
+                    return Err(not_heard("it is about a slot that is not served here"));
+                }
                 let of_key = envelope.signatures.first().map(|signature| signature.keyid);
                 if let (Some(key), Some(person)) = (of_key, persons.into_iter().next()) {
-                    let at_ms = statement.issued_ms;
-                    if self.panel.votes.get(&key).is_none_or(|last| last.at_ms <= at_ms) {
-                        self.panel.votes.insert(key, Vote { at_ms, person, envelope: envelope.clone() });
+                    let (at_ms, place) = (statement.issued_ms, (key, observation.slot.clone()));
+                    if self.panel.votes.get(&place).is_none_or(|last| last.at_ms <= at_ms) {
+                        self.panel.votes.insert(place, Vote { at_ms, person, envelope: envelope.clone() });
                     }
                 }
                 Ok(())
@@ -170,7 +174,12 @@ impl Warden {
         let quorum = ledger.world().threshold(Role::Monitor).max(1);
         let Some(response) = self.panel.agreed(incident.order, quorum) else { return Ok(()) };
         let present = self.kept.responses.get(&incident.slot);
-        if present.is_some_and(|present| present.order == incident.order && present.response >= response) {
+        // What was stopped stays so until people reopen it, whatever is said of another order.
+        let is_covered = |present: &Responded| {
+            present.response >= response
+                && (present.order == incident.order || present.response >= Response::Stop)
+        };
+        if present.is_some_and(is_covered) {
             return Ok(());
         }
         let slot = ledger.world().slot(&incident.slot).map(|slot| slot.state);
@@ -181,7 +190,7 @@ impl Warden {
         self.kept.responses.insert(incident.slot.clone(), responded);
         if response >= Response::Quarantine {
             self.plane.cut.send_modify(|cut| {
-                cut.insert(state);
+                cut.insert((incident.slot.clone(), state));
             });
         }
         self.leave_incidents(incident.order, response, now_ms)
@@ -199,9 +208,11 @@ impl Warden {
 
     /// Leaves a statement for the log, once.
     fn leave(&mut self, envelope: &Envelope, now_ms: u64) -> Result<(), Error> {
-        if self.panel.logged.insert(envelope.id()) {
+        if !self.panel.logged.contains(&envelope.id()) {
             self.reports = self.reports.wrapping_add(1);
             self.keep.report((now_ms, self.reports), envelope, &[])?;
+            // What could not be written is written in a later turn.
+            self.panel.logged.insert(envelope.id());
         }
         Ok(())
     }
@@ -239,11 +250,28 @@ impl Warden {
         if persons.len() < ledger.world().threshold(Role::Monitor).max(1) {
             return Ok(());
         }
-        self.act_by(&whole, now_ms)?;
+        let kept = self.act_by(&whole, now_ms);
         if let Some(joint) = self.panel.joint.get_mut(&id) {
-            joint.has_acted = true;
+            // It acts even where it cannot be kept.
+            joint.has_acted = self.pending.iter().any(|pending| pending.id() == id);
         }
+        kept?;
         self.leave(&whole, now_ms)
+    }
+
+    /// Leaves for the log what was decided and could not be written before.
+    fn leave_rest(&mut self, now_ms: u64) {
+        let decided: Vec<(StatementId, Response)> =
+            self.kept.responses.values().map(|responded| (responded.order, responded.response)).collect();
+        let acted = self.panel.joint.values().filter(|joint| joint.has_acted);
+        let acted: Vec<Envelope> = acted.map(|joint| joint.envelope.clone()).collect();
+        let left = decided
+            .into_iter()
+            .try_for_each(|(order, response)| self.leave_incidents(order, response, now_ms))
+            .and_then(|()| acted.iter().try_for_each(|envelope| self.leave(envelope, now_ms)));
+        if let Err(error) = left {
+            tracing::warn!(code = error.code(), %error, "what monitors have decided waits to be written");
+        }
     }
 
     /// What follows for a slot from what the monitors have decided.
@@ -252,19 +280,21 @@ impl Warden {
             && self.kept.responses.get(slot).is_none_or(|responded| responded.state != order.state)
         {
             // People have gone forward with it again.
-            self.plane.cut.send_if_modified(|cut| cut.remove(&order.state));
+            self.plane.cut.send_if_modified(|cut| cut.remove(&(slot.clone(), order.state)));
         }
         let responded = self.kept.responses.get(slot)?.clone();
         let response = responded.response;
         let is_present = standing.in_record == Some(responded.order);
-        if !is_present && response < Response::Stop {
+        if !is_present && response < Response::Stop && self.has_seen(responded.order) {
             // The record has taken it back.
             self.kept.responses.remove(slot);
             return None;
         }
         let error = Error::Responded { slot: slot.clone(), response: name(response) };
         standing.reasons.push((error.code().to_owned(), error.to_string()));
-        if is_present && let Some(order) = &mut standing.order {
+        if let Some(order) = &mut standing.order
+            && order.order == responded.order
+        {
             if response >= Response::Freeze {
                 order.frozen.get_or_insert(responded.incident);
             }
@@ -278,13 +308,19 @@ impl Warden {
         Some(response)
     }
 
-    /// Whether too few monitors have looked lately: then nothing goes further, for nobody would see what it does.
-    pub(super) fn is_blind(&self, now_ms: u64) -> bool {
+    /// Whether the record as it was verified last knows an order: one that does not says nothing of its end.
+    fn has_seen(&self, order: StatementId) -> bool {
+        self.follower.view().is_some() && self.follower.ledger().has_applied(&order)
+    }
+
+    /// Whether too few monitors have looked at a slot lately: then nothing goes further, for nobody would see what it does.
+    pub(super) fn is_blind(&self, slot: &SlotId, now_ms: u64) -> bool {
         if !self.plane.tap.is_on() {
             return false;
         }
         let quorum = self.follower.ledger().world().threshold(Role::Monitor).max(1);
-        let fresh = self.panel.votes.values().filter(|vote| now_ms.abs_diff(vote.at_ms) <= BLIND_MS);
+        let of_slot = self.panel.votes.iter().filter(|((_, of), _)| of == slot).map(|(_, vote)| vote);
+        let fresh = of_slot.filter(|vote| now_ms.abs_diff(vote.at_ms) <= BLIND_MS);
         let persons: BTreeSet<&PersonId> = fresh.map(|vote| &vote.person).collect();
         persons.len() < quorum
     }
@@ -294,6 +330,9 @@ impl Warden {
         let refuse = |reason| Err(Error::NotReopened { slot: name.to_owned(), reason });
         let Ok(slot) = name.parse::<SlotId>() else { return refuse("there is no such slot") };
         let Some(responded) = self.kept.responses.get(&slot) else { return refuse("nothing has stopped it") };
+        if !self.has_seen(responded.order) {
+            return refuse("the record that is known here does not have the order that was stopped");
+        }
         let in_record = self.standings.get(&slot).and_then(|standing| standing.in_record);
         if in_record == Some(responded.order) {
             return refuse("the order that was stopped is still in the record");
@@ -308,7 +347,8 @@ impl Warden {
             json!({ "response": responded.response, "order": responded.order, "incident": responded.incident,
                     "at_ms": responded.at_ms })
         });
-        json!({ "decided": responded, "speaking": self.panel.votes.len(), "not_heard": self.panel.refused })
+        let speaking = self.panel.votes.keys().filter(|(_, of)| of == slot).count();
+        json!({ "decided": responded, "speaking": speaking, "not_heard": self.panel.refused })
     }
 }
 
@@ -326,7 +366,9 @@ impl Panel {
         let is_told = |at_ms: u64| now_ms.abs_diff(at_ms) <= TOLD_MS;
         self.votes.retain(|_, vote| now_ms.abs_diff(vote.at_ms) <= FRESH_MS);
         self.incidents.retain(|_, told| is_told(told.at_ms));
-        self.joint.retain(|_, joint| now_ms.abs_diff(joint.at_ms) <= FRESH_MS);
+        let logged = &self.logged;
+        let waits = |joint: &Joint| joint.has_acted && !logged.contains(&joint.envelope.id());
+        self.joint.retain(|_, joint| now_ms.abs_diff(joint.at_ms) <= FRESH_MS || waits(joint));
     }
 
     /// What others are told.

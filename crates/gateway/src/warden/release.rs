@@ -19,7 +19,7 @@ use crate::routes::{Candidate, Lane, Shadow, Target};
 impl Warden {
     /// The lane of a slot, after its rollout has been judged.
     pub(super) fn lane(&mut self, slot: &SlotEntry, standing: &mut Standing, now_ms: u64) -> Lane {
-        if standing.order.is_some() && self.is_blind(now_ms) {
+        if standing.order.is_some() && self.is_blind(&slot.slot, now_ms) {
             let error = Error::Unwatched;
             standing.reasons.push((error.code().to_owned(), error.to_string()));
         }
@@ -148,7 +148,7 @@ impl Warden {
             }
             self.drives.insert(slot.slot.clone(), drive);
         }
-        let barred = order.frozen.is_some() || self.is_blind(now_ms);
+        let barred = order.frozen.is_some() || self.is_blind(&slot.slot, now_ms);
         let Some(drive) = self.drives.get_mut(&slot.slot) else { return Ok(None) };
         let forward = if barred { Forward::Barred } else { Forward::Open };
         if drive.waits()

@@ -89,13 +89,17 @@ impl Watched {
     }
 
     fn vote(&self, by: usize, level: i64) -> Envelope {
+        self.vote_on(SLOT, by, level)
+    }
+
+    fn vote_on(&self, slot: &str, by: usize, level: i64) -> Envelope {
         let now_ms = self.house.clock.load(Ordering::Relaxed);
         let observation = Observation {
             data: Digest::of(b"counts"),
             detector: "ensemble-1".parse().unwrap(),
             from_ms: now_ms - 10_000,
             measures: [("level".parse().unwrap(), level)].into(),
-            slot: SLOT.parse().unwrap(),
+            slot: slot.parse().unwrap(),
             state: self.house.state_of(&self.change),
             to_ms: now_ms,
         };
@@ -255,10 +259,14 @@ fn two_that_lie_change_nothing_and_three_take_it_back_at_once() {
 #[test]
 fn one_that_begins_many_orders_takes_nobodys_place() {
     let mut watched = Watched::new();
-    for n in 0..40 {
-        let order = RollbackOrder { reason: format!("noise-{n}").parse().unwrap(), ..watched.back() };
-        let order = watched.signed(0, &watched.about(), order);
-        watched.say(vec![order]);
+    let noise: Vec<Envelope> = (0..40)
+        .map(|n| {
+            let order = RollbackOrder { reason: format!("noise-{n}").parse().unwrap(), ..watched.back() };
+            watched.signed(0, &watched.about(), order)
+        })
+        .collect();
+    for portion in noise.chunks(10) {
+        watched.say(portion.to_vec());
     }
     assert_eq!(watched.status()["monitors"]["not_heard"], 36, "all but four");
     let unsigned = watched.statement(&watched.about(), watched.back()).to_envelope().unwrap();
@@ -286,6 +294,9 @@ fn strangers_replays_and_what_goes_forward_are_not_heard() {
     let mut forged = watched.vote(0, 3);
     forged.signatures = watched.vote(1, 3).signatures;
     watched.not_heard(forged);
+    // Of a slot that is served elsewhere: it says nothing of whether this one is watched.
+    let elsewhere = watched.vote_on("elsewhere", 0, 0);
+    watched.not_heard(elsewhere);
     // Nobody's.
     watched.not_heard(Envelope { signatures: Vec::new(), ..watched.vote(0, 3) });
     // Of another time.

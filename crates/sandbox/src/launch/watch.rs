@@ -34,13 +34,16 @@ pub(super) struct Watch {
     process: i32,
     bounds: Bounds,
     due: Instant,
+    /// At the last look its first thread had ended, and others had not.
+    headless: bool,
     pub(super) seen: Watched,
 }
 
 impl Watch {
     /// Looks for the first time: before the worker may read its job.
     pub(super) fn begin(process: i32, bounds: Bounds) -> Result<Self, SandboxError> {
-        let mut watch = Self { process, bounds, due: Instant::now(), seen: Watched::default() };
+        let mut watch =
+            Self { process, bounds, due: Instant::now(), headless: false, seen: Watched::default() };
         watch.look()?;
         Ok(watch)
     }
@@ -60,6 +63,12 @@ impl Watch {
         let watched = |why: String| SandboxError::Watched { why };
         let status = fs::read_to_string(format!("/proc/{}/status", self.process))
             .map_err(|error| watched(format!("it cannot be looked at: {error}")))?;
+        // One that ends is so for a moment. One that goes on so would be seen no more: its first thread's facts are gone.
+        let headless = is_headless(&status);
+        if headless && self.headless {
+            return Err(watched("its first thread has ended, and others go on".to_owned()));
+        }
+        self.headless = headless;
         if let Some((threads, mapped)) = seen(&status, self.bounds).map_err(watched)? {
             self.seen.threads_most = self.seen.threads_most.max(threads);
             self.seen.mapped_most_bytes = self.seen.mapped_most_bytes.max(mapped);
@@ -67,6 +76,17 @@ impl Watch {
         self.seen.looks += 1;
         Ok(())
     }
+}
+
+/// Whether the first thread of a worker has ended and others have not.
+fn is_headless(status: &str) -> bool {
+    let value = |name: &str| {
+        let of_name =
+            |line: &str| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned());
+        status.lines().find_map(of_name)
+    };
+    value("State").is_some_and(|state| state.starts_with(['Z', 'X']))
+        && value("Threads").is_some_and(|threads| threads != "0" && threads != "1")
 }
 
 /// The threads and the mapped bytes of a worker; none of one that has ended and waits to be told.
@@ -124,6 +144,13 @@ mod tests {
     const STATUS: &str = "Name:\tcountersign-wor\nState:\tR (running)\nTracerPid:\t0\nVmSize:\t    4096 kB\nThreads:\t2\n\
         CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n\
         CapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
+
+    #[test]
+    fn a_worker_whose_first_thread_has_ended_is_told_from_one_that_has_ended() {
+        let ended = STATUS.replace("R (running)", "Z (zombie)");
+        assert!(is_headless(&ended));
+        assert!(!is_headless(STATUS) && !is_headless(&ended.replace("Threads:\t2", "Threads:\t1")));
+    }
 
     #[test]
     fn a_worker_in_its_box_is_seen_as_it_is() {
