@@ -62,6 +62,7 @@ pub(crate) fn torch_checkpoint(data: &[u8]) {
         ..torch::Limits::STANDARD
     };
     let Ok(checkpoint) = Checkpoint::read(data, &limits) else { return };
+    drop(tensor::weights::Weights::of_checkpoint(&checkpoint, 1 << 16));
     for tensor in &checkpoint.tensors {
         let (begin, end) = tensor.span().expect("a checked tensor has a span");
         assert!(

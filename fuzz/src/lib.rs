@@ -68,6 +68,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("npy", tensors::npy),
     ("oms_bundle", seals::bundle),
     ("onnx", tensors::onnx),
+    ("packed_model", packed::model),
     ("packed_weights", packed::weights),
     ("peft_config", models::peft_config),
     ("pickle_stream", containers::pickle_stream),

@@ -2,6 +2,9 @@
 
 use quant::gptq::{Grouping, ZeroPoints};
 use quant::{Kind, awq, bitsandbytes, gptq};
+use tensor::safetensors::SafeTensors;
+use tensor::weights::Weights;
+use tensor::weights::packed::{Packing, Unpacked};
 
 /// The first eight bytes say what the rest is.
 pub(crate) fn weights(data: &[u8]) {
@@ -66,6 +69,24 @@ pub(crate) fn weights(data: &[u8]) {
             drop(bitsandbytes::quantize_4bit(table, backend, &floats, block));
         }
     }
+}
+
+/// A model's configuration, its length before it, and its weights: no layer is larger than its integers say, and what is
+/// unpacked stands in the place of its parts.
+pub(crate) fn model(data: &[u8]) {
+    let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
+    let Some((config, file)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length))) else { return };
+    let Ok(Some(packing)) = Packing::of_config(config) else { return };
+    let Ok(file) = SafeTensors::read(file) else { return };
+    let stored = Weights::from(&file);
+    let Ok(unpacked) = Unpacked::of(&stored, packing) else { return };
+    let Ok(weights) = unpacked.among(&stored) else { return };
+    for tensor in weights.tensors() {
+        if unpacked.packing_of(tensor.name()).is_some() {
+            assert!(tensor.data().len() <= data.len() * 16, "{} of {}", tensor.data().len(), data.len());
+        }
+    }
+    assert!(weights.len() <= stored.len());
 }
 
 /// An importance matrix: no more values than the file has room for, each once.
