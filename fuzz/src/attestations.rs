@@ -42,7 +42,8 @@ pub(crate) fn tpm_quote(data: &[u8]) {
     let mut rest = data;
     let mut next = || {
         let (length, after) = rest.split_at_checked(2)?;
-        let (part, after) = after.split_at_checked(usize::from(u16::from_be_bytes(length.try_into().ok()?)))?;
+        let (part, after) =
+            after.split_at_checked(usize::from(u16::from_be_bytes(length.try_into().ok()?)))?;
         rest = after;
         Some(Bytes::new(part.to_vec()))
     };

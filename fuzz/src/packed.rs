@@ -75,7 +75,9 @@ pub(crate) fn weights(data: &[u8]) {
 /// unpacked stands in the place of its parts.
 pub(crate) fn model(data: &[u8]) {
     let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
-    let Some((config, file)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length))) else { return };
+    let Some((config, file)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length))) else {
+        return;
+    };
     let Ok(Some(packing)) = Packing::of_config(config) else { return };
     let Ok(file) = SafeTensors::read(file) else { return };
     let stored = Weights::from(&file);
