@@ -2,15 +2,21 @@
 //!
 //! | part | what it tells |
 //! |---|---|
-//! | [`tables`] | members of the tables that differ |
-//! | [`permissions`] | questions about who may do what, asked of both texts: those that are answered otherwise |
+//! | [`tables`] | members of the tables that differ, and which way each moves what is allowed |
+//! | [`permissions`] | policies whose words differ, and questions about who may do what, asked of both texts: those that are answered otherwise |
 //! | [`decisions`] | every verdict, approval and order of the record, asked again by the other policy |
 //!
-//! What this module does not do: prove. The questions are many and written down, and others could be asked; that no
-//! difference was found is no proof that there is none.
+//! What is not known to be tighter is looser or unclear, and neither is told as nothing: another policy is taken for no
+//! looser where every member of the tables that differs is known to ask for as much, and where the duties differ by
+//! forbids more and permits less alone.
+//!
+//! What this module does not do: prove. The questions are many and written down, and others could be asked; of words that
+//! changed they tell what they find, and people read the rest.
 
+mod circumstances;
 mod permissions;
 mod tables;
+mod texts;
 
 use dossier::{Checked, Reason, Stop, replay};
 use statement::kind::Policy;
@@ -21,15 +27,18 @@ use crate::gate::{Retrial, Retried};
 
 pub use permissions::{Permission, Permissions, permissions};
 pub use tables::{Difference, tables};
+pub use texts::{Text, Wording};
 
 /// Which way an answer moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shift {
-    /// What was refused is allowed.
+    /// What was refused is allowed, or a lower tier or score is given.
     Looser,
+    /// It cannot be told.
+    Unclear,
     /// What was allowed is refused.
     Tighter,
-    /// Allowed or refused as before, for other reasons or at another tier.
+    /// Allowed or refused as before, for other reasons, at a higher tier or in other words.
     Otherwise,
     /// The same answer.
     Same,
@@ -40,6 +49,7 @@ impl Shift {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Looser => "looser",
+            Self::Unclear => "unclear",
             Self::Tighter => "tighter",
             Self::Otherwise => "otherwise",
             Self::Same => "same",
@@ -58,12 +68,18 @@ impl Shift {
 }
 
 impl Retried {
-    /// Which way the decision moved. What a refusal says it is about may be worded by the tier; its codes decide.
+    /// Which way the decision moved. What a refusal says it is about may be worded by the tier; its codes decide. A lower
+    /// tier or score is looser even where the answer is the same: the next change of the kind is asked for less.
     pub fn shift(&self) -> Shift {
         let codes = |reasons: &[Reason]| -> Vec<_> { reasons.iter().map(|reason| reason.code).collect() };
         let (then, now) = (&self.then, &self.now);
+        let is_lower = matches!((then.tier, now.tier), (Some(then), Some(now)) if now < then)
+            || matches!((then.risk, now.risk), (Some(then), Some(now)) if now < then);
+        if is_lower {
+            return Shift::Looser;
+        }
         let is_same = then.outcome == now.outcome
-            && then.tier == now.tier
+            && (then.tier, then.risk) == (now.tier, now.risk)
             && codes(&then.reasons) == codes(&now.reasons);
         Shift::of(then.allows, now.allows, is_same)
     }
@@ -122,11 +138,19 @@ impl Comparison {
         })
     }
 
+    /// Which way the other policy moves what is allowed, of what was asked: the first of looser, unclear, tighter and
+    /// otherwise that any of it is; the same where nothing differs.
+    pub fn shift(&self) -> Shift {
+        let tables = self.tables.iter().map(|found| found.shift);
+        let texts = self.permissions.texts.iter().map(|text| text.shift);
+        let permissions = self.permissions.differing.iter().map(Permission::shift);
+        let decisions = self.decisions.iter().map(Retried::shift);
+        tables.chain(texts).chain(permissions).chain(decisions).min().unwrap_or(Shift::Same)
+    }
+
     /// Whether the other policy allows something that the one in force refuses, of what was asked.
     pub fn is_looser(&self) -> bool {
-        let looser = |permission: &Permission| permission.shift() == Shift::Looser;
-        self.permissions.differing.iter().any(looser)
-            || self.decisions.iter().any(|retried| retried.shift() == Shift::Looser)
+        self.shift() == Shift::Looser
     }
 }
 

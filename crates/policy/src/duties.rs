@@ -11,6 +11,7 @@ mod request;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,7 @@ use statement::{Digest, KeyId, Name, PersonId};
 use crate::error::PolicyError;
 use request::Vocabulary;
 pub(crate) use request::evidence_name;
+pub(crate) use written::{Literals, Written};
 
 /// The schema that duties are validated against.
 pub const SCHEMA_TEXT: &str = include_str!("../../../policies/schema.cedarschema");
@@ -210,6 +212,7 @@ pub(crate) struct Change(Option<cedar_policy::Entity>);
 
 /// Duties that were read, validated against the schema, and are ready to decide.
 pub struct Duties {
+    all: PolicySet,
     authorizer: Authorizer,
     by_action: BTreeMap<Action, PolicySet>,
     controls: BTreeMap<Name, BTreeSet<Name>>,
@@ -239,15 +242,6 @@ impl Duties {
     /// The ids of the policies and the controls that each serves.
     pub const fn controls(&self) -> &BTreeMap<Name, BTreeSet<Name>> {
         &self.controls
-    }
-
-    /// Whether an act is decided by the same policies, word for word, in another text.
-    pub(crate) fn is_alike(&self, other: &Self, action: Action) -> bool {
-        let written = |duties: &Self| -> Option<BTreeMap<String, String>> {
-            let policies = duties.by_action.get(&action)?.policies();
-            Some(policies.map(|policy| (text_of(policy.id()).to_owned(), policy.to_string())).collect())
-        };
-        written(self).is_some_and(|policies| Some(policies) == written(other))
     }
 
     /// Whether the actor may do this on a change of which these are the facts, at that time.

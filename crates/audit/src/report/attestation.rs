@@ -56,7 +56,7 @@ pub struct AttestationReport {
     pub text: Option<String>,
 }
 
-/// The attestations that the export carries, and by what they are judged.
+/// What the export carries beside leaves, and by what attestations are judged.
 pub(super) struct Attestations<'a> {
     carried: BTreeMap<Digest, &'a [u8]>,
     policy: Policy,
@@ -67,16 +67,20 @@ impl<'a> Attestations<'a> {
     pub(super) fn new(attachments: &'a [(Digest, Attachment<'a>)], expected: &'a Expectations) -> Self {
         let carried = attachments.iter().map(|(digest, attachment)| (*digest, attachment.content));
         Self {
-            carried: carried.filter(|(_, content)| Attestation::is_meant(content)).collect(),
+            carried: carried.collect(),
             policy: expected.attestation.clone().unwrap_or_else(Policy::none_required),
             collateral: &expected.collateral,
         }
     }
 
-    /// What the attestations of a finding show, by digest.
+    /// What the attestations of a finding show, by digest: what says that it is one, and what the finding says is one,
+    /// whatever it is. Gates have counted the hosts of that.
     pub(super) fn of(&self, finding: &Recorded<Finding>) -> Vec<AttestationReport> {
         let carried = finding.body.attachments.iter();
         let carried = carried.filter_map(|digest| Some((*digest, *self.carried.get(digest)?)));
+        let named = finding.body.attested.as_ref().map(|said| said.attachment);
+        let carried =
+            carried.filter(|(digest, content)| named == Some(*digest) || Attestation::is_meant(content));
         carried.map(|(digest, content)| self.report(digest, content, finding)).collect()
     }
 

@@ -225,7 +225,8 @@ pub(crate) enum PolicyCommand {
         rules: Option<PathBuf>,
     },
     /// Tell what another policy would allow or refuse: who may do what, and every past decision asked
-    /// again. Signs nothing. Exit code 1: something is allowed that is refused now; 0 otherwise.
+    /// again. Signs nothing. Exit code 1: something is looser, or it cannot be told whether it is; 0
+    /// otherwise.
     #[command(after_help = "Example: countersign policy compare --file my.cedar --rules my-rules.json")]
     Compare {
         /// The Cedar file; by default the one in force.

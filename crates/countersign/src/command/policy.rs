@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use ::policy::compare::{Comparison, Shift};
+use ::policy::compare::{Comparison, Shift, Wording};
 use ::policy::gate::Retried;
 use serde_json::{Value, json};
 use statement::kind::{Policy, PolicyRules};
@@ -88,7 +88,10 @@ fn compare(setting: &Setting, cedar: Option<String>, rules: Option<PolicyRules>)
         Ok(Comparison::between(&in_force.body, &other, realm.entries())?)
     })?;
     setting.print(&told(&compared), &show::compared(in_force.id, &compared));
-    Ok(if compared.is_looser() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(match compared.shift() {
+        Shift::Looser | Shift::Unclear => ExitCode::from(1),
+        Shift::Tighter | Shift::Otherwise | Shift::Same => ExitCode::SUCCESS,
+    })
 }
 
 fn told(compared: &Comparison) -> Value {
@@ -112,17 +115,37 @@ fn told(compared: &Comparison) -> Value {
     let tables: Vec<Value> = compared
         .tables
         .iter()
-        .map(|found| json!({ "place": found.place, "then": found.then, "now": found.now }))
+        .map(|found| {
+            json!({
+                "shift": found.shift.name(), "place": found.place, "then": found.then, "now": found.now,
+            })
+        })
         .collect();
+    let texts: Vec<Value> = permissions
+        .texts
+        .iter()
+        .map(|text| {
+            json!({
+                "shift": text.shift.name(), "id": text.id, "wording": text.wording.name(),
+                "explained": text.is_explained, "then": text.then, "now": text.now,
+            })
+        })
+        .collect();
+    let ids = |wording: Wording| -> Vec<_> {
+        permissions.texts.iter().filter(|text| text.wording == wording).map(|text| &text.id).collect()
+    };
     let otherwise = compared.decisions.iter().filter(|retried| retried.shift() != Shift::Same);
     json!({
         "looser": compared.is_looser(),
+        "shift": compared.shift().name(),
         "tables": tables,
         "permissions": {
             "asked": permissions.asked,
             "actions": permissions.actions.iter().map(|action| action.name()).collect::<Vec<_>>(),
-            "added": permissions.added,
-            "removed": permissions.removed,
+            "added": ids(Wording::Added),
+            "removed": ids(Wording::Removed),
+            "reworded": ids(Wording::Reworded),
+            "texts": texts,
             "differing": differing,
         },
         "decisions": {
@@ -140,7 +163,8 @@ fn retold(retried: &Retried) -> Value {
             .map(|reason| json!({ "code": reason.code.as_str(), "about": reason.about }))
             .collect();
         json!({
-            "allows": ruling.allows, "outcome": ruling.outcome, "tier": ruling.tier, "reasons": reasons,
+            "allows": ruling.allows, "outcome": ruling.outcome, "tier": ruling.tier, "risk": ruling.risk,
+            "reasons": reasons,
         })
     };
     json!({

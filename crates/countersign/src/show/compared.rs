@@ -1,6 +1,6 @@
 //! What differs between two policies, for the officers who are to sign one.
 
-use policy::compare::{Comparison, Difference, Permission, Shift};
+use policy::compare::{Comparison, Difference, Permission, Shift, Text, Wording};
 use policy::duties::Decision;
 use policy::gate::{Retried, Ruling};
 use statement::StatementId;
@@ -19,15 +19,15 @@ pub(crate) fn compared(in_force: StatementId, compared: &Comparison) -> String {
     let permissions = &compared.permissions;
     let of = |shift| permissions.differing.iter().filter(|found| found.shift() == shift).count();
     let head = format!(
-        "who may do what: {} questions, {} looser, {} tighter, {} decided by other policies",
+        "who may do what: {} questions, {} looser, {} unclear, {} tighter, {} decided by other policies",
         permissions.asked,
         of(Shift::Looser),
+        of(Shift::Unclear),
         of(Shift::Tighter),
         of(Shift::Otherwise),
     );
-    let names = permissions.removed.iter().map(|id| format!("without  {id}"));
-    let names = names.chain(permissions.added.iter().map(|id| format!("with     {id}")));
-    part(&mut text, &head, names.chain(permissions.differing.iter().map(permission)));
+    let words = permissions.texts.iter().flat_map(words);
+    part(&mut text, &head, words.chain(permissions.differing.iter().map(permission)));
 
     let mut moved: Vec<&Retried> =
         compared.decisions.iter().filter(|retried| retried.shift() != Shift::Same).collect();
@@ -41,14 +41,57 @@ pub(crate) fn compared(in_force: StatementId, compared: &Comparison) -> String {
         of(Shift::Otherwise),
     );
     part(&mut text, &head, moved.into_iter().map(decision));
-    let verdict = if compared.is_looser() {
-        "\nLOOSER: it allows what is refused now"
-    } else {
-        "\nnothing was found that it allows and that is refused now"
-    };
-    line(&mut text, verdict);
-    line(&mut text, "  asked were the questions counted above; that is no proof for those that were not");
+    let (verdict, hint) = verdict(compared.shift());
+    line(&mut text, &format!("\n{verdict}"));
+    line(&mut text, &format!("  {hint}"));
     text
+}
+
+/// What comes of it, and what that means.
+const fn verdict(shift: Shift) -> (&'static str, &'static str) {
+    match shift {
+        Shift::Looser => (
+            "LOOSER: it allows what is refused now, or asks for less",
+            "what is marked so was found; others could be asked than the questions counted above",
+        ),
+        Shift::Unclear => (
+            "CANNOT TELL: it may allow what is refused now",
+            "nothing is known to be looser, and what is marked `unclear` is not known not to be: read it",
+        ),
+        Shift::Tighter | Shift::Otherwise => (
+            "not looser: what differs asks for as much as now, or for more",
+            "asked were the questions counted above; that is no proof for those that were not",
+        ),
+        Shift::Same => {
+            ("the same: nothing differs", "blanks, comments and the order of policies are no difference")
+        }
+    }
+}
+
+/// A policy whose words differ; the words themselves where somebody must read them.
+fn words(found: &Text) -> Vec<String> {
+    let read = match (found.shift, found.is_explained) {
+        (Shift::Unclear, false) => ": changed, and no question tells how: read it",
+        (Shift::Unclear, true) => ": changed, and questions tell only a part: read it",
+        _ => "",
+    };
+    let wording = match found.wording {
+        Wording::Removed => "without",
+        Wording::Added => "with",
+        Wording::Reworded => "reworded",
+    };
+    let mut lines = vec![format!("{:<9} {wording} {}{read}", found.shift.name(), found.id)];
+    if found.shift == Shift::Unclear {
+        let shown = |is: &str, text: &Option<String>| {
+            let text = text.as_ref()?;
+            // The words alone: the id stands above, and controls are in `--json`.
+            let words: Vec<&str> = text.lines().filter(|line| !line.starts_with('@')).collect();
+            Some(format!("          {is} {}", words.join(" ")))
+        };
+        lines.extend(shown("-", &found.then));
+        lines.extend(shown("+", &found.now));
+    }
+    lines
 }
 
 fn part(text: &mut String, head: &str, lines: impl Iterator<Item = String>) {
@@ -72,7 +115,7 @@ fn differ(count: usize) -> String {
 
 fn table(found: &Difference) -> String {
     let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-    format!("{}: {} -> {}", found.place, shown(&found.then), shown(&found.now))
+    format!("{:<9} {}: {} -> {}", found.shift.name(), found.place, shown(&found.then), shown(&found.now))
 }
 
 fn permission(found: &Permission) -> String {
@@ -118,5 +161,6 @@ fn ruling(ruling: &Ruling) -> String {
     let reasons: Vec<String> =
         ruling.reasons.iter().map(|reason| format!("{} `{}`", reason.code.as_str(), reason.about)).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
-    format!("{said}{tier}{reasons}")
+    let risk = ruling.risk.map(|risk| format!(", risk {risk}")).unwrap_or_default();
+    format!("{said}{tier}{risk}{reasons}")
 }

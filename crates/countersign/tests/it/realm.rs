@@ -93,6 +93,7 @@ fn slots_levels_policy_and_halts() {
     assert_eq!(wide.code, 1, "{}", wide.out);
     assert!(wide.out.contains("looser    purge by approver, everything is there"), "{}", wide.out);
     assert!(wide.out.contains("LOOSER: it allows what is refused now"), "{}", wide.out);
+    looser_policies_are_not_told_as_nothing(&house, &policy["policy"]);
     house.write(
         "open.cedar",
         b"@id(\"saints\")\npermit (principal, action, resource) when { principal.saint };",
@@ -114,6 +115,65 @@ fn slots_levels_policy_and_halts() {
     );
     assert_eq!(house.audited().changes.len(), 0);
     assert!(fs::metadata(house.path("record.export")).unwrap().len() > 1000);
+}
+
+/// Looser ones that name no act that is asked about plainly: by the tables, and by words.
+fn looser_policies_are_not_told_as_nothing(house: &House, policy: &Value) {
+    let compared = |option: &str, code: i32, expected: &[&str]| {
+        let told = house.run(&format!("policy compare {option}"));
+        assert_eq!(told.code, code, "{}", told.out);
+        for words in expected {
+            assert!(told.out.contains(words), "{words}: {}", told.out);
+        }
+    };
+    let mut rules = policy["rules"].clone();
+    for tier in ["minimal", "low", "medium", "high"] {
+        rules["tiers"][tier]["binding"] = json!("declared");
+    }
+    house.write("declared.json", rules.to_string().as_bytes());
+    let declared = "looser    tiers.medium.binding: \"file-checked\" -> \"declared\"";
+    compared("--rules declared.json", 1, &[declared, "LOOSER: "]);
+
+    let mut rules = policy["rules"].clone();
+    for (at, from) in [9_000, 9_500, 9_900].into_iter().enumerate() {
+        rules["impact"]["cuts"][at]["from"] = json!(from);
+    }
+    for floors in ["impact_floors", "level_floors", "reliability_floors"] {
+        rules["impact"][floors] = json!([]);
+    }
+    rules["modification_evidence"] = json!({});
+    house.write("flat.json", rules.to_string().as_bytes());
+    compared(
+        "--rules flat.json",
+        1,
+        &["looser    impact.cuts", "looser    modification_evidence.merge", "LOOSER: "],
+    );
+
+    let mut rules = policy["rules"].clone();
+    rules["limits"]["finding_max_ms"] = json!(1000);
+    house.write("tight.json", rules.to_string().as_bytes());
+    compared("--rules tight.json", 0, &["tighter   limits.finding_max_ms", "not looser: "]);
+
+    let text = policy["cedar"].as_str().unwrap();
+    let reworded = |name: &str, more: &str| {
+        let plain = "when { resource.proposers.contains(principal.person) };";
+        let now = format!("when {{ resource.proposers.contains(principal.person) {more} }};");
+        assert!(text.contains(plain));
+        house.write(name, text.replacen(plain, &now, 1).as_bytes());
+    };
+    reworded("mallory.cedar", "&& principal.person != \"mallory\"");
+    let mallory = "approve by approver, `mallory` acts, the same person proposed it";
+    compared("--file mallory.cedar", 1, &["looser    reworded forbid-self-approval", mallory, "LOOSER: "]);
+    reworded("odd.cedar", "&& context.now * 3 != 4500000000003");
+    let read = "unclear   reworded forbid-self-approval: changed, and no question tells how: read it";
+    compared("--file odd.cedar", 1, &["tables: the same", read, "CANNOT TELL: "]);
+    reworded("same.cedar", "// and that is all\n");
+    compared("--file same.cedar", 0, &["the same: nothing differs"]);
+    let told = house.run("--json policy compare --file odd.cedar");
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!((&told["shift"], &told["looser"]), (&json!("unclear"), &json!(false)), "{told}");
+    assert_eq!(told["permissions"]["reworded"], json!(["forbid-self-approval"]));
+    assert_eq!(told["permissions"]["texts"][0]["explained"], json!(false));
 }
 
 #[test]

@@ -2,37 +2,19 @@
 //!
 //! A question is an act, a key with its roles, a tier, and one circumstance in which the case differs from one where
 //! everything is there: what the person already is on the change, a piece of evidence that is missing, fewer signatures,
-//! another level, a freeze, an end that has come. An act on which both texts have the same policies is not asked about.
+//! another level, a freeze, an end that has come. A key has one role, or two that policies on the act name. Persons, keys
+//! and times that stand in words that differ are asked about by name. An act on which both texts have the same policies
+//! is not asked about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use statement::kind::{Assurance, EvidenceKind, Level, Policy, Role, Tier};
-use statement::{Digest, KeyId, Name, PersonId};
+use statement::kind::{Policy, Role, Tier};
 
 use super::Shift;
-use crate::duties::{Action, Actor, ActorKind, Decision, Duties, Facts, evidence_name};
+use super::circumstances::{Circumstance, circumstances};
+use super::texts::{Text, Texts, stops};
+use crate::duties::{Action, Decision, Duties, Literals};
 use crate::error::PolicyError;
-
-/// The moment of every question, in milliseconds since 1970; what has an end ends a millisecond later, or now.
-const NOW_MS: u64 = 1_790_000_000_000;
-
-/// More signatures than any tier asks for by the mission's table.
-const SIGNATURES: i64 = 5;
-
-const LEVELS: [Level; 4] = [Level::Tuning, Level::Knowledge, Level::Architecture, Level::Mechanism];
-
-const EVIDENCE: [EvidenceKind; 10] = [
-    EvidenceKind::Scope,
-    EvidenceKind::Screen,
-    EvidenceKind::Probe,
-    EvidenceKind::FormalVerification,
-    EvidenceKind::Alignment,
-    EvidenceKind::SecurityReview,
-    EvidenceKind::ComplianceReview,
-    EvidenceKind::ExternalAudit,
-    EvidenceKind::RedTeam,
-    EvidenceKind::Regression,
-];
 
 /// A question that the two texts answer otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +34,12 @@ pub struct Permission {
 }
 
 impl Permission {
-    /// Which way the answer moved.
+    /// Which way the answer moved. To refuse somebody who would stop or go back is not the safe side.
     pub fn shift(&self) -> Shift {
-        Shift::of(self.then.is_permit(), self.now.is_permit(), self.then == self.now)
+        match Shift::of(self.then.is_permit(), self.now.is_permit(), self.then == self.now) {
+            Shift::Tighter if stops(self.action) => Shift::Unclear,
+            shift => shift,
+        }
     }
 }
 
@@ -65,10 +50,8 @@ pub struct Permissions {
     pub asked: u64,
     /// The acts that were asked about; on the others both texts have the same policies.
     pub actions: Vec<Action>,
-    /// Policies that stand in one of the texts alone: they were taken out, or added.
-    pub removed: Vec<Name>,
-    /// See `removed`.
-    pub added: Vec<Name>,
+    /// The policies whose words differ: the looser first.
+    pub texts: Vec<Text>,
     /// The questions that were answered otherwise; tiers that are answered alike stand together.
     pub differing: Vec<Permission>,
 }
@@ -79,56 +62,66 @@ pub struct Permissions {
 /// A text that cannot be put in force.
 pub fn permissions(in_force: &Policy, other: &Policy) -> Result<Permissions, PolicyError> {
     let (then, now) = (super::duties(in_force)?, super::duties(other)?);
-    let only_in = |one: &Duties, two: &Duties| -> Vec<Name> {
-        one.controls().keys().filter(|id| !two.controls().contains_key(*id)).cloned().collect()
-    };
-    let actions: Vec<Action> =
-        Action::ALL.into_iter().filter(|action| !then.is_alike(&now, *action)).collect();
-    let mut found = Permissions {
-        asked: 0,
-        removed: only_in(&then, &now),
-        added: only_in(&now, &then),
-        differing: Vec::new(),
-        actions,
-    };
-    let persons = Persons::named()?;
-    for circumstance in circumstances(&persons) {
-        for tier in Tier::ALL {
-            ask(&mut found, (&then, &now), &circumstance, tier);
+    let texts = Texts::of(&then, &now);
+    let alike = |action: &Action| then.is_alike(&now, *action);
+    let actions: Vec<Action> = Action::ALL.into_iter().filter(|action| !alike(action)).collect();
+    let mut found = Permissions { actions, ..Permissions::default() };
+    let keys: BTreeMap<Action, Keys> =
+        found.actions.iter().map(|action| (*action, Keys::of(&texts, *action))).collect();
+    let mut literals = Literals::default();
+    for (_, then, now) in texts.changed() {
+        then.into_iter().chain(now).for_each(|written| literals.extend(written.literals.clone()));
+    }
+    if !found.actions.is_empty() {
+        for circumstance in circumstances(&literals)? {
+            let from = found.differing.len();
+            for tier in Tier::ALL {
+                ask(&mut found, from, &keys, (&then, &now), &circumstance, tier);
+            }
         }
     }
     found.differing.sort_by_key(Permission::shift);
+    found.texts = texts.told(&found.differing);
+    found.texts.sort_by_key(|text| text.shift);
     Ok(found)
 }
 
-/// One circumstance and tier, for every act that is asked about and every key.
-fn ask(found: &mut Permissions, (then, now): (&Duties, &Duties), circumstance: &Circumstance, tier: Tier) {
+/// One circumstance and tier, for every act that is asked about and every key. What differs in this circumstance stands
+/// from `from` on.
+fn ask(
+    found: &mut Permissions,
+    from: usize,
+    keys: &BTreeMap<Action, Keys>,
+    (then, now): (&Duties, &Duties),
+    circumstance: &Circumstance,
+    tier: Tier,
+) {
     let facts = circumstance.facts(tier);
     let (then_change, now_change) = (then.change(&facts), now.change(&facts));
-    for action in found.actions.clone() {
-        for roles in keys() {
-            let actor = circumstance.actor(&roles);
+    let at_ms = circumstance.now_ms();
+    for (action, keys) in keys {
+        for roles in keys.of_circumstance(circumstance) {
+            let actor = circumstance.actor(roles);
             found.asked += 1;
             let answers = (
-                then.decide_on(&actor, action, &then_change, NOW_MS),
-                now.decide_on(&actor, action, &now_change, NOW_MS),
+                then.decide_on(&actor, *action, &then_change, at_ms),
+                now.decide_on(&actor, *action, &now_change, at_ms),
             );
             if answers.0 == answers.1 {
                 continue;
             }
             let is_of = |known: &&mut Permission| {
-                known.action == action
-                    && known.roles == roles
-                    && known.circumstance == circumstance.name
+                known.action == *action
+                    && known.roles == *roles
                     && (&known.then, &known.now) == (&answers.0, &answers.1)
             };
-            if let Some(known) = found.differing.iter_mut().rev().find(is_of) {
+            if let Some(known) = found.differing.iter_mut().skip(from).find(is_of) {
                 known.tiers.push(tier);
                 continue;
             }
             found.differing.push(Permission {
-                action,
-                roles,
+                action: *action,
+                roles: roles.clone(),
                 circumstance: circumstance.name.clone(),
                 tiers: vec![tier],
                 then: answers.0,
@@ -138,165 +131,36 @@ fn ask(found: &mut Permissions, (then, now): (&Duties, &Duties), circumstance: &
     }
 }
 
-/// Each role by itself, and machines that have a person's role.
-fn keys() -> impl Iterator<Item = BTreeSet<Role>> {
-    let mixed = [Role::Approver, Role::Operator, Role::Examiner, Role::Proposer];
-    let alone = Role::ALL.into_iter().map(|role| BTreeSet::from([role]));
-    alone.chain(mixed.into_iter().map(|role| BTreeSet::from([Role::Automation, role])))
+/// The keys that an act is asked about with, by their roles.
+struct Keys {
+    /// Each role by itself, machines that have a person's role, and pairs of roles that the act's policies name. To
+    /// policies, roles that they do not name are no roles.
+    all: Vec<BTreeSet<Role>>,
+    /// Of those, the roles that are named, and one that is not, by themselves.
+    some: Vec<BTreeSet<Role>>,
 }
 
-/// How a case differs from one where everything is there.
-struct Circumstance {
-    name: String,
-    facts: Differ,
-    who: PersonId,
-    clearance: Tier,
-    assurance: Option<Assurance>,
-}
-
-impl Circumstance {
-    fn facts(&self, tier: Tier) -> Facts {
-        let mut facts = Facts {
-            proposers: BTreeSet::new(),
-            examiners: BTreeSet::new(),
-            compliance: BTreeSet::new(),
-            approvers: BTreeSet::new(),
-            operators: BTreeSet::new(),
-            tier,
-            level: match tier {
-                Tier::Minimal => Level::Tuning,
-                Tier::Low => Level::Knowledge,
-                Tier::Medium => Level::Architecture,
-                Tier::High => Level::Mechanism,
-            },
-            approvals: SIGNATURES,
-            human_approvals: SIGNATURES,
-            evidence: EVIDENCE.into_iter().collect(),
-            in_bounds: true,
-            frozen: false,
-            on_hold: false,
-            authorised_until_ms: NOW_MS + 1,
-        };
-        (self.facts)(&mut facts);
-        facts
-    }
-
-    fn actor(&self, roles: &BTreeSet<Role>) -> Actor {
-        let kind = ActorKind::of_roles(roles);
-        let by_kind = match kind {
-            ActorKind::Person => Assurance::Sealed,
-            ActorKind::Automation => Assurance::Unsealed,
-        };
-        Actor {
-            key: KeyId::from_digest(Digest::of(b"who acts")),
-            person: self.who.clone(),
-            roles: roles.clone(),
-            clearance: self.clearance,
-            assurance: self.assurance.unwrap_or(by_kind),
-            kind,
+impl Keys {
+    fn of(texts: &Texts, action: Action) -> Self {
+        let of_action = texts.all().filter(|written| written.actions.contains(&action));
+        let named: BTreeSet<Role> = of_action.flat_map(|written| written.literals.roles()).collect();
+        let persons = [Role::Approver, Role::Operator, Role::Examiner, Role::Proposer];
+        let machines = persons.into_iter().chain(named.iter().copied());
+        let machines = machines.map(|role| BTreeSet::from([Role::Automation, role]));
+        let pairs = named.iter().flat_map(|one| named.iter().map(|two| BTreeSet::from([*one, *two])));
+        let alone = Role::ALL.into_iter().map(|role| BTreeSet::from([role]));
+        let mut all: Vec<BTreeSet<Role>> = Vec::new();
+        for roles in alone.chain(machines).chain(pairs) {
+            if !all.contains(&roles) {
+                all.push(roles);
+            }
         }
+        let unnamed = Role::ALL.into_iter().find(|role| !named.contains(role));
+        Self { all, some: named.into_iter().chain(unnamed).map(|role| BTreeSet::from([role])).collect() }
     }
-}
 
-/// Who stands in the questions.
-struct Persons {
-    /// Who acts.
-    who: PersonId,
-    /// Somebody else.
-    other: PersonId,
-}
-
-impl Persons {
-    fn named() -> Result<Self, PolicyError> {
-        let person = |name: &str| -> Result<PersonId, PolicyError> {
-            name.parse().map_err(|_| PolicyError::Schema(format!("`{name}` names no person")))
-        };
-        Ok(Self { who: person("who-acts")?, other: person("somebody-else")? })
+    /// All of them where nothing comes from a literal; else some.
+    fn of_circumstance(&self, circumstance: &Circumstance) -> &[BTreeSet<Role>] {
+        if circumstance.is_plain() { &self.all } else { &self.some }
     }
-}
-
-/// All circumstances.
-fn circumstances(persons: &Persons) -> Vec<Circumstance> {
-    let of = |name: String, facts: Differ| Circumstance {
-        name,
-        facts,
-        who: persons.who.clone(),
-        clearance: Tier::High,
-        assurance: None,
-    };
-    let plain = |name: &str, facts: fn(&mut Facts)| of(name.to_owned(), Box::new(facts));
-    let mut all = vec![plain("everything is there", |_| ())];
-    all.extend(hats(persons).into_iter().map(|(name, facts)| of(name, facts)));
-    all.extend(EVIDENCE.into_iter().map(|kind| {
-        let name = format!("no {} evidence", evidence_name(kind));
-        of(
-            name,
-            Box::new(move |facts| {
-                facts.evidence.remove(&kind);
-            }),
-        )
-    }));
-    all.push(plain("no evidence at all", |facts| facts.evidence.clear()));
-    for signed in 0..SIGNATURES {
-        let by_persons = move |facts: &mut Facts| {
-            (facts.approvals, facts.human_approvals) = (signed, signed);
-        };
-        all.push(of(format!("{signed} signatures of persons"), Box::new(by_persons)));
-        let with_machine = move |facts: &mut Facts| {
-            (facts.approvals, facts.human_approvals) = (signed + 1, signed);
-        };
-        all.push(of(format!("{signed} signatures of persons and a machine's"), Box::new(with_machine)));
-    }
-    all.extend(
-        LEVELS
-            .into_iter()
-            .map(|level| of(format!("level {}", level.number()), Box::new(move |facts| facts.level = level))),
-    );
-    all.extend([
-        plain("out of bounds", |facts| facts.in_bounds = false),
-        plain("frozen", |facts| facts.frozen = true),
-        plain("on legal hold", |facts| facts.on_hold = true),
-        plain("the authorisation has ended", |facts| facts.authorised_until_ms = NOW_MS),
-        plain("no authorisation is needed", |facts| facts.authorised_until_ms = u64::MAX),
-    ]);
-    for clearance in [Tier::Minimal, Tier::Low, Tier::Medium] {
-        let name = format!("clearance {}", clearance.number());
-        all.push(Circumstance { clearance, ..of(name, Box::new(|_| ())) });
-    }
-    for (assurance, name) in [
-        (Assurance::Unsealed, "an unsealed key"),
-        (Assurance::Sealed, "a sealed key"),
-        (Assurance::Hardware, "a key in hardware"),
-    ] {
-        all.push(Circumstance { assurance: Some(assurance), ..of(name.to_owned(), Box::new(|_| ())) });
-    }
-    all
-}
-
-/// How the facts of a circumstance differ.
-type Differ = Box<dyn Fn(&mut Facts)>;
-
-/// One of the sets of persons in them.
-type Set = fn(&mut Facts) -> &mut BTreeSet<PersonId>;
-
-/// What the person is on the change already, and what somebody else is.
-fn hats(persons: &Persons) -> Vec<(String, Differ)> {
-    let sets: [(&str, Set); 5] = [
-        ("proposed it", |facts| &mut facts.proposers),
-        ("examined it", |facts| &mut facts.examiners),
-        ("reviewed it for compliance", |facts| &mut facts.compliance),
-        ("approved it", |facts| &mut facts.approvers),
-        ("ordered it", |facts| &mut facts.operators),
-    ];
-    let mut hats: Vec<(String, Differ)> = Vec::new();
-    for (did, set) in sets {
-        for (name, person) in [("the same person", &persons.who), ("somebody else", &persons.other)] {
-            let person = person.clone();
-            let wear = move |facts: &mut Facts| {
-                set(facts).insert(person.clone());
-            };
-            hats.push((format!("{name} {did}"), Box::new(wear)));
-        }
-    }
-    hats
 }

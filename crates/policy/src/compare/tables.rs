@@ -1,9 +1,16 @@
-//! Members of two policies' tables that differ.
+//! Members of two policies' tables that differ, and which way each moves what is allowed.
+//!
+//! A member is judged by itself, the others held as they are, on the premise that a higher tier asks for more. What is not
+//! known to be tighter is looser or unclear: a member that this module does not know among it.
+
+mod direction;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use statement::kind::Policy;
+
+use super::Shift;
 
 /// A member that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,43 +21,54 @@ pub struct Difference {
     pub then: Option<String>,
     /// What stands there in the other.
     pub now: Option<String>,
+    /// Which way it moves what is allowed.
+    pub shift: Shift,
 }
 
-/// What differs between the tables of two policies, by place.
+/// What differs between the tables of two policies: the looser first, then by place.
 pub fn tables(in_force: &Policy, other: &Policy) -> Vec<Difference> {
     let (then, now) = (leaves(in_force), leaves(other));
-    let mut places: Vec<&String> = then.keys().chain(now.keys()).collect();
+    let mut places: Vec<&Vec<String>> = then.keys().chain(now.keys()).collect();
     places.sort();
     places.dedup();
     let differing = places.into_iter().filter(|place| then.get(*place) != now.get(*place));
-    differing
+    let mut found: Vec<Difference> = differing
         .map(|place| Difference {
-            place: place.clone(),
-            then: then.get(place).cloned(),
-            now: now.get(place).cloned(),
+            place: place.join("."),
+            then: then.get(place).map(Value::to_string),
+            now: now.get(place).map(Value::to_string),
+            shift: direction::of(place, then.get(place), now.get(place)),
         })
-        .collect()
+        .collect();
+    if found.is_empty() && in_force.rules != other.rules {
+        // No two tables that differ are written alike; if ever, that is no reason to say nothing.
+        found.push(Difference { place: String::new(), then: None, now: None, shift: Shift::Unclear });
+    }
+    found.sort_by_key(|difference| difference.shift);
+    found
 }
 
-fn leaves(policy: &Policy) -> BTreeMap<String, String> {
+fn leaves(policy: &Policy) -> BTreeMap<Vec<String>, Value> {
     let mut leaves = BTreeMap::new();
     // Tables are read from JSON and written to it in statements, so that there is always a value.
     if let Ok(value) = serde_json::to_value(&policy.rules) {
-        walk(String::new(), &value, &mut leaves);
+        walk(&mut Vec::new(), value, &mut leaves);
     }
     leaves
 }
 
-fn walk(place: String, value: &Value, leaves: &mut BTreeMap<String, String>) {
+/// Lists, as of evidence or of floors, are one leaf: their entries say nothing alone. A table without entries has no leaf.
+fn walk(place: &mut Vec<String>, value: Value, leaves: &mut BTreeMap<Vec<String>, Value>) {
     match value {
-        Value::Object(members) if !members.is_empty() => {
+        Value::Object(members) => {
             for (name, member) in members {
-                let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+                place.push(name);
                 walk(place, member, leaves);
+                place.pop();
             }
         }
         other => {
-            leaves.insert(place, other.to_string());
+            leaves.insert(place.clone(), other);
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn load(text: &str, wanted: &Digest) -> Result<Duties, PolicyError> {
         controls.insert(named.id, named.controls);
     }
     let by_action = by_action(&vocabulary, &policies)?;
-    Ok(Duties { authorizer: Authorizer::new(), by_action, controls, schema, vocabulary })
+    Ok(Duties { all: policies, authorizer: Authorizer::new(), by_action, controls, schema, vocabulary })
 }
 
 /// For each action the policies whose scope does not rule it out. The others are false for it, whatever the facts, and

@@ -48,6 +48,8 @@ pub struct Ruling {
     pub outcome: Option<Outcome>,
     /// The tier that it gives the change; none where it could not be told.
     pub tier: Option<Tier>,
+    /// The risk, where a verdict was asked for: log10 of probability times loss, in thousandths.
+    pub risk: Option<i64>,
     /// What is missing or against it, in order.
     pub reasons: Vec<Reason>,
 }
@@ -116,17 +118,18 @@ impl Ruling {
                 allows: decision.outcome == Outcome::Pass,
                 outcome: Some(decision.outcome),
                 tier: Some(decision.score.tier),
+                risk: Some(decision.score.risk),
                 reasons: decision.reasons,
             },
             Err(refusal) => {
-                Self { allows: false, outcome: None, tier: None, reasons: refusal.into_reasons() }
+                Self { allows: false, outcome: None, tier: None, risk: None, reasons: refusal.into_reasons() }
             }
         }
     }
 
     fn of_act(answer: Result<(), Refusal>, tier: Option<Tier>) -> Self {
         let reasons = answer.err().map(Refusal::into_reasons).unwrap_or_default();
-        Self { allows: reasons.is_empty(), outcome: None, tier, reasons }
+        Self { allows: reasons.is_empty(), outcome: None, tier, risk: None, reasons }
     }
 }
 

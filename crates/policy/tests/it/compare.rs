@@ -2,14 +2,14 @@
 
 use audit::fixture::{Realm, Who};
 use dossier::Code;
-use policy::compare::{Comparison, Shift};
+use policy::compare::{Comparison, Shift, Wording};
 use policy::duties::Action;
 use policy::gate::{Decided, Retried};
 use statement::kind::{Capacity, Policy, Role, Tier};
 
 use crate::stage::{X, about, decided, under_policy};
 
-fn compared(realm: &Realm, alter: impl FnOnce(&mut Policy)) -> Comparison {
+pub(crate) fn compared(realm: &Realm, alter: impl FnOnce(&mut Policy)) -> Comparison {
     let in_force = &realm.ledger().world().policy().unwrap().body;
     let mut other = in_force.clone();
     alter(&mut other);
@@ -23,7 +23,7 @@ fn without(cedar: &str, id: &str) -> String {
     format!("{}{}", &cedar[..at], &cedar[end..])
 }
 
-fn of(compared: &Comparison, decided: Decided) -> Vec<&Retried> {
+pub(crate) fn of(compared: &Comparison, decided: Decided) -> Vec<&Retried> {
     compared.decisions.iter().filter(|retried| retried.decided == decided).collect()
 }
 
@@ -39,7 +39,7 @@ fn a_policy_compared_with_itself_differs_in_nothing() {
     }
     assert!(compared.decisions.iter().all(|retried| retried.shift() == Shift::Same), "{compared:#?}");
     assert!(compared.decisions.iter().all(|retried| retried.then.allows));
-    assert!(!compared.is_looser());
+    assert_eq!(compared.shift(), Shift::Same);
 }
 
 #[test]
@@ -56,8 +56,10 @@ fn a_forbid_that_is_taken_out_is_told_as_looser_and_by_name() {
         }
     });
     assert!(compared.is_looser());
-    let removed: Vec<String> = compared.permissions.removed.iter().map(ToString::to_string).collect();
-    assert_eq!(removed, taken);
+    let removed: Vec<(&str, Wording)> =
+        compared.permissions.texts.iter().map(|text| (text.id.as_str(), text.wording)).collect();
+    assert_eq!(removed, taken.map(|id| (id, Wording::Removed)));
+    assert!(compared.permissions.texts.iter().all(|text| text.shift == Shift::Looser), "{compared:#?}");
     let found = compared.permissions.differing.iter().find(|found| {
         found.action == Action::Approve
             && found.roles.contains(&Role::Approver)
@@ -87,7 +89,8 @@ fn more_signatures_would_have_held_up_what_was_released() {
     assert_eq!((order.shift(), order.now.tier), (Shift::Tighter, Some(tier)));
     assert!(order.now.reasons.iter().any(|reason| reason.code == Code::ApprovalsTooFew), "{order:#?}");
     assert!(of(&compared, Decided::Approval).iter().all(|retried| retried.shift() == Shift::Same));
-    assert!(!compared.is_looser());
+    assert!(compared.tables.iter().all(|found| found.shift == Shift::Tighter), "{:#?}", compared.tables);
+    assert_eq!(compared.shift(), Shift::Tighter);
 }
 
 #[test]

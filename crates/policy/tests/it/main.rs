@@ -15,5 +15,7 @@ mod elsewhere;
 mod evidence;
 mod hostile;
 mod keys;
+mod loosened;
+mod members;
 mod reasons;
 mod stage;

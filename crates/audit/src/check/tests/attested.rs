@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use evidence::fixture::Chip;
 use evidence::{Attestation, Claims, Hex, Host, HostKind, TierRule, inputs_digest};
 use statement::Digest;
-use statement::kind::{Finding, Tier};
+use statement::kind::{AttestedBy, AttestingHost, Finding, Tier};
 
 use super::*;
 use crate::report::{Attested, FindingReport};
@@ -146,4 +146,42 @@ fn only_what_a_decision_may_rest_on_meets_a_tier() {
     check(&|finding| finding.outcome = statement::kind::Outcome::Inconclusive, &missing);
     check(&|finding| finding.worker = Some(Digest::of(b"another worker")), &missing);
     check(&|finding| finding.evidence = EvidenceKind::FormalVerification, &missing);
+}
+
+/// Gates have counted the hosts that a finding names. What it names as their word and is none is against the record, as a
+/// false one is; what it merely has beside it is not looked at.
+#[test]
+fn what_a_finding_says_is_an_attestation_and_is_none_is_against_the_record() {
+    let with = |bytes: &[u8], is_named: bool| {
+        let mut realm = Realm::new();
+        let change = realm.propose(Plan::tuning("first"));
+        let attachment = Digest::of(bytes);
+        let attested =
+            is_named.then(|| AttestedBy { attachment, hosts: BTreeSet::from([AttestingHost::Tdx]) });
+        let finding = realm.finding(&change, EvidenceKind::Scope);
+        let finding = Finding { attachments: BTreeSet::from([attachment]), attested, ..finding };
+        realm.attach(bytes.to_vec());
+        realm.establish(&Tracking::Change(change), finding, &[Who::Ben]);
+        report(&realm, None)
+    };
+    let claims = Claims {
+        inputs: Digest::of(b"inputs"),
+        nonce: Hex::new(vec![7; 32]),
+        trace_root: Digest::of(b"trace"),
+        worker: Digest::of(b"worker"),
+    };
+    let sound = Attestation::new(claims, Vec::new()).unwrap().to_bytes().unwrap();
+    let sound = String::from_utf8(sound).unwrap();
+    let other = sound.replacen("\"format\":\"", "\"format\":\"x", 1);
+    assert_ne!(other, sound);
+    for bytes in [b"no JSON at all".as_slice(), b"{}", b"\xff", b"", other.as_bytes()] {
+        let named = with(bytes, true);
+        remarks(&named, &[RemarkCode::AttestationFalse], &[]);
+        let [attestation] = only(&named).attestations.as_slice() else { panic!("one attestation") };
+        assert_eq!((attestation.outcome, attestation.hosts.len()), (Attested::Contradicts, 0));
+        assert!(attestation.code.is_some(), "{attestation:?}");
+        assert!(only(&with(bytes, false)).attestations.is_empty(), "nothing says that it is one");
+    }
+    // It reads as one and is not of the host that is named.
+    remarks(&with(sound.as_bytes(), true), &[RemarkCode::AttestationFalse], &[]);
 }
