@@ -89,9 +89,9 @@ impl Source {
     /// As [`Source::from_safetensors`], [`Error::Packed`].
     pub fn from_folder(config: &[u8], files: &[Bytes]) -> Result<Self, Error> {
         let mut source = Self::from_safetensors(files)?;
-        let Some(packing) = Packing::of_config(config)? else { return Ok(source) };
         let read = files.iter().map(|file| SafeTensors::read(file)).collect::<Result<Vec<_>, _>>()?;
         let weights = Weights::gather(read.iter().flat_map(|file| Weights::from(file).tensors().to_vec()))?;
+        let Some(packing) = Packing::of_model(config, &weights)? else { return Ok(source) };
         for (name, shape, bytes) in Unpacked::of(&weights, packing)?.into_layers() {
             let entry = Entry { stored: Stored::Kind(Kind::F32), shape: shape.to_vec(), bytes: bytes.into() };
             if source.entries.insert(name.clone(), entry).is_some() {

@@ -42,6 +42,13 @@ fn the_same_weights_have_one_seal_and_no_difference() {
         assert_eq!((&told["compared"], &told["identical"]), (&json!(6), &json!(6)), "{told}");
         assert_eq!((&told["added"], &told["removed"]), (&json!([]), &json!([])), "{told}");
     }
+    // A name is no proof: this one begins as a safetensors file. A configuration counts where layers are packed alone.
+    house.write("safe.bin", SAFE);
+    assert_eq!(root(&house, "safe.bin", "exact"), root(&house, "state.pt", "exact"));
+    house.write("odd/model.safetensors", SAFE);
+    house.write("odd/config.json", b"{\"limit\": Infinity}");
+    let told = house.json("diff state.pt odd");
+    assert_eq!(told["identical"], json!(6), "{told}");
     // One element of the storage that three of the tensors look at.
     let mut other = STATE.to_vec();
     let at = other.windows(4).position(|window| window == 0.37_f32.sin().to_le_bytes()).unwrap();

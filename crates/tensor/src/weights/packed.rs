@@ -95,6 +95,18 @@ impl Packing {
         Ok(Some(Self { method, bits, group }))
     }
 
+    /// What the configuration says of these weights: it is not asked where none of them is packed, for then it says nothing
+    /// that counts.
+    ///
+    /// # Errors
+    /// As [`Packing::of_config`].
+    pub fn of_model(config: &[u8], weights: &Weights<'_>) -> Result<Option<Self>, WeightsError> {
+        if weights.tensors().iter().any(|tensor| tensor.name().ends_with(INTEGERS)) {
+            return Self::of_config(config);
+        }
+        Ok(None)
+    }
+
     /// The name that the layers' packing is told by.
     pub const fn name(self) -> &'static str {
         match self.method {

@@ -50,6 +50,10 @@ impl<'a> Files<'a> {
             None => finding.in_folder()?,
         };
         let config = (side.only.is_none() && side.has(CONFIG)).then(|| finding.bytes(CONFIG)).transpose()?;
+        if config.is_some_and(|config| config.len() > CONFIG_BYTES_MAX) {
+            let why = "its configuration is larger than any";
+            return Err(Failure::not_a("model", Path::new(&side.path), why));
+        }
         Ok(Self { side, kind, config })
     }
 
@@ -89,23 +93,14 @@ impl<'a> Files<'a> {
             }
         };
         let mut opened = Opened { path: self.side.path.clone(), kind, unpacked: None };
-        if let Some(packing) = self.packing()? {
-            opened.unpacked = Some(Unpacked::of(&opened.stored()?, packing)?);
+        let is_model = matches!(opened.kind, OpenedKind::Single(_) | OpenedKind::Sharded(_));
+        if let Some(config) = self.config.filter(|_| is_model) {
+            let stored = opened.stored()?;
+            let packing = Packing::of_model(config, &stored)?;
+            let unpacked = packing.map(|packing| Unpacked::of(&stored, packing)).transpose()?;
+            opened.unpacked = unpacked;
         }
         Ok(opened)
-    }
-}
-
-impl Files<'_> {
-    /// How the layers of a folder's model are packed, if they are.
-    fn packing(&self) -> Done<Option<Packing>> {
-        let is_model = matches!(self.kind, FilesKind::Single(_) | FilesKind::Sharded { .. });
-        let Some(config) = self.config.filter(|_| is_model) else { return Ok(None) };
-        if config.len() > CONFIG_BYTES_MAX {
-            let why = "its configuration is larger than any";
-            return Err(Failure::not_a("model", Path::new(&self.side.path), why));
-        }
-        Ok(Packing::of_config(config)?)
     }
 }
 

@@ -204,11 +204,12 @@ impl Handed {
     }
 }
 
-/// Whether a file is a checkpoint of PyTorch: by its ending, or as the archive that it begins as.
+/// Whether a file is a checkpoint of PyTorch: the archive that it begins as, or by its ending, unless it begins as a safetensors
+/// file.
 pub(crate) fn is_torch(name: &str, bytes: &[u8]) -> bool {
     let ending = Path::new(name).extension();
-    bytes.starts_with(b"PK\x03\x04")
-        || ending.is_some_and(|ending| ending == "pt" || ending == "pth" || ending == "bin")
+    let is_named = ending.is_some_and(|ending| ending == "pt" || ending == "pth" || ending == "bin");
+    bytes.starts_with(b"PK\x03\x04") || (is_named && bytes.get(8) != Some(&b'{'))
 }
 
 /// Whether a file in a model's folder can be weights, or say something about them.
