@@ -23,10 +23,14 @@ fn every_command_and_group_shows_an_example_that_parses() {
     assert!(found.len() > 60 && groups > 12, "{groups} groups of {}", found.len());
     for (path, command) in found {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let example = help.strip_prefix("Example: ").unwrap_or_else(|| panic!("`{path}` shows no example"));
-        assert!(example.starts_with(&path), "`{path}` shows another command: `{example}`");
-        if let Err(error) = Cli::try_parse_from(example.split(' ')) {
-            panic!("the example of `{path}` is wrong: {error}");
+        assert!(!help.is_empty(), "`{path}` shows no example");
+        for line in help.lines() {
+            let example =
+                line.strip_prefix("Example: ").unwrap_or_else(|| panic!("`{path}`: `{line}` is no example"));
+            assert!(example.starts_with(&path), "`{path}` shows another command: `{example}`");
+            if let Err(error) = Cli::try_parse_from(example.split(' ')) {
+                panic!("the example of `{path}` is wrong: {error}");
+            }
         }
     }
 }
