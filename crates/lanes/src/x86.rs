@@ -1,8 +1,8 @@
-//! The kernel for x86-64 processors with SHA instructions.
+//! The kernels for x86-64 processors: here the one for those with SHA instructions, in [`wide`] that for vectors of 512 bits.
 //!
-//! This is the one module of the crate that may use `unsafe`, for two reasons: calling a function that is compiled for
-//! instructions the processor may lack (every call stands behind [`detected`]), and loading vectors from arrays whose
-//! length their type says.
+//! This is the one module of the crate that may use `unsafe`, for three reasons: calling a function that is compiled for
+//! instructions the processor may lack (every call stands behind a `detected`), loading vectors from arrays whose
+//! length their type says, and keeping the compiler from one change of order that makes it slow.
 //!
 //! The order of instructions within one stream is that of Intel's paper "Intel SHA Extensions" (2013); what is ours is
 //! that several streams take turns at every step.
@@ -13,6 +13,8 @@
     clippy::needless_range_loop,
     reason = "lanes are counted by a constant that all arrays have as their length"
 )]
+
+pub(crate) mod wide;
 
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_set_epi64x,
@@ -42,6 +44,9 @@ const ROUNDS: [[u32; 4]; 16] = [
     [0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208],
     [0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2],
 ];
+
+/// Most streams whose rounds take turns: more do not fit the registers.
+pub(crate) const TURNS: usize = 4;
 
 /// Whether this processor has the instructions.
 pub(crate) fn detected() -> bool {

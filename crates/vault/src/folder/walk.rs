@@ -18,7 +18,7 @@ use statement::Digest;
 use super::RelativePath;
 use crate::error::{Error, Result};
 
-/// Bytes that are read and hashed at once: those of all lanes stay in a core's own cache.
+/// Bytes that are read and hashed at once: those of all lanes stay near the core.
 const READ: usize = 64 * 1024;
 
 /// Deepest nesting of folders.

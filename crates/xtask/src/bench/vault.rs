@@ -1,4 +1,4 @@
-//! Hashing and storing a directory of 1 GiB, beside PyPI's `model_signing` and the hash function's own limit.
+//! Hashing and storing directories of 1 GiB, beside PyPI's `model_signing` and the hash function's own limit.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -14,12 +14,15 @@ use crate::process::run_quietly;
 use crate::python::Venv;
 
 const PEER: &[&str] = &["model-signing==1.1.1", "pyOpenSSL"];
-/// The directory: so many files of so many bytes.
-const FILES: u64 = 8;
-const FILE_BYTES: u64 = 128 << 20;
-/// What each core does with one stream, and with several whose rounds take turns: the rows that others stand beside.
+/// The directories: so many files, and the bytes of all together.
+const SHAPES: [u64; 2] = [8, 64];
+const BYTES: u64 = 1 << 30;
+/// What each core does with one stream, and with as many at once as the directory gives it: the rows that others stand
+/// beside.
 const PLAIN_LIMIT: &str = "SHA-256 from memory on all cores, one stream each (OpenSSL)";
-const LIMIT: &str = "SHA-256 from memory on all cores, several streams each (the limit)";
+const LIMIT: &str =
+    "SHA-256 from memory on all cores, as many streams each as there are files for (the limit)";
+const PEER_HASHES: &str = "`model_signing` 1.1.1 (PyPI): hashed only";
 const GIB: f64 = 1_073_741_824.0;
 
 /// Hashes a directory as `model_signing` does before it signs, and says how fast. Python's own start is not counted.
@@ -32,62 +35,93 @@ seconds = time.perf_counter() - begin
 print(json.dumps({'bytes_per_s': int(sys.argv[2]) / seconds}))
 ";
 
+/// Bytes a second by what was done.
+type Rates = Vec<(String, Option<f64>)>;
+/// What could not be measured, and why.
+type Absent = Vec<(String, String)>;
+
 pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
-    let hash_store = example("vault", "hash_store", &[])?;
-    let folder = scratch.folder("model")?;
-    fill(&folder)?;
-    let mut rows: Vec<(String, Option<f64>)> = Vec::new();
     let mut absent = Vec::new();
-    match limit() {
-        Ok(limit) => rows.push((PLAIN_LIMIT.to_owned(), limit)),
-        Err(error) => absent.push(("the limit of one stream a core".to_owned(), format!("{error:#}"))),
-    }
+    let plain = limit().unwrap_or_else(|error| {
+        absent.push(("the limit of one stream a core".to_owned(), format!("{error:#}")));
+        None
+    });
     let speed = example("lanes", "lanes_speed", &[])?;
     let together = Runs::of("SHA-256, several streams a core", || Ok(Command::new(&speed)))?;
-    rows.push((LIMIT.to_owned(), together.median("all_cores_most")));
-    for (way, what) in
-        [("encrypted", "hashed, encrypted and stored"), ("plain", "hashed and stored in plain")]
-    {
-        let runs = Runs::of(&format!("vault, {way}"), || {
-            let mut command = Command::new(&hash_store);
-            command.arg(&folder).args(["--way", way, "--store"]).arg(scratch.folder("store")?);
-            Ok(command)
-        })?;
-        if rows.iter().all(|(what, _)| !what.starts_with("Countersign")) {
-            rows.push(("Countersign vault: hashed only".to_owned(), runs.median("hash_only_bytes_per_s")));
-        }
-        rows.push((format!("Countersign vault: {what}, durably"), runs.median("bytes_per_s")));
+    let cores = u64::try_from(std::thread::available_parallelism()?.get())?;
+    let mut shapes = Vec::new();
+    for files in SHAPES {
+        let streams = files.div_ceil(cores).min(16);
+        let limit = together.median(&format!("all_cores_{streams}"));
+        let mut rates = vec![(PLAIN_LIMIT.to_owned(), plain), (LIMIT.to_owned(), limit)];
+        rates.extend(shape(scratch, files, &mut absent)?);
+        shapes.push(rates);
     }
-    match model_signing(&folder) {
-        Ok(rate) => rows.push(("`model_signing` 1.1.1 (PyPI): hashed only".to_owned(), rate)),
-        Err(error) => absent.push(("`model_signing`".to_owned(), format!("{error:#}"))),
-    }
-    let rate_of =
-        |begin: &str| rows.iter().find(|(what, _)| what.starts_with(begin)).and_then(|(_, rate)| *rate);
-    let (limit, peer) = (rate_of(LIMIT), rate_of("`model_signing`"));
-    let lines = rows.iter().map(|(what, rate)| {
+    let cells = |rates: &Rates, at: usize| {
+        let rate_of = |what: &str| rates.iter().find(|(name, _)| name == what).and_then(|(_, rate)| *rate);
+        let rate = rates.get(at).and_then(|(_, rate)| *rate);
         let part = |of: Option<f64>| figure(rate.zip(of).map(|(rate, of)| rate / of), 2);
-        vec![what.clone(), figure(rate.map(|rate| rate / GIB), 2), part(peer), part(limit)]
+        [figure(rate.map(|rate| rate / GIB), 2), part(rate_of(PEER_HASHES)), part(rate_of(LIMIT))]
+    };
+    let names = shapes.first().into_iter().flatten().map(|(what, _)| what.clone());
+    let rows = names.enumerate().map(|(at, what)| {
+        std::iter::once(what).chain(shapes.iter().flat_map(|rates| cells(rates, at))).collect()
     });
     Ok(Table {
         text: format!(
-            "A directory of {FILES} files, 1 GiB together, in the page cache. Stored means synced. Median of {} runs.",
+            "Two directories of 1 GiB, one of 8 files and one of 64, in the page cache. Stored means synced. Median of {} runs.",
             super::RUNS
         ),
-        head: vec!["", "GiB/s", "× `model_signing`", "× the limit"],
-        rows: lines.collect(),
+        head: vec![
+            "",
+            "8 files: GiB/s",
+            "× `model_signing`",
+            "× the limit",
+            "64 files: GiB/s",
+            "× `model_signing`",
+            "× the limit",
+        ],
+        rows: rows.collect(),
         absent,
     })
 }
 
+/// What is done with a directory of so many files.
+fn shape(scratch: &Scratch, files: u64, absent: &mut Absent) -> Result<Rates> {
+    let hash_store = example("vault", "hash_store", &[])?;
+    let folder = scratch.folder(&format!("model-{files}"))?;
+    fill(&folder, files)?;
+    let mut rates: Rates = Vec::new();
+    for (way, what) in
+        [("encrypted", "hashed, encrypted and stored"), ("plain", "hashed and stored in plain")]
+    {
+        let runs = Runs::of(&format!("vault, {files} files, {way}"), || {
+            let mut command = Command::new(&hash_store);
+            command.arg(&folder).args(["--way", way, "--store"]).arg(scratch.folder("store")?);
+            Ok(command)
+        })?;
+        if rates.is_empty() {
+            rates.push(("Countersign vault: hashed only".to_owned(), runs.median("hash_only_bytes_per_s")));
+        }
+        rates.push((format!("Countersign vault: {what}, durably"), runs.median("bytes_per_s")));
+    }
+    let peer = model_signing(&folder).unwrap_or_else(|error| {
+        absent.push((format!("`model_signing`, {files} files"), format!("{error:#}")));
+        None
+    });
+    rates.push((PEER_HASHES.to_owned(), peer));
+    std::fs::remove_dir_all(&folder).with_context(|| format!("`{}`", folder.display()))?;
+    Ok(rates)
+}
+
 /// Bytes that do not compress, the same in every run.
-fn fill(folder: &Path) -> Result<()> {
+fn fill(folder: &Path, files: u64) -> Result<()> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for number in 0..FILES {
-        let path = folder.join(format!("model-{number:05}-of-{FILES:05}.safetensors"));
+    for number in 0..files {
+        let path = folder.join(format!("model-{number:05}-of-{files:05}.safetensors"));
         let file = File::create(&path).with_context(|| format!("`{}`", path.display()))?;
         let mut file = BufWriter::with_capacity(super::WRITE, file);
-        for _ in 0..FILE_BYTES / 8 {
+        for _ in 0..BYTES / files / 8 {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -100,10 +134,9 @@ fn fill(folder: &Path) -> Result<()> {
 
 fn model_signing(folder: &Path) -> Result<Option<f64>> {
     let venv = Venv::provide("bench-venv", PEER)?;
-    let bytes = (FILES * FILE_BYTES).to_string();
     let runs = Runs::of("`model_signing`", || {
         let mut command = venv.python();
-        command.args(["-c", HASH]).arg(folder).arg(&bytes);
+        command.args(["-c", HASH]).arg(folder).arg(BYTES.to_string());
         Ok(command)
     })?;
     Ok(runs.median("bytes_per_s"))
