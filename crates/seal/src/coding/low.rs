@@ -150,7 +150,8 @@ fn fast<const BITS: u32>(values: &[u32; GROUP], exponent: i32) -> [i8; GROUP] {
         let nearest = rounded - ROUND;
         let integer = (rounded.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
         let above = (nearest > y) | ((y == 0.0) & (value < 0.0));
-        *code = (integer - i32::from(above)) as i8;
+        // Wraps nowhere; a check for it would keep the loop from becoming vectors, at a third of the speed.
+        *code = integer.wrapping_sub(i32::from(above)) as i8;
     }
     codes
 }
