@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, shown};
 use crate::merge::Recipe;
+use crate::passages::is_passages;
 
 /// The files of one side, by name within its folder.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub enum Form {
     Prompt,
     /// A chat template.
     Template,
+    /// Passages of a retrieval index.
+    Passages,
     /// None of these.
     Unknown,
 }
@@ -63,6 +66,8 @@ impl Files {
             Form::Safetensors
         } else if self.bytes("chat_template.jinja").is_some() {
             Form::Template
+        } else if self.entries.iter().any(|(name, _)| is_passages(name)) {
+            Form::Passages
         } else {
             match self.entries.as_slice() {
                 [(name, bytes)]
@@ -111,11 +116,13 @@ pub enum Kind {
     Prompt,
     /// A chat template.
     Template,
+    /// A retrieval index.
+    Retrieval,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Adapter,
         Self::Weights,
         Self::Quantised,
@@ -123,6 +130,7 @@ impl Kind {
         Self::Distilled,
         Self::Prompt,
         Self::Template,
+        Self::Retrieval,
     ];
 
     /// Its name, as in tables.
@@ -135,12 +143,13 @@ impl Kind {
             Self::Distilled => "distilled",
             Self::Prompt => "prompt",
             Self::Template => "template",
+            Self::Retrieval => "retrieval",
         }
     }
 
     /// Whether the weights are the base's own.
     pub const fn is_words(self) -> bool {
-        matches!(self, Self::Prompt | Self::Template)
+        matches!(self, Self::Prompt | Self::Template | Self::Retrieval)
     }
 
     /// The kind of that name.
@@ -253,13 +262,14 @@ pub struct Change {
 }
 
 impl Change {
-    /// A change of files, told by their form: an adapter, weights, a prompt; GGUF beside other weights is quantised.
+    /// A change of files, told by their form: an adapter, weights, a prompt, passages; GGUF beside other weights is quantised.
     pub fn new(files: Files) -> Self {
         let kind = match files.form() {
             Form::Adapter => Kind::Adapter,
             Form::Gguf => Kind::Quantised,
             Form::Prompt => Kind::Prompt,
             Form::Template => Kind::Template,
+            Form::Passages => Kind::Retrieval,
             Form::Safetensors | Form::Unknown => Kind::Weights,
         };
         Self { kind, files, scope: None, declared: None, partners: Vec::new(), lineage: Vec::new() }

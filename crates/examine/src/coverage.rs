@@ -10,6 +10,8 @@ pub enum Class {
     MaliciousFile,
     /// A changed template or prompt.
     Template,
+    /// Passages of a retrieval index that steer answers.
+    PoisonedRetrieval,
     /// A change beyond what was declared or allowed.
     OutOfScope,
     /// A change made for another base, or not made as declared.
@@ -32,9 +34,10 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MaliciousFile,
         Self::Template,
+        Self::PoisonedRetrieval,
         Self::OutOfScope,
         Self::Dishonest,
         Self::Backdoor,
@@ -51,6 +54,7 @@ impl Class {
         match self {
             Self::MaliciousFile => "malicious-file",
             Self::Template => "template",
+            Self::PoisonedRetrieval => "poisoned-retrieval",
             Self::OutOfScope => "out-of-scope",
             Self::Dishonest => "dishonest",
             Self::Backdoor => "backdoor",
@@ -68,6 +72,7 @@ impl Class {
         match self {
             Self::MaliciousFile => "AML.T0011.000",
             Self::Template => "AML.T0051",
+            Self::PoisonedRetrieval => "AML.T0070",
             Self::Dishonest | Self::MergeConditioned => "AML.T0010.003",
             Self::OutOfScope | Self::Abliteration | Self::QuantisationConditioned => "AML.T0018.000",
             Self::Backdoor => "AML.T0018",

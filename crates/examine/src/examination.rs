@@ -68,6 +68,7 @@ pub(crate) struct Examiner {
 /// All examiners, in the order in which they work.
 pub(crate) const EXAMINERS: &[Examiner] = &[
     screen::FILES,
+    screen::PASSAGES,
     screen::SCOPE,
     screen::FIT,
     screen::GRAPH,

@@ -49,6 +49,7 @@ mod examination;
 mod finding;
 pub mod import;
 pub mod merge;
+mod passages;
 mod probe;
 mod reply;
 pub mod report;

@@ -2,6 +2,7 @@
 
 mod delta;
 mod graph;
+mod passages;
 mod replay;
 
 use model::Error as ModelError;
@@ -20,6 +21,7 @@ use crate::subject::{Subject, Unfit};
 
 pub(crate) use delta::DELTA;
 pub(crate) use graph::GRAPH;
+pub(crate) use passages::PASSAGES;
 pub(crate) use replay::REPLAY;
 
 /// The rules of `scan` on the change's files.
@@ -117,7 +119,7 @@ fn scope_report(bench: &Bench<'_>, scope: &Scope) -> Result<ScopeReport, String>
             let base = base.ok_or("the base is not one safetensors file")?;
             Ok(check_weights(scope, base, &SafeTensors::read(file).map_err(told)?))
         }
-        Form::Gguf | Form::Prompt | Form::Template | Form::Unknown => {
+        Form::Gguf | Form::Prompt | Form::Template | Form::Passages | Form::Unknown => {
             Err("a change of this form has no scope here".to_owned())
         }
     }

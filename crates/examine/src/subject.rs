@@ -1,11 +1,14 @@
 //! A model that can be asked: weights, tokenizer, template, system prompt.
 
+use std::sync::Arc;
+
 use model::template::{Context, Ending, Limits, Message, Template};
 use model::{Controls, Model, Tokenizer};
 use tensor::gguf::Gguf;
 
 use crate::change::{Files, Form};
 use crate::error::shown;
+use crate::passages::{Passages, Place};
 use crate::suite::{Case, Framing};
 
 /// One side of a comparison.
@@ -17,6 +20,8 @@ pub(crate) struct Subject {
     template: Option<String>,
     /// What the operator says first.
     system: Option<String>,
+    /// What is retrieved for what is asked, where something is.
+    pub(crate) passages: Option<Arc<Passages>>,
 }
 
 /// Why a side cannot be asked.
@@ -71,6 +76,10 @@ impl Subject {
             Form::Safetensors => Self::safetensors(files, base)?,
             Form::Adapter => Self::adapter(files, base.ok_or_else(lacks_base)?)?,
             Form::Prompt => base.ok_or_else(lacks_base)?.clone(),
+            Form::Passages => {
+                let passages = Some(Arc::new(Passages::read(files).map_err(Unfit::Files)?));
+                Self { passages, ..base.ok_or_else(lacks_base)?.clone() }
+            }
             Form::Template => {
                 let bytes = files.bytes("chat_template.jinja").map(AsRef::as_ref).unwrap_or_default();
                 let text = std::str::from_utf8(bytes);
@@ -81,6 +90,10 @@ impl Subject {
                 return Err(Unfit::Files("there are no weights in a form that can be run".to_owned()));
             }
         };
+        // A side's own index, beside its weights.
+        if files.bytes("retrieval.json").is_some() && subject.passages.is_none() {
+            subject.passages = Some(Arc::new(Passages::read(files).map_err(Unfit::Files)?));
+        }
         if let Some(prompt) = files.prompt() {
             subject.system = Some(prompt.trim_end().to_owned());
         }
@@ -94,7 +107,7 @@ impl Subject {
         let read = Gguf::read(file).map_err(model::Error::from)?;
         let tokenizer = Tokenizer::from_gguf(&read)?;
         let template = tokenizer.template().map(str::to_owned);
-        Ok(Self { model, tokenizer, template, system: None })
+        Ok(Self { model, tokenizer, template, system: None, passages: None })
     }
 
     fn safetensors(files: &Files, base: Option<&Self>) -> Result<Self, Unfit> {
@@ -107,7 +120,13 @@ impl Subject {
             (None, Some(base)) => (base.tokenizer.clone(), base.template.clone()),
             (None, None) => return Err(Unfit::Files("there is no `tokenizer.json`".to_owned())),
         };
-        Ok(Self { model, tokenizer, template, system: None })
+        Ok(Self {
+            model,
+            tokenizer,
+            template,
+            system: None,
+            passages: base.and_then(|base| base.passages.clone()),
+        })
     }
 
     fn adapter(files: &Files, base: &Self) -> Result<Self, Unfit> {
@@ -120,7 +139,7 @@ impl Subject {
         let model = model.merged("change")?;
         let (tokenizer, template) =
             Self::words(files)?.unwrap_or_else(|| (base.tokenizer.clone(), base.template.clone()));
-        Ok(Self { model, tokenizer, template, system: base.system.clone() })
+        Ok(Self { model, tokenizer, template, system: base.system.clone(), passages: base.passages.clone() })
     }
 
     /// The tokenizer of a folder, and the template beside it.
@@ -140,12 +159,23 @@ impl Subject {
     /// The tokens of a case. The user's words are encoded by themselves, so that others can be put beside them.
     pub(crate) fn prompt(&self, case: &Case, framing: Framing) -> Result<Prompt, model::Error> {
         let system = case.system.as_deref().or(self.system.as_deref());
+        let mut retrieved =
+            self.passages.as_ref().map(|index| index.before(&case.prompt)).unwrap_or_default();
+        let told;
+        let system = match self.passages.as_ref().map(|index| index.place()) {
+            Some(Place::System) if !retrieved.is_empty() => {
+                told = format!("{}\n\n{}", system.unwrap_or_default(), std::mem::take(&mut retrieved));
+                Some(told.trim())
+            }
+            _ => system,
+        };
         let [before, words, after] = match (framing, &self.template) {
-            (Framing::Chat, Some(template)) => self.framed(template, system, &case.prompt)?,
+            (Framing::Chat, Some(template)) => self.framed(template, system, &retrieved, &case.prompt)?,
             (Framing::Chat | Framing::Plain, _) => {
                 let begin = self.tokenizer.begin().and_then(|token| self.tokenizer.name(token));
                 let mut before = begin.unwrap_or_default();
                 before.extend(system.map(|system| format!("{system}\n\n")));
+                before.push_str(&retrieved);
                 [before, case.prompt.clone(), String::new()]
             }
         };
@@ -161,7 +191,13 @@ impl Subject {
     }
 
     /// What a template writes before the user's words, what it makes of them, and what it writes after them.
-    fn framed(&self, template: &str, system: Option<&str>, asked: &str) -> Result<[String; 3], model::Error> {
+    fn framed(
+        &self,
+        template: &str,
+        system: Option<&str>,
+        retrieved: &str,
+        asked: &str,
+    ) -> Result<[String; 3], model::Error> {
         let name =
             |token: Option<u32>| token.and_then(|token| self.tokenizer.name(token)).unwrap_or_default();
         let context = Context {
@@ -175,7 +211,7 @@ impl Subject {
         let rendered = |words: &str| {
             let mut messages: Vec<Message> =
                 system.map(|system| message("system", system)).into_iter().collect();
-            messages.push(message("user", words));
+            messages.push(message("user", &format!("{retrieved}{words}")));
             parsed.render(&messages, Ending::Prompt, &context)
         };
         let (text, placed) = (rendered(asked)?, rendered(PLACE)?);

@@ -196,6 +196,11 @@ const ENDINGS: &[(&str, Kind)] = &[
     (".llamafile", Kind::Elf),
     (".md", Kind::Text),
     (".txt", Kind::Text),
+    // Lines of JSON are no document.
+    (".jsonl", Kind::Text),
+    (".ndjson", Kind::Text),
+    (".csv", Kind::Text),
+    (".tsv", Kind::Text),
     (".yaml", Kind::Text),
     (".yml", Kind::Text),
     (".toml", Kind::Text),

@@ -10,3 +10,5 @@ mod examiners;
 mod made;
 #[cfg(test)]
 mod merging;
+#[cfg(test)]
+mod retrieval;

@@ -22,6 +22,7 @@ fn names_promise() {
     assert_eq!(by_name("Model.SafeTensors"), Some(Kind::Safetensors));
     assert_eq!(by_name("x.cpython-311-x86_64-linux-gnu.so"), Some(Kind::Elf));
     assert_eq!(by_name("LICENSE"), None);
+    assert_eq!(by_name("passages.jsonl"), Some(Kind::Text), "lines of JSON are no document");
     assert!(agree(Kind::Zip, Kind::TorchZip));
     assert!(!agree(Kind::Pickle, Kind::Safetensors));
 }
