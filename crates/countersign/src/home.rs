@@ -262,7 +262,9 @@ fn read_open(file: fs::File, path: &Path, limit: usize) -> Done<Vec<u8>> {
 pub(crate) fn open_at_once(path: &Path) -> std::io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let at_once = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    fs::OpenOptions::new().read(true).custom_flags(at_once).open(path)
+    let file = fs::OpenOptions::new().read(true).custom_flags(at_once).open(path)?;
+    crate::inputs::remember(&file);
+    Ok(file)
 }
 
 /// Opens what must be a file.

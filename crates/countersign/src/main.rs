@@ -7,6 +7,7 @@ mod command;
 mod failure;
 mod home;
 mod http;
+mod inputs;
 mod intact;
 mod keys;
 mod outfile;

@@ -2,7 +2,7 @@
 //!
 //! A symbolic link stays a link: what it leads to is written. What is no regular file, a device or a pipe, is written
 //! through, in the order of the bytes: a rename would put a file in its place. Nothing is put into the folder of a realm
-//! or a station: a key or a log that is written over is gone.
+//! or a station, nor over a file that the command reads: a key, a log or a model that is written over is gone.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 
 use crate::failure::{Done, Failure};
 use crate::home::Home;
+use crate::inputs;
 
 /// How many symbolic links are followed, as many as Linux follows.
 const LINKS_MAX: u32 = 40;
@@ -51,6 +52,7 @@ impl OutFile {
                 format!("`{}` lies in `{}`, which holds keys and records", path.display(), home.display());
             return Err(Failure::new("CS-CLI-075", message, "name a file outside of it"));
         }
+        over_no_input(path)?;
         let to = To::begin(place, path, readers).map_err(failed)?;
         Ok(Self { path: path.to_owned(), to })
     }
@@ -67,6 +69,8 @@ impl OutFile {
         let failed = |error: io::Error| Failure::file(&self.path, &error);
         match self.to {
             To::Beside(file, place) => {
+                // What was opened since it was begun counts too.
+                over_no_input(&self.path)?;
                 file.as_file().sync_all().map_err(failed)?;
                 file.persist(&place).map(drop).map_err(|error| failed(error.error))
             }
@@ -90,6 +94,15 @@ impl Write for OutFile {
             To::Through(file) => file.flush(),
         }
     }
+}
+
+/// Refuses a place where a file is that this command has read: a key, a model.
+fn over_no_input(path: &Path) -> Done {
+    if fs::metadata(path).is_ok_and(|there| inputs::is_one(&there)) {
+        let message = format!("`{}` is a file that this command reads", path.display());
+        return Err(Failure::new("CS-CLI-090", message, "name another file; nothing was written over it"));
+    }
+    Ok(())
 }
 
 /// What a path leads to.

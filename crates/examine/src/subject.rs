@@ -70,6 +70,9 @@ const PLACE: &str = "\u{f8ff}words\u{f8ff}";
 impl Subject {
     /// A model from its files; an adapter or a prompt is applied to `base`.
     pub(crate) fn load(files: &Files, base: Option<&Self>) -> Result<Self, Unfit> {
+        if let Some(why) = files.ambiguous() {
+            return Err(Unfit::Files(why));
+        }
         let lacks_base = || Unfit::Files("it is applied to a base, and there is none".to_owned());
         let mut subject = match files.form() {
             Form::Gguf => Self::gguf(files)?,

@@ -74,6 +74,11 @@ impl<'a> Artefact<'a> {
         Self { entries }
     }
 
+    /// Whether there is more than one entry.
+    pub(crate) const fn is_several(&self) -> bool {
+        self.entries.len() > 1
+    }
+
     /// The file of that name in that folder.
     pub(crate) fn beside(&self, folder: &str, name: &str) -> Option<&Entry<'a>> {
         let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };

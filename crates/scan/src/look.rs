@@ -18,6 +18,7 @@ mod text;
 mod tokenizer;
 mod told;
 mod values;
+mod which;
 
 use std::collections::BTreeMap;
 
@@ -74,6 +75,7 @@ pub fn examine(artefact: &Artefact<'_>, entry: &Entry<'_>, rules: &Rules) -> Loo
             let kind = files::kind_of(entry.name(), bytes, &mut notes);
             let mut allowance = archive::Allowance::new();
             let examined = content(artefact, entry, kind, bytes, &mut allowance, &mut notes);
+            which::beside(artefact, entry, &mut notes);
             notes.seen(kind, bytes.len() as u64, examined);
         }
         Content::Link(target) => {
@@ -153,7 +155,12 @@ fn content(
             other::yaml(entry.name(), bytes, notes);
             text::look(bytes, notes)
         }
-        Kind::Empty => Examined::Whole,
+        Kind::Empty => match crate::kind::by_name(entry.name()) {
+            // What is to hold weights and holds nothing is refused by every reader.
+            Some(Kind::Safetensors) => tensors::safetensors(artefact, entry, bytes, notes),
+            Some(Kind::Gguf) => gguf::look(bytes, notes),
+            _ => Examined::Whole,
+        },
         Kind::Elf | Kind::Pe | Kind::MachO | Kind::Bytecode | Kind::Media => {
             notes.unexamined("known by its first bytes or its name; what it holds was not looked at");
             Examined::Kind

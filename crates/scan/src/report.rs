@@ -166,7 +166,12 @@ pub struct Report {
 impl Report {
     /// How many findings weigh this much, those not listed among them.
     pub fn count(&self, severity: Severity) -> u64 {
-        self.findings.iter().filter(|finding| finding.severity == severity).count() as u64
+        let of_rule = |more: &&More| {
+            let listed = self.findings.iter().find(|finding| finding.rule == more.rule);
+            listed.is_some_and(|finding| finding.severity == severity)
+        };
+        let unlisted: u64 = self.more.iter().filter(of_rule).map(|more| more.findings).sum();
+        self.findings.iter().filter(|finding| finding.severity == severity).count() as u64 + unlisted
     }
 
     /// Bytes of all files.

@@ -72,7 +72,7 @@ pub(crate) struct FingerprintArgs {
     #[arg(long, value_name = "PID", requires = "against")]
     pub(crate) running: Option<u32>,
     /// How many blocks a check of a running process looks at.
-    #[arg(long, default_value_t = 64, requires = "running")]
+    #[arg(long, default_value_t = 64, requires = "running", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) blocks: u64,
     /// What is around the worker that opens the files.
     #[arg(long, value_enum, default_value_t = Isolation::Standard)]

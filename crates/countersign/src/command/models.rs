@@ -14,6 +14,7 @@ mod scan;
 mod sign;
 mod tree;
 mod verify;
+mod which;
 pub(crate) mod work;
 
 use ::scan::ReadIn;

@@ -67,6 +67,8 @@ mod serve;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
+mod spared;
+#[cfg(test)]
 mod tour;
 #[cfg(test)]
 mod traces;

@@ -3,7 +3,7 @@
 use tensor::json::{FaultKind, Value};
 
 use super::notes::{Notes, shown};
-use super::{config, other, template, text, tokenizer};
+use super::{config, other, template, text, tokenizer, which};
 use crate::artefact::{Artefact, Entry};
 use crate::finding::Place;
 use crate::report::Examined;
@@ -38,6 +38,7 @@ pub(super) fn look(
         "generation_config.json" => config::generation(&value, notes),
         "tokenizer.json" => tokenizer::tokenizer(&value, notes),
         "tokenizer_config.json" => tokenizer::settings(artefact, entry, &value, notes),
+        "model.safetensors.index.json" => which::index(artefact, entry, &value, notes),
         _ => {}
     }
     Examined::Whole

@@ -36,9 +36,12 @@ pub fn report(report: &Report, rules: &Rules) -> String {
             }
         }
         let more: u64 = report.more.iter().filter(|more| more.rule == id).map(|more| more.findings).sum();
-        let rest = findings.len().saturating_sub(SHOWN_MAX) as u64 + more;
-        if rest > 0 {
-            put(&mut text, &format!("       and {rest} more (`--json` lists them)"));
+        let listed = findings.len().saturating_sub(SHOWN_MAX);
+        if listed > 0 {
+            put(&mut text, &format!("       and {listed} more (`--json` lists them)"));
+        }
+        if more > 0 {
+            put(&mut text, &format!("       and {more} more that are counted only"));
         }
         put(&mut text, &format!("         see {references}\n"));
     }

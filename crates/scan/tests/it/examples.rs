@@ -71,6 +71,26 @@ fn a_tokenizer_inside_a_file_is_looked_at() {
 }
 
 #[test]
+fn shards_that_an_index_names_elsewhere_or_that_are_missing_are_told() {
+    let told = |shard: &str| {
+        let files = vec![("a.safetensors", small().into()), ("model.safetensors.index.json", index(shard))];
+        scanned(&files).findings.iter().any(|found| found.rule == "SCAN-FIL-011")
+    };
+    assert!(!told("a.safetensors"));
+    assert!(told("b.safetensors") && told("../a.safetensors") && told("/a.safetensors"));
+    // Looked at alone, it has nothing beside it.
+    assert!(scanned(&one("model.safetensors.index.json", index("b.safetensors"))).findings.is_empty());
+}
+
+#[test]
+fn what_is_to_hold_weights_and_holds_nothing_is_told() {
+    for name in ["model.safetensors", "model.gguf"] {
+        assert!(!scanned(&one(name, Vec::new())).findings.is_empty(), "{name}");
+    }
+    assert!(scanned(&one("__init__.txt", Vec::new())).findings.is_empty());
+}
+
+#[test]
 fn rules_say_what_a_reader_needs() {
     for rule in Rules::built_in().unwrap().iter() {
         let id = &rule.id;
@@ -88,6 +108,10 @@ fn rules_say_what_a_reader_needs() {
 
 fn small() -> Vec<u8> {
     tensors(&[f32s("a", 4, &trained(64, 1))])
+}
+
+fn index(shard: &str) -> Made {
+    format!(r#"{{"metadata": {{}}, "weight_map": {{"a": "{shard}"}}}}"#).into_bytes().into()
 }
 
 fn files() -> Vec<Example> {
@@ -117,6 +141,14 @@ fn files() -> Vec<Example> {
                 "README.md",
                 "\u{feff}A family: \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}, and Persian \u{645}\u{6cc}\u{200c}\u{62e}.\n",
             ),
+        ),
+        (
+            "SCAN-FIL-011",
+            vec![
+                ("model.safetensors", small().into()),
+                ("model.safetensors.index.json", index("model.safetensors")),
+            ],
+            vec![("a.safetensors", small().into()), ("model.safetensors.index.json", index("a.safetensors"))],
         ),
     ]
 }

@@ -43,7 +43,8 @@ pub(crate) struct Task {
 const ALLOWANCE: Allowance =
     Allowance { memory_for_each: 18, time: Duration::from_hours(2), answer_for_each: 1 };
 
-/// Compares, prints, and answers 0 (within the scope, or none was given), 1 (outside) or 2 (undecided).
+/// Compares, prints, and answers 0 (within the scope, or none was given), 1 (outside) or 2 (undecided, or nothing could be
+/// compared).
 pub(crate) fn diff(setting: &Setting, args: &DiffArgs) -> Done<ExitCode> {
     let (report, read_in) =
         asked(args.isolation, &args.base, args.candidate.as_deref(), args.scope.as_deref())?;
@@ -58,9 +59,10 @@ pub(crate) fn diff(setting: &Setting, args: &DiffArgs) -> Done<ExitCode> {
         }
     }
     Ok(match report.scope.as_ref().map(|scope| scope.within) {
-        None | Some(Verdict::Within) => ExitCode::SUCCESS,
         Some(Verdict::Outside) => ExitCode::from(1),
         Some(Verdict::Undecided) => ExitCode::from(2),
+        None | Some(Verdict::Within) if report.is_empty() => ExitCode::from(2),
+        None | Some(Verdict::Within) => ExitCode::SUCCESS,
     })
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::which;
 use crate::busy;
 use crate::cli::{EngineArgs, Isolation};
 use crate::command::Setting;
@@ -26,6 +27,8 @@ const KEYS_BYTES_MAX: usize = 1 << 20;
 const SYSTEM_BYTES_MAX: usize = 1 << 20;
 /// Most shards of a model.
 const SHARDS_MAX: usize = 4_000;
+/// The largest index of shards.
+const INDEX_BYTES_MAX: usize = 64 << 20;
 /// A worker is ended after a year of processor time: it serves for long, and the kernel wants a number.
 const PROCESSOR_S: u64 = 366 * 86_400;
 /// How long opening a model may take.
@@ -268,11 +271,19 @@ fn model_files(path: &Path) -> Done<Files<OpenFile>> {
     })
 }
 
-/// The weights in a folder, at least one file: `model.safetensors` alone where it is there, else its shards.
+/// The weights in a folder, at least one file: `model.safetensors` alone where it is there, the shards of its index, else
+/// every file of weights.
 pub(super) fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
-    let whole = folder.join("model.safetensors");
+    let there = |name: &&str| folder.join(name).is_file();
+    which::is_one_model(folder, [which::SINGLE, which::INDEX, which::ADAPTER].into_iter().filter(there))?;
+    let whole = folder.join(which::SINGLE);
     if whole.is_file() {
         return Ok(vec![whole]);
+    }
+    let index = folder.join(which::INDEX);
+    if index.is_file() {
+        let shards = which::shards(&index, &read_bounded(&index, INDEX_BYTES_MAX)?)?;
+        return Ok(shards.into_iter().map(|name| folder.join(name)).collect());
     }
     let failed = |error| Failure::file(folder, &error);
     let (mut found, mut has_gguf) = (Vec::new(), false);

@@ -39,7 +39,8 @@ struct Mapping {
 /// Draws blocks and checks them.
 pub(super) fn check(setting: &Setting, model: &Model<'_>, seal: &Seal, process: u32) -> Done {
     let files = weight_files(model);
-    let (process, mapped) = serving(process, &files)?;
+    let named = process;
+    let (process, mapped) = serving(named, &files)?;
     let memory = File::open(format!("/proc/{process}/mem")).ok();
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
@@ -64,15 +65,28 @@ pub(super) fn check(setting: &Setting, model: &Model<'_>, seal: &Seal, process: 
             in_memory += 1;
         }
     }
-    told(setting, seal, process, (spots.len() as u64, in_memory), &read_in);
+    told(setting, seal, (named, process), (spots.len() as u64, in_memory), &read_in);
     Ok(())
 }
 
-fn told(setting: &Setting, seal: &Seal, process: u32, (checked, in_memory): (u64, u64), read_in: &ReadIn) {
+fn told(
+    setting: &Setting,
+    seal: &Seal,
+    (named, process): (u32, u32),
+    (checked, in_memory): (u64, u64),
+    read_in: &ReadIn,
+) {
     let total = seal.blocks();
-    let missed = missed_ppm(total, total.div_ceil(100), checked);
+    // Rounded down: fewer changed blocks are missed sooner.
+    let missed = missed_ppm(total, (total / 100).max(1), checked);
     let mut text = String::new();
     line(&mut text, &format!("{}  {}", seal.root(), seal.rule().name()));
+    if named != process {
+        line(
+            &mut text,
+            &format!("  not process {named} itself, but one that it or its children have started:"),
+        );
+    }
     line(
         &mut text,
         &format!("  process {process} has the file mapped; {checked} of {total} blocks are as sealed"),
@@ -94,6 +108,7 @@ fn told(setting: &Setting, seal: &Seal, process: u32, (checked, in_memory): (u64
         "checked": checked,
         "in_memory": in_memory,
         "missed_ppm_of_one_percent": missed,
+        "named": named,
         "process": process,
         "root": seal.root().to_string(),
     });

@@ -8,9 +8,10 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
     EcdsaKeyPair, KeyPair as _,
 };
+use seal::oms::bundle::BUNDLE_BYTES_MAX;
 use seal::oms::manifest::SHARD_BYTES;
 use seal::oms::plan::resources;
-use seal::oms::{HashType, Manifest, Method, PublicKey, Serialization, Symlinks, Unsigned};
+use seal::oms::{Bundle, HashType, Manifest, Method, PublicKey, Serialization, Symlinks, Unsigned};
 use serde_json::json;
 use signer::{FileKey, KEY_FILE_BYTES_MAX, KeyFile, Signer as _};
 use statement::Bytes;
@@ -38,7 +39,20 @@ pub(crate) fn sign(setting: &Setting, args: &SignArgs) -> Done {
     if !args.with_git && !is_file {
         ignored.extend(GIT.iter().map(|&path| path.to_owned()));
     }
+    for path in &args.ignore {
+        let is_there = |found: &str| {
+            found
+                .strip_prefix(path.trim_end_matches('/'))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if !model.found.iter().any(|file| is_there(&file.path)) {
+            return Err(Failure::usage(format!(
+                "`--ignore {path}` names nothing in the model: paths are those within its folder"
+            )));
+        }
+    }
     if !is_file && let Some(own) = inside(&args.path, &args.out) {
+        over_a_signature_only(&args.out)?;
         // So that other verifiers leave it out as well.
         ignored.push(own);
     }
@@ -89,6 +103,20 @@ pub(crate) fn sign(setting: &Setting, args: &SignArgs) -> Done {
         ),
     );
     Ok(())
+}
+
+/// Refuses to put the bundle over a file of the model that is no bundle.
+fn over_a_signature_only(out: &Path) -> Done {
+    use std::io::Read as _;
+    let Ok(there) = std::fs::File::open(out) else { return Ok(()) };
+    let mut bytes = Vec::new();
+    let most = BUNDLE_BYTES_MAX as u64 + 1;
+    there.take(most).read_to_end(&mut bytes).map_err(|error| Failure::file(out, &error))?;
+    if bytes.is_empty() || Bundle::parse(&bytes).is_ok() {
+        return Ok(());
+    }
+    let message = format!("`{}` is a file of the model, and no signature", out.display());
+    Err(Failure::new("CS-CLI-090", message, "name another file; nothing was written over it"))
 }
 
 /// The path of the bundle in the model's folder, where it is written there.

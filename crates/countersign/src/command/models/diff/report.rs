@@ -93,6 +93,12 @@ impl Row {
 }
 
 impl Report {
+    /// Whether nothing at all was measured: no name is in both, or what is in both has other shapes or cannot be read.
+    pub(super) fn is_empty(&self) -> bool {
+        let compared_in_vain = self.unmeasured.len() + self.reshaped.len() >= self.compared;
+        self.rows.is_empty() && self.identical == 0 && self.same_values == 0 && compared_in_vain
+    }
+
     /// Whether rows are relative to a base.
     pub(super) fn is_relative(&self) -> bool {
         self.rows.iter().all(|row| row.relative.is_some())
@@ -111,6 +117,8 @@ impl Report {
         let mut parts = Vec::new();
         if self.compared == 0 {
             parts.push("nothing is in both".to_owned());
+        } else if self.is_empty() {
+            parts.push("nothing could be compared: this is no change of that base".to_owned());
         } else if self.rows.is_empty() {
             let kept = if self.same_values > 0 {
                 format!(", {} kept in another type or encoding", counted(self.same_values, "tensor"))

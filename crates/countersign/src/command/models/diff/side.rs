@@ -12,6 +12,7 @@ use tensor::torch::{self, Checkpoint};
 use tensor::weights::packed::{Packing, Unpacked};
 use tensor::weights::{Family, Tensor, Weights};
 
+use super::super::which::{ADAPTER, INDEX, SINGLE};
 use super::super::work::{Contents, Side, TORCH, is_torch};
 use super::operand::{Decoded, Packed, Renamed, heads};
 use crate::failure::{Done, Failure, in_file};
@@ -35,10 +36,7 @@ enum FilesKind<'a> {
     Adapter { config: &'a [u8], tensors: &'a [u8] },
 }
 
-const ADAPTER: &str = "adapter_model.safetensors";
 const ADAPTER_CONFIG: &str = "adapter_config.json";
-const INDEX: &str = "model.safetensors.index.json";
-const SINGLE: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 
 impl<'a> Files<'a> {

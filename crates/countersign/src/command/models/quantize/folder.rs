@@ -7,6 +7,7 @@ use std::time::Duration;
 use model::{Encoder, Model, Tokenizer, Vocabulary};
 use serde::{Deserialize, Serialize};
 
+use super::super::which;
 use super::super::work::{self, Allowance, Answer, Contents, Handed, Mouth, Side};
 use super::output::Output;
 use crate::busy::while_busy;
@@ -66,7 +67,7 @@ impl Whole {
 /// Writes a folder as a file, wherever that is done.
 pub(crate) fn whole(task: &WholeTask, contents: &Contents, mouth: &Mouth<'_>) -> Done {
     let side = &task.side;
-    let files = weights(side)?.into_iter().map(|name| side.bytes(contents, name).cloned());
+    let files = weights(side, contents)?.into_iter().map(|name| side.bytes(contents, &name).cloned());
     let files = files.collect::<Done<Vec<_>>>()?;
     let config = text(side, contents, "config.json")?;
     if Encoder::is_one(&config) {
@@ -78,14 +79,17 @@ pub(crate) fn whole(task: &WholeTask, contents: &Contents, mouth: &Mouth<'_>) ->
     Ok(())
 }
 
-/// The weights in a folder, at least one file: `model.safetensors` alone where it is there, else its shards.
-fn weights(side: &Side) -> Done<Vec<&str>> {
-    const WHOLE: &str = "model.safetensors";
-    if side.has(WHOLE) {
-        return Ok(vec![WHOLE]);
+/// The weights in a folder, at least one file: `model.safetensors` alone where it is there, the shards of its index, else every
+/// file of weights.
+fn weights(side: &Side, contents: &Contents) -> Done<Vec<String>> {
+    if side.has(which::SINGLE) {
+        return Ok(vec![which::SINGLE.to_owned()]);
+    }
+    if side.has(which::INDEX) {
+        return which::shards(&side.place(which::INDEX), side.bytes(contents, which::INDEX)?);
     }
     let is_weights = |name: &&str| name.ends_with(".safetensors") && !name.starts_with("adapter");
-    let found: Vec<&str> = side.names().filter(is_weights).collect();
+    let found: Vec<String> = side.names().filter(is_weights).map(str::to_owned).collect();
     let why = if found.len() > SHARDS_MAX {
         "it has more than 4000 shards"
     } else if !found.is_empty() {

@@ -9,6 +9,7 @@ use scan::boxed::{Held, Named};
 use serde::{Deserialize, Serialize};
 
 use super::super::tree::{self, What};
+use super::super::which;
 use crate::failure::{Done, Failure};
 use crate::home::{open_at_once, open_file};
 
@@ -136,7 +137,9 @@ impl Handed {
         let failed = |error| Failure::file(path, &error);
         if std::fs::metadata(path).map_err(failed)?.is_dir() {
             let mut entries = Vec::new();
-            for name in names(path)? {
+            let names = names(path)?;
+            which::is_one_model(path, names.iter().map(String::as_str))?;
+            for name in names {
                 let place = path.join(&name);
                 if is_models(&name) && place.is_file() {
                     entries.push(self.named(&name, &place));
