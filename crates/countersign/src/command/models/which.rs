@@ -48,14 +48,13 @@ mod tests {
 
     #[test]
     fn a_folder_of_two_models_is_refused() {
-        let check = |names: &[&str]| {
-            is_one_model(Path::new("m"), names.iter().copied()).map_err(|error| error.code.to_string())
-        };
+        let check =
+            |names: &[&str]| is_one_model(Path::new("m"), names.iter().copied()).map_err(|error| error.code);
         assert_eq!(check(&["config.json", SINGLE, "pytorch_model.bin"]), Ok(()));
         assert_eq!(check(&[INDEX, "model-00001-of-00002.safetensors", "consolidated.safetensors"]), Ok(()));
         assert_eq!(check(&[]), Ok(()));
         for two in [[SINGLE, INDEX], [SINGLE, ADAPTER], [ADAPTER, INDEX]] {
-            assert_eq!(check(&two), Err("CS-CLI-089".to_owned()));
+            assert_eq!(check(&two), Err("CS-CLI-089".into()));
         }
     }
 
