@@ -185,7 +185,9 @@ impl Refusal {
             Self::Unsupported { .. } => "leave the member out",
             Self::UnknownModel { .. } => "`GET /v1/models` lists the names",
             Self::BodyTooLong { .. } => "shorten the request",
-            Self::PromptTooLong { .. } => "shorten the prompt, or start the engine with a longer --context",
+            Self::PromptTooLong { .. } => {
+                "shorten the prompt; --context makes room up to what the model was made for, and no further"
+            }
             Self::Overloaded { .. } | Self::QueueWait { .. } => "ask again later, and more slowly",
             Self::Draining => "ask another engine, or this one when it is back",
             Self::Unauthorised => "send `Authorization: Bearer KEY`",

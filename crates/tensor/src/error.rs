@@ -291,10 +291,10 @@ impl Error {
         match self {
             Self::Truncated { .. } => "the file is cut short; fetch it again and compare its digest",
             Self::HeaderTooLarge { .. } | Self::TooManyTensors { .. } | Self::Rank { .. } => {
-                "raise the limit only if the file's maker is known and the size is expected"
+                "no file of weights is like this: it is another format, or made to exhaust its readers; `countersign scan` tells which"
             }
             Self::Format { .. } => {
-                "`countersign scan` reads this format; save the weights as safetensors to compare, fingerprint or run them"
+                "`countersign scan` reads this format; save the weights as safetensors to quantise or run them"
             }
             Self::HeaderFrame { .. }
             | Self::Name { .. }

@@ -58,6 +58,21 @@ fn refused(house: &House, line: &str, code: &str) -> String {
 fn one_model_has_one_seal_in_shards_and_in_one_file() {
     let Some(house) = house() else { return };
     let sharded = json(&house.ok("fingerprint m --rule exact --rule 4-bit --rule mixed --json"));
+    // The index of the shards stands for them.
+    for part in ["a", "b"] {
+        let name = format!("{part}.safetensors");
+        house.write(&format!("i/{name}"), &fs::read(house.path(&format!("m/{name}"))).unwrap());
+    }
+    let (up, norm) = ("model.layers.0.mlp.up_proj", "model.norm.weight");
+    let map = serde_json::json!({ format!("{up}.weight"): "a.safetensors", format!("{up}.bias"): "a.safetensors",
+                                  norm: "b.safetensors" });
+    let index = serde_json::json!({ "metadata": {}, "weight_map": map }).to_string();
+    house.write("i/model.safetensors.index.json", index.as_bytes());
+    for path in ["i", "i/model.safetensors.index.json"] {
+        let by_index =
+            json(&house.ok(&format!("fingerprint {path} --rule exact --rule 4-bit --rule mixed --json")));
+        assert_eq!(by_index["seals"], sharded["seals"], "{path}");
+    }
     let whole =
         json(&house.ok("fingerprint one/model.safetensors --rule exact --rule 4-bit --rule mixed --json"));
     assert_eq!(sharded, whole);

@@ -22,7 +22,7 @@ use tensor::torch::{self, Checkpoint};
 use tensor::weights::{ElementType, Weights};
 
 use super::work::{self, Allowance, Answer, Contents, Handed, Side, TORCH, is_torch};
-use super::{running, told_with, with_place};
+use super::{running, told_with, which, with_place};
 use crate::busy::while_busy;
 use crate::cli::FingerprintArgs;
 use crate::command::Setting;
@@ -347,6 +347,9 @@ fn with_tensors<T>(
     contents: &Contents,
     use_them: impl FnOnce(&[Tensor<'_>], Naming) -> Done<T>,
 ) -> Done<T> {
+    if let Some(index) = side.only.as_deref().filter(|name| name.ends_with(".safetensors.index.json")) {
+        return sharded(side, contents, index, use_them);
+    }
     let names = weights(side);
     if names.is_empty() {
         let why = "there is no `.safetensors` file in it, and not one `.gguf` file";
@@ -382,6 +385,25 @@ fn with_tensors<T>(
     }
     let views = shards.iter().flat_map(|(_, file)| file.views());
     let tensors = views.map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
+    use_them(&tensors, Naming::Canonical)
+}
+
+/// The tensors of the shards that an index names, where the index was named.
+fn sharded<T>(
+    side: &Side,
+    contents: &Contents,
+    index: &str,
+    use_them: impl FnOnce(&[Tensor<'_>], Naming) -> Done<T>,
+) -> Done<T> {
+    let place = side.place(index);
+    let bytes = side.bytes(contents, index)?;
+    let mut shards = Vec::new();
+    for name in which::shards(&place, bytes)? {
+        let file = SafeTensors::read(side.bytes(contents, &name)?).map_err(in_file(&side.place(&name)))?;
+        shards.push((name, file));
+    }
+    let sharded = Sharded::join(Index::read(bytes).map_err(in_file(&place))?, shards)?;
+    let tensors = sharded.views().map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
     use_them(&tensors, Naming::Canonical)
 }
 

@@ -160,6 +160,13 @@ impl Key {
             *line != "-----BEGIN PRIVATE KEY-----" && *line != "-----BEGIN EC PRIVATE KEY-----"
         });
         let label = lines.next().ok_or_else(|| refused("it is no unencrypted private key in PEM"))?;
+        let mut lines = lines.peekable();
+        // RFC 1421: the headers of a key that OpenSSL encrypted stand before the bytes.
+        if lines.peek().is_some_and(|line| line.starts_with("Proc-Type:")) {
+            return Err(refused(
+                "it is encrypted; give it without a passphrase, or a key of `countersign key`",
+            ));
+        }
         let body = Zeroizing::new(lines.take_while(|line| !line.starts_with("-----END")).collect::<String>());
         let der = Bytes::from_base64(&body).map_err(|_| refused("it is not base64"))?;
         let der = Zeroizing::new(der.into_vec());
