@@ -6,9 +6,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
 use tempfile::NamedTempFile;
 
 use crate::failure::{Done, Failure};
@@ -34,7 +36,9 @@ pub(crate) struct OutFile {
 }
 
 enum To {
-    /// A file beside its place, until it is complete.
+    /// A file without a name, in the folder of its place, until it is complete: nothing is left of it where the process is ended.
+    Unnamed(File, PathBuf),
+    /// A file beside its place, where the file system knows no files without names.
     Beside(NamedTempFile, PathBuf),
     /// No regular file: there is no whole of it.
     Through(File),
@@ -68,6 +72,12 @@ impl OutFile {
     pub(crate) fn finish(self) -> Done {
         let failed = |error: io::Error| Failure::file(&self.path, &error);
         match self.to {
+            To::Unnamed(file, place) => {
+                over_no_input(&self.path)?;
+                file.sync_all().map_err(failed)?;
+                let named = tempfile::Builder::new().make_in(folder_of(&place), |name| name_it(&file, name));
+                named.map_err(failed)?.persist(&place).map(drop).map_err(|error| failed(error.error))
+            }
             To::Beside(file, place) => {
                 // What was opened since it was begun counts too.
                 over_no_input(&self.path)?;
@@ -83,15 +93,15 @@ impl OutFile {
 impl Write for OutFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.to {
+            To::Unnamed(file, _) | To::Through(file) => file.write(bytes),
             To::Beside(file, _) => file.write(bytes),
-            To::Through(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
+            To::Unnamed(file, _) | To::Through(file) => file.flush(),
             To::Beside(file, _) => file.flush(),
-            To::Through(file) => file.flush(),
         }
     }
 }
@@ -139,14 +149,28 @@ impl To {
             Readers::Owner => 0o600,
             Readers::Everybody => 0o666,
         };
-        let folder = match place.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(&place);
+        let unnamed = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        // Such a file gets its name through /proc. Whatever keeps it from being made, the other way tells.
+        if Path::new("/proc/self/fd").exists()
+            && let Ok(file) = openat(CWD, folder, unnamed, Mode::from_raw_mode(mode))
+        {
+            return Ok(Self::Unnamed(File::from(file), place));
+        }
         let file =
             tempfile::Builder::new().permissions(fs::Permissions::from_mode(mode)).tempfile_in(folder)?;
         Ok(Self::Beside(file, place))
     }
+}
+
+fn folder_of(place: &Path) -> &Path {
+    place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Gives a file without a name one that nothing has yet.
+fn name_it(file: &File, name: &Path) -> io::Result<()> {
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, open, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 
 /// Where symbolic links lead, whether something is there or not; `None` where they lead to a file that a process has
@@ -175,8 +199,30 @@ fn followed(path: &Path) -> io::Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{OutFile, Readers};
+    use super::{OutFile, Readers, To};
+
+    #[test]
+    fn nothing_is_seen_of_a_file_until_it_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("report");
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        let mut file = OutFile::begin(&place, Readers::Owner).unwrap();
+        file.write_all(b"half").unwrap();
+        if matches!(file.to, To::Unnamed(..)) {
+            assert_eq!(names(), 0);
+        } else {
+            eprintln!("SKIPPED that nothing is seen: the file system here knows no files without names");
+        }
+        drop(file);
+        assert_eq!(names(), 0);
+        fs::write(&place, "old").unwrap();
+        OutFile::put(&place, Readers::Owner, b"new").unwrap();
+        assert_eq!((fs::read(&place).unwrap().as_slice(), names()), (b"new".as_slice(), 1));
+        assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn nothing_is_put_into_a_realms_folder() {
