@@ -116,12 +116,16 @@ impl Manner {
         let level = match args.isolation {
             Isolation::Standard => Level::Standard,
             Isolation::Deep => Level::Deep,
+            Isolation::Gvisor => Level::Gvisor,
             Isolation::None => {
                 return Err(Failure::usage(
                     "what is signed comes from a worker in a box: `--isolation none` is not",
                 ));
             }
         };
+        if level == Level::Gvisor {
+            sandbox::gvisor::inside().map_err(|why| SandboxError::Gvisor { why })?;
+        }
         if let Some((boundary, why)) = worker.boundaries()?.lacks(level).into_iter().next() {
             return Err(SandboxError::Lacks { boundary, level, why }.into());
         }

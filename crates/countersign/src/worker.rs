@@ -39,6 +39,7 @@ pub(crate) const fn isolation(level: Level) -> statement::kind::Isolation {
     match level {
         Level::Standard => statement::kind::Isolation::Standard,
         Level::Deep => statement::kind::Isolation::Deep,
+        Level::Gvisor => statement::kind::Isolation::Gvisor,
     }
 }
 

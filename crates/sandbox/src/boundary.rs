@@ -48,11 +48,13 @@ pub enum Boundary {
     CgroupMemory,
     /// The kernel's control group bounds how many processes there are.
     CgroupProcesses,
+    /// The kernel's control group bounds how many processors they use at once.
+    CgroupProcessor,
 }
 
 impl Boundary {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::UserNamespace,
         Self::MountNamespace,
         Self::PidNamespace,
@@ -73,6 +75,7 @@ impl Boundary {
         Self::Answers,
         Self::CgroupMemory,
         Self::CgroupProcesses,
+        Self::CgroupProcessor,
     ];
 
     /// The name, as findings and `countersign doctor` write it.
@@ -98,6 +101,7 @@ impl Boundary {
             Self::Answers => "answers",
             Self::CgroupMemory => "cgroup-memory",
             Self::CgroupProcesses => "cgroup-processes",
+            Self::CgroupProcessor => "cgroup-processor",
         }
     }
 }
@@ -121,9 +125,16 @@ pub enum Level {
     /// Every boundary but the control groups, checked from inside and outside before the job is handed over; what is
     /// refused by the filter is counted; answers have one fixed size.
     Deep,
+    /// The deep box without Landlock, which gVisor does not have, in a process that runs inside gVisor.
+    Gvisor,
 }
 
 impl Level {
+    /// Whether a worker is checked from inside, looked at while it runs, and answers in frames of one size.
+    pub const fn is_strict(self) -> bool {
+        matches!(self, Self::Deep | Self::Gvisor)
+    }
+
     /// What must be enforced at this level.
     pub const fn demands(self, boundary: Boundary) -> bool {
         match boundary {
@@ -143,9 +154,9 @@ impl Level {
             | Boundary::IpcNamespace
             | Boundary::UtsNamespace
             | Boundary::CgroupNamespace
-            | Boundary::EmptyRoot
-            | Boundary::Landlock => matches!(self, Self::Deep),
-            Boundary::CgroupMemory | Boundary::CgroupProcesses => false,
+            | Boundary::EmptyRoot => self.is_strict(),
+            Boundary::Landlock => matches!(self, Self::Deep),
+            Boundary::CgroupMemory | Boundary::CgroupProcesses | Boundary::CgroupProcessor => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A control group around a worker, where this host lets us make one: version 2, or version 1 for each controller.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,24 +15,48 @@ const ROOT: &str = "/sys/fs/cgroup";
 pub(crate) struct Group {
     memory: Result<PathBuf, String>,
     processes: Result<PathBuf, String>,
+    processor: Result<PathBuf, String>,
 }
+
+/// In which time a group may use its quota, in microseconds: what version 1 has where nobody sets it.
+const PERIOD_US: u64 = 100_000;
 
 impl Group {
     /// Bounds a process that has not begun. What cannot be bounded is remembered with the reason.
     pub(crate) fn around(pid: i32, limits: &Limits, mapped: u64) -> Self {
         let memory = limits.memory_bytes.saturating_add(mapped).to_string();
         let threads = limits.threads.to_string();
-        Self {
-            memory: place(pid, "memory", &[("memory.max", &memory), ("memory.limit_in_bytes", &memory)]),
-            processes: place(pid, "pids", &[("pids.max", &threads)]),
+        // As many processors as it may have threads.
+        let quota = limits.threads.saturating_mul(PERIOD_US);
+        let (of_period, alone) = (format!("{quota} {PERIOD_US}"), quota.to_string());
+        let mut made = BTreeSet::new();
+        let mut bound = |controller, settings: &[(&str, &str)]| place(pid, controller, settings, &mut made);
+        let placed = Self {
+            memory: bound("memory", &[("memory.max", &memory), ("memory.limit_in_bytes", &memory)]),
+            processes: bound("pids", &[("pids.max", &threads)]),
+            processor: bound("cpu", &[("cpu.max", &of_period), ("cpu.cfs_quota_us", &alone)]),
+        };
+        placed.seen(pid)
+    }
+
+    /// In version 2 a process is in one group: where two controllers are offered in two places, the later move undoes the
+    /// earlier one, which then bounds nothing.
+    fn seen(mut self, pid: i32) -> Self {
+        for placed in [&mut self.memory, &mut self.processes, &mut self.processor] {
+            if placed.as_ref().is_ok_and(|folder| !is_in(folder, pid)) {
+                *placed = Err("the control group does not hold the worker".to_owned());
+            }
         }
+        self
     }
 
     /// What it enforces.
     pub(crate) fn tell(&self, boundaries: &mut Boundaries) {
-        for (boundary, folder) in
-            [(Boundary::CgroupMemory, &self.memory), (Boundary::CgroupProcesses, &self.processes)]
-        {
+        for (boundary, folder) in [
+            (Boundary::CgroupMemory, &self.memory),
+            (Boundary::CgroupProcesses, &self.processes),
+            (Boundary::CgroupProcessor, &self.processor),
+        ] {
             let held = match folder {
                 Ok(_) => Held::Enforced,
                 Err(why) => Held::NotEnforced(why.clone()),
@@ -43,30 +68,63 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        for folder in [&self.memory, &self.processes].into_iter().flatten() {
+        for folder in [&self.memory, &self.processes, &self.processor].into_iter().flatten() {
             // The group of a worker that is just ending is busy for a moment; an empty one that stays harms nobody.
             drop(fs::remove_dir(folder));
         }
     }
 }
 
-/// Makes a group below ours and puts the process into it.
-fn place(pid: i32, controller: &str, settings: &[(&str, &str)]) -> Result<PathBuf, String> {
+/// Whether a group holds a process.
+fn is_in(folder: &Path, pid: i32) -> bool {
+    let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    processes.lines().any(|line| line == pid.to_string())
+}
+
+/// Makes a group below ours and puts the process into it. `made` are those that were made for this process: in version 2
+/// one group has all controllers.
+fn place(
+    pid: i32,
+    controller: &str,
+    settings: &[(&str, &str)],
+    made: &mut BTreeSet<PathBuf>,
+) -> Result<PathBuf, String> {
     let parent = parent(controller).map_err(|error| error.to_string())?;
+    place_in(&parent, pid, settings, made).map_err(|error| format!("control group `{controller}`: {error}"))
+}
+
+fn place_in(
+    parent: &Path,
+    pid: i32,
+    settings: &[(&str, &str)],
+    made: &mut BTreeSet<PathBuf>,
+) -> io::Result<PathBuf> {
     let folder = parent.join(format!("countersign-{pid}"));
-    let made = fs::create_dir(&folder).and_then(|()| {
-        let setting = settings.iter().find(|(name, _)| folder.join(name).exists());
-        let (name, value) = setting.ok_or_else(|| io::Error::other("the controller has no such setting"))?;
-        fs::write(folder.join(name), value)?;
-        fs::write(folder.join("cgroup.procs"), pid.to_string())
-    });
-    match made {
-        Ok(()) => Ok(folder),
+    let is_new = !made.contains(&folder);
+    if is_new {
+        fs::create_dir(&folder)?;
+    }
+    let placed = bound(&folder, pid, settings);
+    match placed {
+        Ok(()) => {
+            made.insert(folder.clone());
+            Ok(folder)
+        }
         Err(error) => {
-            drop(fs::remove_dir(&folder));
-            Err(format!("control group `{controller}`: {error}"))
+            if is_new {
+                drop(fs::remove_dir(&folder));
+            }
+            Err(error)
         }
     }
+}
+
+/// Sets the bound and moves the process.
+fn bound(folder: &Path, pid: i32, settings: &[(&str, &str)]) -> io::Result<()> {
+    let setting = settings.iter().find(|(name, _)| folder.join(name).exists());
+    let (name, value) = setting.ok_or_else(|| io::Error::other("the controller has no such setting"))?;
+    fs::write(folder.join(name), value)?;
+    fs::write(folder.join("cgroup.procs"), pid.to_string())
 }
 
 /// Where a group for this controller may be made.
@@ -130,6 +188,50 @@ mod tests {
         let root = folder(files);
         let found = parent_in(root.path(), own, controller).ok();
         assert_eq!(found, expected.map(|expected| root.path().join(expected)));
+    }
+
+    /// A process that waits for its input, in the groups that this host offers.
+    #[test]
+    fn a_group_bounds_the_processors_or_says_why_not() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let limits = Limits {
+            memory_bytes: 64 << 20,
+            processor_s: 1,
+            wall: std::time::Duration::from_secs(1),
+            threads: 3,
+            answer_bytes: 1,
+        };
+        let group = Group::around(pid, &limits, 0);
+        let mut boundaries = Boundaries::default();
+        group.tell(&mut boundaries);
+        match &group.processor {
+            Ok(folder) => {
+                let read = |name: &str| fs::read_to_string(folder.join(name));
+                let quota = read("cpu.max").or_else(|_| read("cpu.cfs_quota_us")).unwrap();
+                assert_eq!(quota.split_whitespace().next(), Some("300000"));
+                assert!(is_in(folder, pid) && boundaries.holds(Boundary::CgroupProcessor));
+            }
+            Err(why) => assert!(!why.is_empty() && !boundaries.holds(Boundary::CgroupProcessor)),
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_group_without_the_setting_or_the_process_bounds_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let mut made = BTreeSet::new();
+        place_in(root.path(), 7, &[("cpu.max", "100000 100000")], &mut made).unwrap_err();
+        assert!(made.is_empty() && !root.path().join("countersign-7").exists());
+        // Moved on by a later controller: the folder is there, the process is not in it.
+        let folder = root.path().to_owned();
+        fs::write(folder.join("cgroup.procs"), "70\n").unwrap();
+        let no = || Err("none".to_owned());
+        let group = Group { memory: no(), processes: no(), processor: Ok(folder.clone()) }.seen(7);
+        group.processor.clone().unwrap_err();
+        assert!(Group { memory: no(), processes: no(), processor: Ok(folder) }.seen(70).processor.is_ok());
     }
 
     #[test]

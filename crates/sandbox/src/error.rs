@@ -33,6 +33,12 @@ pub enum SandboxError {
         /// Why it is not enforced.
         why: String,
     },
+    /// The level is gVisor, and this process does not run inside it.
+    #[error("this is not gVisor, which was asked for: {why}")]
+    Gvisor {
+        /// What tells so.
+        why: String,
+    },
     /// The worker did not close its box, or says something other than what is seen from outside.
     #[error("the worker did not close its box: {why}")]
     Open {
@@ -111,6 +117,7 @@ impl SandboxError {
             Self::Gone { .. } => "CS-BOX-010",
             Self::Forbidden { .. } => "CS-BOX-011",
             Self::Watched { .. } => "CS-BOX-012",
+            Self::Gvisor { .. } => "CS-BOX-013",
         }
     }
 
@@ -120,6 +127,9 @@ impl SandboxError {
             Self::Program { .. } => "name the worker's program, and check that it can be read",
             Self::Start { .. } => "`countersign doctor` tells what this host allows",
             Self::Lacks { .. } => "`countersign doctor` lists the boundaries; use a host that has this one",
+            Self::Gvisor { .. } => {
+                "run the station itself inside gVisor (deploy/kubernetes/sandbox), or ask for `deep`"
+            }
             Self::Open { .. } => "the worker's program is not the one that belongs to this version",
             Self::TooMuch { .. } => "examine less at once",
             Self::WallTime { .. } => "the input may be made to stall its reader; nothing was signed",

@@ -103,7 +103,7 @@ pub(crate) fn parts(message: &[u8], most: usize) -> impl Iterator<Item = Vec<u8>
 pub(crate) const fn part_bytes(level: crate::Level) -> usize {
     match level {
         crate::Level::Standard => 256 * 1024,
-        crate::Level::Deep => FIXED_BYTES - 4,
+        crate::Level::Deep | crate::Level::Gvisor => FIXED_BYTES - 4,
     }
 }
 

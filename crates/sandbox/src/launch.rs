@@ -18,6 +18,7 @@ use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal}
 use crate::boundary::{Boundaries, Boundary, Held, Level};
 use crate::cgroup::Group;
 use crate::error::SandboxError;
+use crate::gvisor;
 use crate::inside::write_job;
 use crate::limits::{Limits, Profile};
 use crate::program::{Program, seal};
@@ -124,6 +125,9 @@ impl Run {
         }
         if job.len() > JOB_BYTES_MAX {
             return Err(too_much("the job, in bytes,", job.len(), JOB_BYTES_MAX));
+        }
+        if self.level == Level::Gvisor {
+            gvisor::inside().map_err(|why| SandboxError::Gvisor { why })?;
         }
         match self.start(program, inputs, job, NAMESPACES) {
             // A host that forbids namespaces to this user: the other layers must do, if the level lets them.
@@ -246,7 +250,7 @@ impl Worker {
     fn watch(&self, level: Level) -> Result<Option<Watch>, SandboxError> {
         match level {
             Level::Standard => Ok(None),
-            Level::Deep => Watch::begin(self.child.pid, self.bounds).map(Some),
+            Level::Deep | Level::Gvisor => Watch::begin(self.child.pid, self.bounds).map(Some),
         }
     }
 

@@ -12,6 +12,7 @@
 //! | [`inside`] | what a worker calls first: it closes the box around itself before it looks at an input |
 //! | [`content`] | what an input holds, read or mapped |
 //! | [`boundary`] | each boundary by name, whether it held, what a level demands |
+//! | [`gvisor`] | whether this process runs inside gVisor |
 //! | [`host`] | what this host can enforce, found out by starting an empty worker |
 //!
 //! A boundary that the host cannot enforce is reported as not enforced, with the reason, and a level that demands it is
@@ -27,6 +28,7 @@ mod cgroup;
 pub mod content;
 pub mod error;
 pub mod frame;
+pub mod gvisor;
 pub mod host;
 pub mod inside;
 pub mod launch;

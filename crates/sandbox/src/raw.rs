@@ -151,6 +151,18 @@ unsafe fn die_with_parent() {
     }
 }
 
+/// The kernel's log, as much as it keeps.
+pub(crate) fn kernel_log() -> io::Result<Vec<u8>> {
+    const READ_ALL: c_int = 3;
+    let mut log = vec![0_u8; 1 << 20];
+    let room = c_int::try_from(log.len()).map_err(io::Error::other)?;
+    // SAFETY: the kernel writes at most as many bytes as there is room for.
+    let count = unsafe { libc::klogctl(READ_ALL, log.as_mut_ptr().cast(), room) };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    log.truncate(count);
+    Ok(log)
+}
+
 /// Takes over a descriptor by its number.
 ///
 /// Answers none where there is no such descriptor. A descriptor that is taken over twice would be closed twice; the

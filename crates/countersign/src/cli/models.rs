@@ -11,6 +11,8 @@ pub(crate) enum Isolation {
     Standard,
     /// Every boundary but control groups, or a refusal; tried from inside before a file is opened.
     Deep,
+    /// The deep box but for Landlock, where this program itself runs inside gVisor, or a refusal.
+    Gvisor,
     /// No box: this program does it itself.
     None,
 }

@@ -152,9 +152,10 @@ fn level(isolation: Isolation) -> Done<Level> {
     match isolation {
         Isolation::Standard => Ok(Level::Standard),
         Isolation::Deep => Ok(Level::Deep),
-        Isolation::None => {
-            Err(Failure::usage("a proposed change is examined in a box: `--isolation` standard or deep"))
-        }
+        Isolation::Gvisor => Ok(Level::Gvisor),
+        Isolation::None => Err(Failure::usage(
+            "a proposed change is examined in a box: `--isolation` standard, deep or gvisor",
+        )),
     }
 }
 

@@ -12,7 +12,9 @@ use crate::worker::Worker;
 pub(super) fn doctor(setting: &Setting) -> Done {
     let worker = Worker::find(setting.worker.as_deref())?;
     let boundaries = worker.boundaries()?;
-    let levels = [("standard", Level::Standard), ("deep", Level::Deep)];
+    let levels = [("standard", Level::Standard), ("deep", Level::Deep), ("gvisor", Level::Gvisor)];
+    let gvisor = sandbox::gvisor::inside();
+    let refused = |level: Level| level == Level::Gvisor && gvisor.is_err();
     let mut text = String::new();
     line(&mut text, &format!("The worker: {}", worker.digest()));
     line(&mut text, "");
@@ -28,7 +30,9 @@ pub(super) fn doctor(setting: &Setting) -> Done {
     for (name, level) in levels {
         let lacking: Vec<&str> =
             boundaries.lacks(level).into_iter().map(|(boundary, _)| boundary.name()).collect();
-        let said = if lacking.is_empty() {
+        let said = if let (Level::Gvisor, Err(why)) = (level, &gvisor) {
+            format!("is refused: this is not gVisor: {why}")
+        } else if lacking.is_empty() {
             "can be used".to_owned()
         } else {
             format!("is refused: it lacks {}", lacking.join(", "))
@@ -37,10 +41,10 @@ pub(super) fn doctor(setting: &Setting) -> Done {
     }
     let usable: Vec<&str> = levels
         .into_iter()
-        .filter(|(_, level)| boundaries.lacks(*level).is_empty())
+        .filter(|(_, level)| !refused(*level) && boundaries.lacks(*level).is_empty())
         .map(|(name, _)| name)
         .collect();
-    let value = json!({ "boundaries": boundaries, "levels": usable, "worker": worker.digest() });
+    let value = json!({ "boundaries": boundaries, "gvisor": gvisor.is_ok(), "levels": usable, "worker": worker.digest() });
     setting.print(&value, &text);
     Ok(())
 }

@@ -164,7 +164,14 @@ fn a_launched_engine_is_served_at_its_level_and_ends_with_its_files() {
     // It is launched again, with another key and another binding; then somebody ends its engine.
     let (mut launched, _) = Running::start_at(&house, &line(&change, port));
     until(&house, |status| status["slots"][0]["engines"][1]["trouble"] == json!(null));
-    let (head, _) = ask(address, "again");
+    // The engine stands; its binding is read with the next look at the log.
+    let head = loop {
+        let (head, _) = ask(address, "again");
+        if !head.starts_with("http/1.1 503") {
+            break head;
+        }
+        std::thread::yield_now();
+    };
     assert!(head.contains("x-countersign-binding: launched"), "{head}");
     let engine = engine_of(&house);
     assert!(std::process::Command::new("kill").arg("-9").arg(engine).status().unwrap().success());

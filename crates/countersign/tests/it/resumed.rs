@@ -111,6 +111,24 @@ fn the_next_command_that_a_proposal_names_works_whoever_has_the_log() {
     assert!(house.ok(&format!("--home pia-home {line}")).contains(short), "{line}");
 }
 
+#[test]
+fn gvisor_that_is_not_there_is_refused_and_never_recorded() {
+    let house = House::staffed();
+    if house.json("doctor")["gvisor"] == true {
+        eprintln!("SKIPPED a host that is not gVisor: this one is");
+        return;
+    }
+    let said = house.ok("doctor");
+    assert!(said.contains("The level `gvisor` is refused: this is not gVisor: "), "{said}");
+    assert!(!house.json("doctor")["levels"].as_array().unwrap().contains(&serde_json::json!("gvisor")));
+    let change = house.proposed("--prompt new.md");
+    house.refused(&format!("examine {change} --by erik --isolation gvisor"), "CS-BOX-013");
+    assert_eq!(house.json(&format!("show {change}"))["findings"], serde_json::json!([]));
+    house.refused("serve all --listen all.sock --examine-by erik --isolation gvisor", "CS-BOX-013");
+    // What signs nothing does not have the level.
+    house.refused("scan new.md --isolation gvisor", "CS-CLI-001");
+}
+
 /// What is signed says in which box it was found; what is no box, or what this host cannot give, is refused before anybody is
 /// listened to.
 #[test]

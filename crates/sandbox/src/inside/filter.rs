@@ -78,7 +78,7 @@ pub(super) fn apply(profile: Profile, level: Level) -> io::Result<()> {
     let mut listed = rules(profile)?;
     listed.insert(libc::SYS_clone3, Vec::new());
     seccompiler::apply_filter(&unknown).map_err(io::Error::other)?;
-    if profile == Profile::Execute && level == Level::Deep {
+    if profile == Profile::Execute && level.is_strict() {
         // Libraries of numerics ask a file how many processors there are, and go on where it cannot be opened. That is
         // refused as everything else, and does not end the worker: of two filters the stricter answer counts.
         let refused = compile(
@@ -92,7 +92,7 @@ pub(super) fn apply(profile: Profile, level: Level) -> io::Result<()> {
     }
     let otherwise = match level {
         Level::Standard => refuse(),
-        Level::Deep => {
+        Level::Deep | Level::Gvisor => {
             let mut first = listed.clone();
             // What the next filter is applied with, which then forbids it.
             first.insert(libc::SYS_seccomp, Vec::new());

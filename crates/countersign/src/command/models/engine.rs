@@ -72,6 +72,7 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
         Isolation::None => None,
         Isolation::Standard => Some(Level::Standard),
         Isolation::Deep => Some(Level::Deep),
+        Isolation::Gvisor => return Err(super::work::not_gvisor()),
     };
     let bar = busy::bytes("loading", all);
     let progress = |bytes| busy::advance(&bar, bytes);
@@ -199,7 +200,8 @@ fn isolation(engine: &Engine) -> ReadIn {
     ReadIn {
         isolation: match boxed.level() {
             Level::Standard => scan::Isolation::Standard,
-            Level::Deep => scan::Isolation::Deep,
+            // Nobody gets here with `gvisor`, which is refused above.
+            Level::Deep | Level::Gvisor => scan::Isolation::Deep,
         },
         not_enforced: not_enforced(boxed.boundaries()).map(|boundary| boundary.name().to_owned()).collect(),
         worker: Some(boxed.worker().to_string()),

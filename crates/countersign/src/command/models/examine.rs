@@ -70,7 +70,9 @@ pub(crate) fn examine(setting: &Setting, args: &ExamineArgs, base: &Path) -> Don
     let isolation = if args.unboxed { Isolation::None } else { args.isolation };
     let bar = bar();
     let examined = match isolation {
-        Isolation::None | Isolation::Standard => all(isolation, &handed, task, &table, &bar),
+        Isolation::None | Isolation::Standard | Isolation::Gvisor => {
+            all(isolation, &handed, task, &table, &bar)
+        }
         Isolation::Deep => one_by_one(&handed, &task, &table, &bar),
     };
     bar.finish_and_clear();

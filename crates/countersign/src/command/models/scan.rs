@@ -33,7 +33,7 @@ pub(crate) fn scan(setting: &Setting, args: &ScanArgs) -> Done<ExitCode> {
     let selection = Selection::new(&rules, &args.rule, &args.ignore)?;
     let listed = tree::list(&args.paths)?;
     let wants = if args.bom.is_some() { Wants::Bill } else { Wants::Report };
-    let done = match level(args.isolation) {
+    let done = match level(args.isolation)? {
         None => here(&listed, &rules, wants),
         Some(level) => {
             let worker = Worker::find(setting.worker.as_deref())?;
@@ -133,11 +133,12 @@ fn here(listed: &[Listed], rules: &Rules, wants: Wants) -> Seen {
 }
 
 /// The level of the box; none where none is wanted.
-const fn level(asked: Isolation) -> Option<Level> {
+fn level(asked: Isolation) -> Done<Option<Level>> {
     match asked {
-        Isolation::None => None,
-        Isolation::Standard => Some(Level::Standard),
-        Isolation::Deep => Some(Level::Deep),
+        Isolation::None => Ok(None),
+        Isolation::Standard => Ok(Some(Level::Standard)),
+        Isolation::Deep => Ok(Some(Level::Deep)),
+        Isolation::Gvisor => Err(super::work::not_gvisor()),
     }
 }
 

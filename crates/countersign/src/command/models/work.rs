@@ -79,6 +79,11 @@ const MEMORY_BYTES: u64 = 8 << 30;
 /// Answers of any worker, beside what its inputs are worth.
 const ANSWER_BYTES: u64 = 256 << 20;
 
+/// What is asked of a command that signs nothing.
+pub(crate) fn not_gvisor() -> Failure {
+    Failure::usage("`--isolation gvisor` is for what is signed: `examine CHANGE` and `serve`; ask for `deep`")
+}
+
 /// Does what is asked, where it is asked to be done. `heard` is told of progress and gets what is to be written.
 pub(crate) fn perform(
     isolation: Isolation,
@@ -97,6 +102,7 @@ pub(crate) fn perform(
         }
         Isolation::Standard => Level::Standard,
         Isolation::Deep => Level::Deep,
+        Isolation::Gvisor => return Err(not_gvisor()),
     };
     let program = Program::running()?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -133,7 +139,8 @@ pub(crate) fn perform(
     let read_in = ReadIn {
         isolation: match level {
             Level::Standard => ToldIsolation::Standard,
-            Level::Deep => ToldIsolation::Deep,
+            // Nobody gets here with `gvisor`, which is refused above.
+            Level::Deep | Level::Gvisor => ToldIsolation::Deep,
         },
         not_enforced: not_enforced(&outcome.boundaries).map(|boundary| boundary.name().to_owned()).collect(),
         worker: Some(program.digest().to_string()),

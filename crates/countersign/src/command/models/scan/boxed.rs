@@ -84,7 +84,8 @@ pub(super) fn look(
     seen.read_in = ReadIn {
         isolation: match level {
             Level::Standard => Isolation::Standard,
-            Level::Deep => Isolation::Deep,
+            // Nobody gets here with `gvisor`, which is refused where it is asked for.
+            Level::Deep | Level::Gvisor => Isolation::Deep,
         },
         not_enforced: boundaries
             .iter()
@@ -206,7 +207,7 @@ impl Batch {
 
     /// What is to be looked at, shared among workers so that each has about as many bytes.
     fn shares(&self, level: Level, cores: usize) -> Vec<Vec<u32>> {
-        if level == Level::Deep {
+        if level.is_strict() {
             // No file's reader has read another's before.
             return self.examine.iter().map(|entry| vec![*entry]).collect();
         }
