@@ -33,6 +33,8 @@ pub(crate) enum Readers {
 pub(crate) struct OutFile {
     path: PathBuf,
     to: To,
+    /// Whether what stands there is of the kind that is written: an earlier report, which a newer one may replace.
+    again: bool,
 }
 
 enum To {
@@ -47,6 +49,10 @@ enum To {
 impl OutFile {
     /// Starts writing what is to be at `path`.
     pub(crate) fn begin(path: &Path, readers: Readers) -> Done<Self> {
+        Self::begin_as(path, readers, false)
+    }
+
+    fn begin_as(path: &Path, readers: Readers, again: bool) -> Done<Self> {
         let failed = |error: io::Error| Failure::file(path, &error);
         let place = Place::find(path).map_err(failed)?;
         if let Place::Named(place) = &place
@@ -56,14 +62,17 @@ impl OutFile {
                 format!("`{}` lies in `{}`, which holds keys and records", path.display(), home.display());
             return Err(Failure::new("CS-CLI-075", message, "name a file outside of it"));
         }
-        over_no_input(path)?;
+        if !again {
+            over_no_input(path)?;
+        }
         let to = To::begin(place, path, readers).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), to })
+        Ok(Self { path: path.to_owned(), to, again })
     }
 
-    /// Writes a whole file.
+    /// Writes a whole file. One that was read may be replaced where it begins as the new one does: a report in the folder that
+    /// it is about is written anew.
     pub(crate) fn put(path: &Path, readers: Readers, bytes: &[u8]) -> Done {
-        let mut file = Self::begin(path, readers)?;
+        let mut file = Self::begin_as(path, readers, begins_alike(path, bytes))?;
         file.write_all(bytes).map_err(|error| Failure::file(path, &error))?;
         file.finish()
     }
@@ -71,16 +80,17 @@ impl OutFile {
     /// Puts the file in its place, durably.
     pub(crate) fn finish(self) -> Done {
         let failed = |error: io::Error| Failure::file(&self.path, &error);
+        // What was opened since it was begun counts too.
+        if !self.again && !matches!(self.to, To::Through(_)) {
+            over_no_input(&self.path)?;
+        }
         match self.to {
             To::Unnamed(file, place) => {
-                over_no_input(&self.path)?;
                 file.sync_all().map_err(failed)?;
                 let named = tempfile::Builder::new().make_in(folder_of(&place), |name| name_it(&file, name));
                 named.map_err(failed)?.persist(&place).map(drop).map_err(|error| failed(error.error))
             }
             To::Beside(file, place) => {
-                // What was opened since it was begun counts too.
-                over_no_input(&self.path)?;
                 file.as_file().sync_all().map_err(failed)?;
                 file.persist(&place).map(drop).map_err(|error| failed(error.error))
             }
@@ -104,6 +114,16 @@ impl Write for OutFile {
             To::Beside(file, _) => file.flush(),
         }
     }
+}
+
+/// Whether the file that is there begins with the same bytes: those by which reports of one kind are known.
+fn begins_alike(path: &Path, bytes: &[u8]) -> bool {
+    use std::io::Read as _;
+    const BEGINNING: usize = 24;
+    let mut there = [0; BEGINNING];
+    let is_file = fs::metadata(path).is_ok_and(|there| there.is_file());
+    let read = is_file && File::open(path).and_then(|mut file| file.read_exact(&mut there)).is_ok();
+    read && bytes.first_chunk() == Some(&there)
 }
 
 /// Refuses a place where a file is that this command has read: a key, a model.

@@ -69,7 +69,17 @@ fn no_output_is_put_over_what_a_command_reads() {
         let run = house.run("sign model --key key.pem --out model/model.sig");
         assert_eq!(run.code, 0, "{}", run.err);
         assert_eq!(house.run("diff model model --html report.html").code, 0);
+        // Reports in the folder that they are about are read, and written anew.
+        for line in [
+            "fingerprint model --out model/seal.json",
+            "scan model --sarif model/report.sarif --bom model/bom.json",
+            "diff model model --html model/report.html",
+        ] {
+            let run = house.run(line);
+            assert_eq!(run.code, 0, "`{line}`: {}{}", run.out, run.err);
+        }
     }
+    refused(&house, "fingerprint model --out model/config.json", "CS-CLI-090");
     refused(&house, "sign model --key key.pem --out model.sig --ignore model/README.md", "CS-CLI-001");
     assert_eq!(house.run("sign model --key key.pem --out model.sig --ignore README.md").code, 0);
 }
