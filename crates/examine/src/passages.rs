@@ -87,6 +87,8 @@ pub(crate) struct Passages {
     holders: BTreeMap<String, Vec<(u32, u32)>>,
     /// Words of each passage.
     lengths: Vec<u32>,
+    /// Words of a passage in the mean, at least one.
+    mean: f64,
     /// Identifiers that stand more than once.
     pub(crate) twice: BTreeSet<String>,
     /// How many numbers the embeddings have, where there are any.
@@ -112,6 +114,7 @@ impl Passages {
             settings,
             holders: BTreeMap::new(),
             lengths: Vec::new(),
+            mean: 1.0,
             twice: BTreeSet::new(),
             dimensions: BTreeSet::new(),
         };
@@ -141,7 +144,12 @@ impl Passages {
                 read.add(Passage { id, text: line.text });
             }
         }
-        if read.all.is_empty() { Err("there is no passage in it".to_owned()) } else { Ok(read) }
+        if read.all.is_empty() {
+            return Err("there is no passage in it".to_owned());
+        }
+        let words: f64 = read.lengths.iter().map(|length| f64::from(*length)).sum();
+        read.mean = (words / read.lengths.len() as f64).max(1.0);
+        Ok(read)
     }
 
     fn add(&mut self, passage: Passage) {
@@ -170,7 +178,6 @@ impl Passages {
     /// The passages that a question gets, the best first; none where no word is found.
     pub(crate) fn found(&self, question: &str) -> Vec<&Passage> {
         let count = self.all.len() as f64;
-        let mean = self.lengths.iter().map(|length| f64::from(*length)).sum::<f64>() / count.max(1.0);
         let mut scores: BTreeMap<u32, f64> = BTreeMap::new();
         for word in words(question).collect::<BTreeSet<_>>() {
             let Some(holders) = self.holders.get(&word) else { continue };
@@ -179,7 +186,7 @@ impl Passages {
             for (number, times) in holders {
                 let length = self.lengths.get(*number as usize).copied().unwrap_or(0);
                 let times = f64::from(*times);
-                let worn = times + K1 * (1.0 - B + B * f64::from(length) / mean.max(1.0));
+                let worn = times + K1 * (1.0 - B + B * f64::from(length) / self.mean);
                 *scores.entry(*number).or_default() += rarity * times * (K1 + 1.0) / worn;
             }
         }

@@ -1,6 +1,6 @@
 //! What the passages of a retrieval index say, before anything is run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bench::Bench;
 use crate::change::Kind;
@@ -110,7 +110,8 @@ fn fresh<'p>(bench: &Bench<'_>, now: &'p Passages, notes: &mut Notes) -> Vec<&'p
 /// New passages that hold a question of the suites word for word, and whether the suites reach new passages at all.
 fn for_one_question(bench: &Bench<'_>, now: &Passages, new: &[&Passage], notes: &mut Notes) {
     let cases = || bench.suites.iter().flat_map(|suite| &suite.cases);
-    let is_new = |passage: &&Passage| new.iter().any(|other| std::ptr::eq(*other, *passage));
+    let new_ones: BTreeSet<*const Passage> = new.iter().map(|passage| std::ptr::from_ref(*passage)).collect();
+    let is_new = |passage: &&Passage| new_ones.contains(&std::ptr::from_ref(*passage));
     let (mut reached, mut asked) = (0_u64, 0_u64);
     let mut made: Vec<(&Case, &Passage)> = Vec::new();
     for case in cases() {

@@ -97,7 +97,7 @@ rules! {
     /// The module's layer is outside the range, or has no number.
     LayerNotAllowed "CS-TSR-104" Outside "leave the layer as it is, or ask for a scope that reaches it";
     /// The rank is above the limit.
-    RankOver "CS-TSR-105" Outside "train with a smaller rank";
+    RankOver "CS-TSR-105" Outside "train with a smaller rank; a tensor that is replaced whole counts with its full rank, whatever its change has";
     /// The relative Frobenius norm is above the limit. Parts per million.
     FrobeniusOver "CS-TSR-106" Outside "train with a smaller rate, fewer steps or a smaller alpha";
     /// The relative largest element is above the limit. Parts per million.
