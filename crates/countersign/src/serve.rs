@@ -113,16 +113,9 @@ struct Manner {
 impl Manner {
     /// As the command line says; refused where this host cannot keep to it, before anything is taken.
     fn of(args: &ServeArgs, worker: &Worker) -> Done<Self> {
-        let level = match args.isolation {
-            Isolation::Standard => Level::Standard,
-            Isolation::Deep => Level::Deep,
-            Isolation::Gvisor => Level::Gvisor,
-            Isolation::None => {
-                return Err(Failure::usage(
-                    "what is signed comes from a worker in a box: `--isolation none` is not",
-                ));
-            }
-        };
+        let level = args.isolation.level().ok_or_else(|| {
+            Failure::usage("what is signed comes from a worker in a box: `--isolation none` is not")
+        })?;
         if level == Level::Gvisor {
             sandbox::gvisor::inside().map_err(|why| SandboxError::Gvisor { why })?;
         }

@@ -43,6 +43,15 @@ pub(crate) const fn isolation(level: Level) -> statement::kind::Isolation {
     }
 }
 
+/// The same, for reports that nobody signs.
+pub(crate) const fn reported(level: Level) -> scan::Isolation {
+    match level {
+        Level::Standard => scan::Isolation::Standard,
+        Level::Deep => scan::Isolation::Deep,
+        Level::Gvisor => scan::Isolation::Gvisor,
+    }
+}
+
 /// One thing against a change, as the worker says it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -82,15 +82,6 @@ impl Files {
         }
     }
 
-    /// Why programs differ in what the files are, where they do: some would read other weights than those that are examined.
-    pub(crate) fn ambiguous(&self) -> Option<String> {
-        const ONE: [&str; 3] =
-            ["model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"];
-        let found: Vec<&str> = ONE.into_iter().filter(|name| self.bytes(name).is_some()).collect();
-        let [first, second, ..] = found.as_slice() else { return None };
-        Some(format!("`{first}` and `{second}` are in one folder: programs differ in which they read"))
-    }
-
     pub(crate) fn gguf(&self) -> Option<&Bytes> {
         self.entries.iter().find(|(_, bytes)| bytes.starts_with(b"GGUF")).map(|(_, bytes)| bytes)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::template::{Context, Ending, Limits, Message, Template};
 use model::{Controls, Model, Tokenizer};
 use tensor::gguf::Gguf;
+use tensor::weights::folder::two_models;
 
 use crate::change::{Files, Form};
 use crate::error::shown;
@@ -70,7 +71,9 @@ const PLACE: &str = "\u{f8ff}words\u{f8ff}";
 impl Subject {
     /// A model from its files; an adapter or a prompt is applied to `base`.
     pub(crate) fn load(files: &Files, base: Option<&Self>) -> Result<Self, Unfit> {
-        if let Some(why) = files.ambiguous() {
+        if let Some([first, second]) = two_models(|name| files.bytes(name).is_some()) {
+            let why =
+                format!("it holds `{first}` and `{second}`: programs differ in which of them they read");
             return Err(Unfit::Files(why));
         }
         let lacks_base = || Unfit::Files("it is applied to a base, and there is none".to_owned());
@@ -162,23 +165,23 @@ impl Subject {
     /// The tokens of a case. The user's words are encoded by themselves, so that others can be put beside them.
     pub(crate) fn prompt(&self, case: &Case, framing: Framing) -> Result<Prompt, model::Error> {
         let system = case.system.as_deref().or(self.system.as_deref());
-        let mut retrieved =
-            self.passages.as_ref().map(|index| index.before(&case.prompt)).unwrap_or_default();
+        let found = self.passages.as_ref().map(|index| (index.place(), index.before(&case.prompt)));
         let told;
-        let system = match self.passages.as_ref().map(|index| index.place()) {
-            Some(Place::System) if !retrieved.is_empty() => {
-                told = format!("{}\n\n{}", system.unwrap_or_default(), std::mem::take(&mut retrieved));
-                Some(told.trim())
+        let (system, retrieved) = match &found {
+            Some((Place::System, found)) if !found.is_empty() => {
+                told = format!("{}\n\n{found}", system.unwrap_or_default());
+                (Some(told.trim()), "")
             }
-            _ => system,
+            Some((_, found)) => (system, found.as_str()),
+            None => (system, ""),
         };
         let [before, words, after] = match (framing, &self.template) {
-            (Framing::Chat, Some(template)) => self.framed(template, system, &retrieved, &case.prompt)?,
+            (Framing::Chat, Some(template)) => self.framed(template, system, retrieved, &case.prompt)?,
             (Framing::Chat | Framing::Plain, _) => {
                 let begin = self.tokenizer.begin().and_then(|token| self.tokenizer.name(token));
                 let mut before = begin.unwrap_or_default();
                 before.extend(system.map(|system| format!("{system}\n\n")));
-                before.push_str(&retrieved);
+                before.push_str(retrieved);
                 [before, case.prompt.clone(), String::new()]
             }
         };

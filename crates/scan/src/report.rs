@@ -58,6 +58,8 @@ pub enum Isolation {
     Standard,
     /// Workers in the deep box.
     Deep,
+    /// Workers in the deep box but for Landlock, in a program that itself ran inside gVisor, as it says.
+    Gvisor,
 }
 
 impl Isolation {
@@ -67,6 +69,7 @@ impl Isolation {
             Self::None => "none",
             Self::Standard => "standard",
             Self::Deep => "deep",
+            Self::Gvisor => "gvisor",
         }
     }
 }

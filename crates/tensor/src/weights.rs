@@ -11,6 +11,7 @@
 mod compare;
 mod element;
 mod error;
+pub mod folder;
 mod names;
 pub mod packed;
 mod transform;

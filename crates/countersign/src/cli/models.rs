@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sandbox::Level;
 
 /// What is around the worker that opens files or runs a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -15,6 +16,18 @@ pub(crate) enum Isolation {
     Gvisor,
     /// No box: this program does it itself.
     None,
+}
+
+impl Isolation {
+    /// The level of the box; none where none is wanted.
+    pub(crate) const fn level(self) -> Option<Level> {
+        match self {
+            Self::Standard => Some(Level::Standard),
+            Self::Deep => Some(Level::Deep),
+            Self::Gvisor => Some(Level::Gvisor),
+            Self::None => None,
+        }
+    }
 }
 
 /// What is scanned, and how the answer is given.

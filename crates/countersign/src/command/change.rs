@@ -149,14 +149,9 @@ fn how(args: &ExamineArgs, isolation: Level) -> Done<Option<act::How<'_>>> {
 
 /// The box that was asked for. What is signed was measured in one: a finding from outside would not count.
 fn level(isolation: Isolation) -> Done<Level> {
-    match isolation {
-        Isolation::Standard => Ok(Level::Standard),
-        Isolation::Deep => Ok(Level::Deep),
-        Isolation::Gvisor => Ok(Level::Gvisor),
-        Isolation::None => Err(Failure::usage(
-            "a proposed change is examined in a box: `--isolation` standard, deep or gvisor",
-        )),
-    }
+    isolation.level().ok_or_else(|| {
+        Failure::usage("a proposed change is examined in a box: `--isolation` standard, deep or gvisor")
+    })
 }
 
 /// `countersign examine ID --import FILE`.

@@ -12,9 +12,17 @@ use crate::worker::Worker;
 pub(super) fn doctor(setting: &Setting) -> Done {
     let worker = Worker::find(setting.worker.as_deref())?;
     let boundaries = worker.boundaries()?;
-    let levels = [("standard", Level::Standard), ("deep", Level::Deep), ("gvisor", Level::Gvisor)];
     let gvisor = sandbox::gvisor::inside();
-    let refused = |level: Level| level == Level::Gvisor && gvisor.is_err();
+    let refused = |level: Level| match &gvisor {
+        Err(why) if level == Level::Gvisor => Some(format!("this is not gVisor: {why}")),
+        _ => {
+            let lacking: Vec<&str> =
+                boundaries.lacks(level).into_iter().map(|(boundary, _)| boundary.name()).collect();
+            (!lacking.is_empty()).then(|| format!("it lacks {}", lacking.join(", ")))
+        }
+    };
+    let levels = [("standard", Level::Standard), ("deep", Level::Deep), ("gvisor", Level::Gvisor)];
+    let levels = levels.map(|(name, level)| (name, refused(level)));
     let mut text = String::new();
     line(&mut text, &format!("The worker: {}", worker.digest()));
     line(&mut text, "");
@@ -27,24 +35,18 @@ pub(super) fn doctor(setting: &Setting) -> Done {
         line(&mut text, &format!("{:<20}{said}", boundary.name()));
     }
     line(&mut text, "");
-    for (name, level) in levels {
-        let lacking: Vec<&str> =
-            boundaries.lacks(level).into_iter().map(|(boundary, _)| boundary.name()).collect();
-        let said = if let (Level::Gvisor, Err(why)) = (level, &gvisor) {
-            format!("is refused: this is not gVisor: {why}")
-        } else if lacking.is_empty() {
-            "can be used".to_owned()
-        } else {
-            format!("is refused: it lacks {}", lacking.join(", "))
-        };
+    for (name, refused) in &levels {
+        let said = refused.as_ref().map_or("can be used".to_owned(), |why| format!("is refused: {why}"));
         line(&mut text, &format!("The level `{name}` {said}."));
     }
-    let usable: Vec<&str> = levels
-        .into_iter()
-        .filter(|(_, level)| !refused(*level) && boundaries.lacks(*level).is_empty())
-        .map(|(name, _)| name)
-        .collect();
-    let value = json!({ "boundaries": boundaries, "gvisor": gvisor.is_ok(), "levels": usable, "worker": worker.digest() });
+    let usable: Vec<&str> =
+        levels.iter().filter(|(_, refused)| refused.is_none()).map(|(name, _)| *name).collect();
+    let value = json!({
+        "boundaries": boundaries,
+        "gvisor": gvisor.is_ok(),
+        "levels": usable,
+        "worker": worker.digest(),
+    });
     setting.print(&value, &text);
     Ok(())
 }

@@ -164,7 +164,7 @@ fn a_launched_engine_is_served_at_its_level_and_ends_with_its_files() {
     // It is launched again, with another key and another binding; then somebody ends its engine.
     let (mut launched, _) = Running::start_at(&house, &line(&change, port));
     until(&house, |status| status["slots"][0]["engines"][1]["trouble"] == json!(null));
-    // The engine stands; its binding is read with the next look at the log.
+    // The status may say so before the route stands.
     let head = loop {
         let (head, _) = ask(address, "again");
         if !head.starts_with("http/1.1 503") {

@@ -125,8 +125,16 @@ fn gvisor_that_is_not_there_is_refused_and_never_recorded() {
     house.refused(&format!("examine {change} --by erik --isolation gvisor"), "CS-BOX-013");
     assert_eq!(house.json(&format!("show {change}"))["findings"], serde_json::json!([]));
     house.refused("serve all --listen all.sock --examine-by erik --isolation gvisor", "CS-BOX-013");
-    // What signs nothing does not have the level.
-    house.refused("scan new.md --isolation gvisor", "CS-CLI-001");
+    for (line, code) in [
+        ("scan new.md", "CS-BOX-013"),
+        ("diff new.md new.md", "CS-BOX-013"),
+        // The engine says of which model it speaks.
+        ("engine --model new.md --listen 127.0.0.1:0", "CS-ENG-010"),
+    ] {
+        let run = house.run(&format!("{line} --isolation gvisor"));
+        let why = run.err.contains(code) && run.err.contains("this is not gVisor");
+        assert!(run.code != 0 && why, "`{line}`: {}{}", run.out, run.err);
+    }
 }
 
 /// What is signed says in which box it was found; what is no box, or what this host cannot give, is refused before anybody is

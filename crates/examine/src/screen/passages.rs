@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bench::Bench;
-use crate::change::Kind;
 use crate::coverage::{Class, Layer};
 use crate::error::shown;
 use crate::examination::{Examiner, Heard, Stage};
@@ -109,12 +108,11 @@ fn fresh<'p>(bench: &Bench<'_>, now: &'p Passages, notes: &mut Notes) -> Vec<&'p
 
 /// New passages that hold a question of the suites word for word, and whether the suites reach new passages at all.
 fn for_one_question(bench: &Bench<'_>, now: &Passages, new: &[&Passage], notes: &mut Notes) {
-    let cases = || bench.suites.iter().flat_map(|suite| &suite.cases);
     let new_ones: BTreeSet<*const Passage> = new.iter().map(|passage| std::ptr::from_ref(*passage)).collect();
     let is_new = |passage: &&Passage| new_ones.contains(&std::ptr::from_ref(*passage));
     let (mut reached, mut asked) = (0_u64, 0_u64);
     let mut made: Vec<(&Case, &Passage)> = Vec::new();
-    for case in cases() {
+    for case in bench.suites.iter().flat_map(|suite| &suite.cases) {
         let question = words(&case.prompt).collect::<Vec<_>>().join(" ");
         let found: Vec<&Passage> = now.found(&case.prompt).into_iter().filter(is_new).collect();
         asked += 1;
@@ -128,7 +126,7 @@ fn for_one_question(bench: &Bench<'_>, now: &Passages, new: &[&Passage], notes: 
     }
     notes.measure("passages_asked_after", asked as f64);
     notes.measure("passages_reached", reached as f64);
-    if bench.change.kind == Kind::Retrieval && reached == 0 && !new.is_empty() {
+    if reached == 0 && !new.is_empty() {
         notes.gap(format!(
             "none of the {asked} questions of the suites finds a new passage: what they do to answers is not seen"
         ));

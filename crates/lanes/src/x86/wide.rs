@@ -179,7 +179,7 @@ fn transposed(rows: &[__m512i; 16]) -> [__m512i; 16] {
 }
 
 /// The same. The compiler would otherwise take sums apart and put them together in an order of its own, in which each
-/// round's way is longer by an instruction of two cycles: a sixth slower, as measured.
+/// round's way is longer by an instruction: a sixth slower, as measured.
 #[target_feature(enable = "avx512f")]
 fn so_far(sum: __m512i) -> __m512i {
     let mut sum = sum;

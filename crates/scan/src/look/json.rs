@@ -38,7 +38,7 @@ pub(super) fn look(
         "generation_config.json" => config::generation(&value, notes),
         "tokenizer.json" => tokenizer::tokenizer(&value, notes),
         "tokenizer_config.json" => tokenizer::settings(artefact, entry, &value, notes),
-        "model.safetensors.index.json" => which::index(artefact, entry, &value, notes),
+        "model.safetensors.index.json" => which::index(artefact, entry, bytes, notes),
         _ => {}
     }
     Examined::Whole

@@ -16,6 +16,21 @@ pub(super) struct Table {
     pub(super) absent: Vec<(String, String)>,
 }
 
+/// Bytes of a GiB.
+pub(super) const GIB: f64 = 1_073_741_824.0;
+/// Files of the folders of 1 GiB that are hashed beside `model_signing`.
+pub(super) const FOLDERS: [u64; 2] = [8, 64];
+/// The head of a table of rates with both folders.
+pub(super) const FOLDERS_HEAD: [&str; 7] = [
+    "",
+    "8 files: GiB/s",
+    "× `model_signing`",
+    "× the limit",
+    "64 files: GiB/s",
+    "× `model_signing`",
+    "× the limit",
+];
+
 /// Prints the table, measured on this machine, and replaces its section.
 pub(super) fn publish(section: &str, machine: &Machine, table: &Table) -> Result<()> {
     let text = format!("{}\n{}", machine.line(), render(table));

@@ -8,16 +8,14 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::report::{Table, figure};
+use super::report::{FOLDERS, FOLDERS_HEAD, GIB, Table, figure};
 use super::{RUN_LIMIT, RUNS, Runs, Scratch, example};
 use crate::process::run_quietly;
 use crate::python::Venv;
 
 const PEER: &[&str] = &["model-signing==1.1.1", "pyOpenSSL"];
-/// The models: so many files, and the weights of all together, in F32.
-const SHAPES: [u64; 2] = [8, 64];
+/// The weights of all files of a model together, in F32.
 const WEIGHTS: u64 = 256 << 20;
-const GIB: f64 = 1_073_741_824.0;
 
 /// Hashes a folder as `model_signing` does before it signs, and says how fast. Python's own start is not counted.
 const HASH: &str = "
@@ -53,7 +51,7 @@ const HASHES: [(&str, &str); 2] =
 pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
     let speed = example("seal", "seal_speed", &[])?;
     let venv = Venv::provide("bench-venv", PEER);
-    let shapes = SHAPES
+    let shapes = FOLDERS
         .iter()
         .map(|files| shape(scratch, &speed, venv.as_ref().ok(), *files))
         .collect::<Result<Vec<_>>>()?;
@@ -68,15 +66,7 @@ pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
              all cores. Median of {RUNS} runs, all taking turns. The limit is the hash function alone over the same mapped \
              bytes; for SHA-256, with as many streams on each core as there are files for, up to 16."
         ),
-        head: vec![
-            "",
-            "8 files: GiB/s",
-            "× `model_signing`",
-            "× the limit",
-            "64 files: GiB/s",
-            "× `model_signing`",
-            "× the limit",
-        ],
+        head: FOLDERS_HEAD.to_vec(),
         rows: rows.collect(),
         absent: venv
             .err()

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::report::{Table, figure};
+use super::report::{FOLDERS, FOLDERS_HEAD, GIB, Table, figure};
 use super::{Runs, Scratch, example, median};
 use crate::process::run_quietly;
 use crate::python::Venv;
 
 const PEER: &[&str] = &["model-signing==1.1.1", "pyOpenSSL"];
-/// The directories: so many files, and the bytes of all together.
-const SHAPES: [u64; 2] = [8, 64];
+/// The bytes of all files of a directory together.
 const BYTES: u64 = 1 << 30;
 /// What each core does with one stream, and with as many at once as the directory gives it: the rows that others stand
 /// beside.
@@ -23,7 +22,6 @@ const PLAIN_LIMIT: &str = "SHA-256 from memory on all cores, one stream each (Op
 const LIMIT: &str =
     "SHA-256 from memory on all cores, as many streams each as there are files for (the limit)";
 const PEER_HASHES: &str = "`model_signing` 1.1.1 (PyPI): hashed only";
-const GIB: f64 = 1_073_741_824.0;
 
 /// Hashes a directory as `model_signing` does before it signs, and says how fast. Python's own start is not counted.
 const HASH: &str = "
@@ -50,7 +48,7 @@ pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
     let together = Runs::of("SHA-256, several streams a core", || Ok(Command::new(&speed)))?;
     let cores = u64::try_from(std::thread::available_parallelism()?.get())?;
     let mut shapes = Vec::new();
-    for files in SHAPES {
+    for files in FOLDERS {
         let streams = files.div_ceil(cores).min(16);
         let limit = together.median(&format!("all_cores_{streams}"));
         let mut rates = vec![(PLAIN_LIMIT.to_owned(), plain), (LIMIT.to_owned(), limit)];
@@ -72,15 +70,7 @@ pub(super) fn measure(scratch: &Scratch) -> Result<Table> {
             "Two directories of 1 GiB, one of 8 files and one of 64, in the page cache. Stored means synced. Median of {} runs.",
             super::RUNS
         ),
-        head: vec![
-            "",
-            "8 files: GiB/s",
-            "× `model_signing`",
-            "× the limit",
-            "64 files: GiB/s",
-            "× `model_signing`",
-            "× the limit",
-        ],
+        head: FOLDERS_HEAD.to_vec(),
         rows: rows.collect(),
         absent,
     })

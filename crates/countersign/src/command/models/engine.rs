@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::{Adapter, Engine, Files, Keys, Launch, Limits, Named, OpenFile, Place, Purpose, Server};
-use sandbox::{Content, Level};
+use sandbox::Content;
 use scan::ReadIn;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,19 +14,17 @@ use tokio::sync::oneshot;
 
 use super::which;
 use crate::busy;
-use crate::cli::{EngineArgs, Isolation};
+use crate::cli::EngineArgs;
 use crate::command::Setting;
 use crate::failure::{Done, Failure, in_file};
 use crate::home::{open_file, read_bounded};
 use crate::text::line;
-use crate::worker::{Worker, not_enforced};
+use crate::worker::{Worker, not_enforced, reported};
 
 /// Most bytes of a file of API keys that are read.
 const KEYS_BYTES_MAX: usize = 1 << 20;
 /// Most bytes of a system prompt.
 const SYSTEM_BYTES_MAX: usize = 1 << 20;
-/// Most shards of a model.
-const SHARDS_MAX: usize = 4_000;
 /// The largest index of shards.
 const INDEX_BYTES_MAX: usize = 64 << 20;
 /// A worker is ended after a year of processor time: it serves for long, and the kernel wants a number.
@@ -68,15 +66,9 @@ pub(crate) fn engine(setting: &Setting, args: &EngineArgs) -> Done {
     let of_adapters = adapters.iter().flat_map(|(_, files)| files.all());
     let all = files.all().into_iter().chain(of_adapters);
     let all: u64 = all.filter_map(|file| file.file.metadata().ok()).map(|file| file.len()).sum();
-    let level = match args.isolation {
-        Isolation::None => None,
-        Isolation::Standard => Some(Level::Standard),
-        Isolation::Deep => Some(Level::Deep),
-        Isolation::Gvisor => return Err(super::work::not_gvisor()),
-    };
     let bar = busy::bytes("loading", all);
     let progress = |bytes| busy::advance(&bar, bytes);
-    let loaded = match level {
+    let loaded = match args.isolation.level() {
         None => {
             let adapters = adapters.iter().map(|(name, files)| Ok((name.clone(), files.try_map(mapped)?)));
             let adapters = adapters.collect::<Done<Vec<_>>>()?;
@@ -198,11 +190,7 @@ fn tell(setting: &Setting, server: &Server, name: &str, adapters: &[String]) {
 fn isolation(engine: &Engine) -> ReadIn {
     let Some(boxed) = engine.model_box() else { return ReadIn::the_program() };
     ReadIn {
-        isolation: match boxed.level() {
-            Level::Standard => scan::Isolation::Standard,
-            // Nobody gets here with `gvisor`, which is refused above.
-            Level::Deep | Level::Gvisor => scan::Isolation::Deep,
-        },
+        isolation: reported(boxed.level()),
         not_enforced: not_enforced(boxed.boundaries()).map(|boundary| boundary.name().to_owned()).collect(),
         worker: Some(boxed.worker().to_string()),
     }
@@ -276,8 +264,7 @@ fn model_files(path: &Path) -> Done<Files<OpenFile>> {
 /// The weights in a folder, at least one file: `model.safetensors` alone where it is there, the shards of its index, else
 /// every file of weights.
 pub(super) fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
-    let there = |name: &&str| folder.join(name).is_file();
-    which::is_one_model(folder, [which::SINGLE, which::INDEX, which::ADAPTER].into_iter().filter(there))?;
+    which::is_one_model(folder, |name| folder.join(name).is_file())?;
     let whole = folder.join(which::SINGLE);
     if whole.is_file() {
         return Ok(vec![whole]);
@@ -297,9 +284,6 @@ pub(super) fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
         if weights && !name.starts_with("adapter") {
             found.push(path);
         }
-        if found.len() > SHARDS_MAX {
-            return Err(Failure::not_a("model", folder, "it has more than 4000 shards"));
-        }
     }
     if found.is_empty() {
         let why = if folder.join("adapter_config.json").exists() {
@@ -312,7 +296,7 @@ pub(super) fn weights(folder: &Path) -> Done<Vec<PathBuf>> {
         return Err(Failure::not_a("model", folder, why));
     }
     found.sort();
-    Ok(found)
+    which::few(folder, found)
 }
 
 fn adapter(text: &str) -> Done<(String, Adapter<OpenFile>)> {

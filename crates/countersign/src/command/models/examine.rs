@@ -70,10 +70,8 @@ pub(crate) fn examine(setting: &Setting, args: &ExamineArgs, base: &Path) -> Don
     let isolation = if args.unboxed { Isolation::None } else { args.isolation };
     let bar = bar();
     let examined = match isolation {
-        Isolation::None | Isolation::Standard | Isolation::Gvisor => {
-            all(isolation, &handed, task, &table, &bar)
-        }
-        Isolation::Deep => one_by_one(&handed, &task, &table, &bar),
+        Isolation::None | Isolation::Standard => all(isolation, &handed, task, &table, &bar),
+        Isolation::Deep | Isolation::Gvisor => one_by_one(isolation, &handed, &task, &table, &bar),
     };
     bar.finish_and_clear();
     let (examination, read_in) = examined?;
@@ -136,12 +134,18 @@ fn all(
 }
 
 /// Each examiner in a worker of its own: none works where the change may have taken over what another worked with.
-fn one_by_one(handed: &Handed, task: &Task, table: &Table, bar: &ProgressBar) -> Done<(Examination, ReadIn)> {
+fn one_by_one(
+    isolation: Isolation,
+    handed: &Handed,
+    task: &Task,
+    table: &Table,
+    bar: &ProgressBar,
+) -> Done<(Examination, ReadIn)> {
     let mut apart = Apart::new(task.kind, table);
     let mut read_in: Option<ReadIn> = None;
     while let Some(name) = apart.next_examiner() {
         let task = Task { only: Some(name.to_owned()), ..task.clone() };
-        let (part, place) = asked(Isolation::Deep, handed, task, bar)?;
+        let (part, place) = asked(isolation, handed, task, bar)?;
         apart.take(part).map_err(|why| work::lie(&why))?;
         match &mut read_in {
             Some(known) => {

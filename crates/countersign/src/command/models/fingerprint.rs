@@ -33,7 +33,6 @@ use crate::text::line;
 
 pub(super) use spots::{Hashed, Place, SpotTask, ask as ask_spots, spots};
 
-const INDEX: &str = "model.safetensors.index.json";
 /// Most rules of one command.
 const RULES_MAX: usize = 64;
 
@@ -347,15 +346,23 @@ fn with_tensors<T>(
     contents: &Contents,
     use_them: impl FnOnce(&[Tensor<'_>], Naming) -> Done<T>,
 ) -> Done<T> {
-    if let Some(index) = side.only.as_deref().filter(|name| name.ends_with(".safetensors.index.json")) {
-        return sharded(side, contents, index, use_them);
-    }
-    let names = weights(side);
+    let is_index = |name: &&str| name.ends_with(".safetensors.index.json");
+    let index = match side.only.as_deref() {
+        Some(only) => Some(only).filter(is_index),
+        None => side.has(which::INDEX).then_some(which::INDEX),
+    };
+    let index =
+        index.map(|name| side.bytes(contents, name).map(|bytes| (side.place(name), bytes))).transpose()?;
+    let names: Vec<String> = match &index {
+        // What is named is the index: its shards are meant, and nothing else beside it.
+        Some((place, bytes)) if side.only.is_some() => which::shards(place, bytes)?,
+        _ => weights(side).into_iter().map(str::to_owned).collect(),
+    };
     if names.is_empty() {
         let why = "there is no `.safetensors` file in it, and not one `.gguf` file";
         return Err(Failure::not_a("model", Path::new(&side.path), why));
     }
-    let held = names.iter().map(|name| side.bytes(contents, name).map(|bytes| (*name, bytes)));
+    let held = names.iter().map(|name| side.bytes(contents, name).map(|bytes| (name.as_str(), bytes)));
     let held = held.collect::<Done<Vec<_>>>()?;
     if let [(name, bytes)] = held.as_slice()
         && bytes.starts_with(b"GGUF")
@@ -378,32 +385,13 @@ fn with_tensors<T>(
     for (name, bytes) in held {
         shards.push((name.to_owned(), SafeTensors::read(bytes).map_err(in_file(&side.place(name)))?));
     }
-    if side.only.is_none() && side.has(INDEX) {
-        let sharded = Sharded::join(Index::read(side.bytes(contents, INDEX)?)?, shards)?;
+    if let Some((place, bytes)) = index {
+        let sharded = Sharded::join(Index::read(bytes).map_err(in_file(&place))?, shards)?;
         let tensors = sharded.views().map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
         return use_them(&tensors, Naming::Canonical);
     }
     let views = shards.iter().flat_map(|(_, file)| file.views());
     let tensors = views.map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
-    use_them(&tensors, Naming::Canonical)
-}
-
-/// The tensors of the shards that an index names, where the index was named.
-fn sharded<T>(
-    side: &Side,
-    contents: &Contents,
-    index: &str,
-    use_them: impl FnOnce(&[Tensor<'_>], Naming) -> Done<T>,
-) -> Done<T> {
-    let place = side.place(index);
-    let bytes = side.bytes(contents, index)?;
-    let mut shards = Vec::new();
-    for name in which::shards(&place, bytes)? {
-        let file = SafeTensors::read(side.bytes(contents, &name)?).map_err(in_file(&side.place(&name)))?;
-        shards.push((name, file));
-    }
-    let sharded = Sharded::join(Index::read(bytes).map_err(in_file(&place))?, shards)?;
-    let tensors = sharded.views().map(Tensor::of_view).collect::<Result<Vec<_>, _>>()?;
     use_them(&tensors, Naming::Canonical)
 }
 

@@ -7,14 +7,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use rayon::prelude::*;
-use sandbox::Level;
 use scan::{Artefact, Looked, ReadIn, Report, Rules, Selection, Severity, render};
 use serde_json::{Value, json};
 use statement::Digest;
 
 use super::tree::{self, Listed};
 use crate::busy;
-use crate::cli::{Isolation, ScanArgs};
+use crate::cli::ScanArgs;
 use crate::command::{Output, Setting};
 use crate::failure::{Done, Failure};
 use crate::outfile::{OutFile, Readers};
@@ -33,7 +32,7 @@ pub(crate) fn scan(setting: &Setting, args: &ScanArgs) -> Done<ExitCode> {
     let selection = Selection::new(&rules, &args.rule, &args.ignore)?;
     let listed = tree::list(&args.paths)?;
     let wants = if args.bom.is_some() { Wants::Bill } else { Wants::Report };
-    let done = match level(args.isolation)? {
+    let done = match args.isolation.level() {
         None => here(&listed, &rules, wants),
         Some(level) => {
             let worker = Worker::find(setting.worker.as_deref())?;
@@ -130,16 +129,6 @@ fn here(listed: &[Listed], rules: &Rules, wants: Wants) -> Seen {
         }
     }
     done
-}
-
-/// The level of the box; none where none is wanted.
-fn level(asked: Isolation) -> Done<Option<Level>> {
-    match asked {
-        Isolation::None => Ok(None),
-        Isolation::Standard => Ok(Some(Level::Standard)),
-        Isolation::Deep => Ok(Some(Level::Deep)),
-        Isolation::Gvisor => Err(super::work::not_gvisor()),
-    }
 }
 
 fn write(path: &Path, value: &Value) -> Done {

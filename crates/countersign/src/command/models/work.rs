@@ -14,8 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rayon::ThreadPoolBuilder;
 use sandbox::inside::Inside;
-use sandbox::{Content, Level, Limits, Profile, Program, Run, SandboxError};
-use scan::{Isolation as ToldIsolation, ReadIn};
+use sandbox::{Content, Limits, Profile, Program, Run, SandboxError};
+use scan::ReadIn;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use given::{Contents, Handed, Side, TORCH, is_torch};
@@ -26,7 +26,7 @@ use self::said::{Said, to_message};
 use super::{diff, examine, fingerprint, foresee, import, merge, quantize};
 use crate::cli::Isolation;
 use crate::failure::{Done, Failure};
-use crate::worker::not_enforced;
+use crate::worker::{not_enforced, reported};
 
 /// What is to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,11 +79,6 @@ const MEMORY_BYTES: u64 = 8 << 30;
 /// Answers of any worker, beside what its inputs are worth.
 const ANSWER_BYTES: u64 = 256 << 20;
 
-/// What is asked of a command that signs nothing.
-pub(crate) fn not_gvisor() -> Failure {
-    Failure::usage("`--isolation gvisor` is for what is signed: `examine CHANGE` and `serve`; ask for `deep`")
-}
-
 /// Does what is asked, where it is asked to be done. `heard` is told of progress and gets what is to be written.
 pub(crate) fn perform(
     isolation: Isolation,
@@ -92,17 +87,12 @@ pub(crate) fn perform(
     allowance: Allowance,
     heard: &mut dyn FnMut(Heard<'_>) -> Done,
 ) -> Done<(Answer, ReadIn)> {
-    let level = match isolation {
-        Isolation::None => {
-            let contents = handed.contents()?;
-            let mouth = Mouth::new(heard);
-            let answer = here(&task, &contents, &mouth)?;
-            mouth.finish()?;
-            return Ok((answer, ReadIn::the_program()));
-        }
-        Isolation::Standard => Level::Standard,
-        Isolation::Deep => Level::Deep,
-        Isolation::Gvisor => return Err(not_gvisor()),
+    let Some(level) = isolation.level() else {
+        let contents = handed.contents()?;
+        let mouth = Mouth::new(heard);
+        let answer = here(&task, &contents, &mouth)?;
+        mouth.finish()?;
+        return Ok((answer, ReadIn::the_program()));
     };
     let program = Program::running()?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -137,11 +127,7 @@ pub(crate) fn perform(
         return Err(another());
     }
     let read_in = ReadIn {
-        isolation: match level {
-            Level::Standard => ToldIsolation::Standard,
-            // Nobody gets here with `gvisor`, which is refused above.
-            Level::Deep | Level::Gvisor => ToldIsolation::Deep,
-        },
+        isolation: reported(level),
         not_enforced: not_enforced(&outcome.boundaries).map(|boundary| boundary.name().to_owned()).collect(),
         worker: Some(program.digest().to_string()),
     };

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn every_number_of_lanes_and_of_blocks_is_as_sha2_has_it() {
     if !detected() {
-        eprintln!("skipped: no AVX-512 here");
+        eprintln!("SKIPPED the kernel of sixteen streams: no AVX-512 here");
         return;
     }
     for lanes in 0..=WIDE {
@@ -33,9 +33,13 @@ fn every_number_of_lanes_and_of_blocks_is_as_sha2_has_it() {
 }
 
 #[test]
-#[should_panic(expected = "a list of blocks for each of 16 lanes")]
 fn more_lanes_than_it_has_are_refused() {
-    assert!(detected(), "a list of blocks for each of 16 lanes: skipped, no AVX-512 here");
+    if !detected() {
+        eprintln!("SKIPPED too many lanes for the kernel of sixteen streams: no AVX-512 here");
+        return;
+    }
     let none: &[[u8; BLOCK]] = &[];
-    compress(&mut [[0; 8]; WIDE + 1], &[none; WIDE + 1]);
+    let refused = std::panic::catch_unwind(|| compress(&mut [[0; 8]; WIDE + 1], &[none; WIDE + 1]));
+    let said = refused.unwrap_err();
+    assert_eq!(said.downcast_ref::<&str>(), Some(&"a list of blocks for each of 16 lanes"));
 }

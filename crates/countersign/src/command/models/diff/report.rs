@@ -118,7 +118,7 @@ impl Report {
         if self.compared == 0 {
             parts.push("nothing is in both".to_owned());
         } else if self.is_empty() {
-            parts.push("nothing could be compared: this is no change of that base".to_owned());
+            parts.push("nothing could be measured".to_owned());
         } else if self.rows.is_empty() {
             let kept = if self.same_values > 0 {
                 format!(", {} kept in another type or encoding", counted(self.same_values, "tensor"))

@@ -16,8 +16,6 @@ use crate::failure::{Done, Failure};
 
 /// Most bytes of a configuration, a template, a tokenizer.
 const TEXT_BYTES_MAX: usize = 64 << 20;
-/// Most files of weights.
-const SHARDS_MAX: usize = 4_000;
 
 /// The weights keep their type, but for packed layers, which become single precision: two bits are written in 32. A
 /// tokenizer is larger in memory than in its file.
@@ -90,11 +88,10 @@ fn weights(side: &Side, contents: &Contents) -> Done<Vec<String>> {
     }
     let is_weights = |name: &&str| name.ends_with(".safetensors") && !name.starts_with("adapter");
     let found: Vec<String> = side.names().filter(is_weights).map(str::to_owned).collect();
-    let why = if found.len() > SHARDS_MAX {
-        "it has more than 4000 shards"
-    } else if !found.is_empty() {
-        return Ok(found);
-    } else if side.has("adapter_config.json") {
+    if !found.is_empty() {
+        return which::few(Path::new(&side.path), found);
+    }
+    let why = if side.has("adapter_config.json") {
         "it holds an adapter, which needs the model it was made for"
     } else if side.names().any(|name| Path::new(name).extension().is_some_and(|ending| ending == "gguf")) {
         "its weights are in a .gguf file; name that file"

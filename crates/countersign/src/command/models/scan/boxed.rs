@@ -11,7 +11,7 @@ use sandbox::frame::Messages;
 use sandbox::{Boundaries, Input, Level, Limits, Profile, Run};
 use scan::boxed::{Held, Job, Named, Said};
 use scan::render::cyclonedx::LICENCE_BYTES_MAX;
-use scan::{Isolation, Looked, ReadIn, Rules};
+use scan::{Looked, ReadIn, Rules};
 use statement::Digest;
 
 use super::super::tree::{self, Listed, What};
@@ -19,7 +19,7 @@ use super::{Seen, Wants};
 use crate::busy;
 use crate::failure::{Done, Failure};
 use crate::home::open_at_once;
-use crate::worker::{Worker, not_enforced};
+use crate::worker::{Worker, not_enforced, reported};
 
 /// Files that other files of their folder are read with, whatever they are called.
 const COMPANIONS: [&str; 3] = ["adapter_config.json", "config.json", "tokenizer.json"];
@@ -82,11 +82,7 @@ pub(super) fn look(
     bar.finish_and_clear();
     let boundaries = scanning.boundaries.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     seen.read_in = ReadIn {
-        isolation: match level {
-            Level::Standard => Isolation::Standard,
-            // Nobody gets here with `gvisor`, which is refused where it is asked for.
-            Level::Deep | Level::Gvisor => Isolation::Deep,
-        },
+        isolation: reported(level),
         not_enforced: boundaries
             .iter()
             .flat_map(not_enforced)

@@ -138,7 +138,7 @@ impl Handed {
         if std::fs::metadata(path).map_err(failed)?.is_dir() {
             let mut entries = Vec::new();
             let names = names(path)?;
-            which::is_one_model(path, names.iter().map(String::as_str))?;
+            which::is_one_model(path, |wanted| names.iter().any(|name| name == wanted))?;
             for name in names {
                 let place = path.join(&name);
                 if is_models(&name) && place.is_file() {
