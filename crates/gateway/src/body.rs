@@ -176,9 +176,7 @@ impl Passed {
                     if let Some(sample) = &mut self.sample {
                         sample.feed(&data);
                     }
-                    if let Some(seen) = self.tracked.seen() {
-                        seen.feed(&data);
-                    }
+                    self.tracked.feed(&data);
                     // Of an answer whose length is known, nobody asks for more once all of it has come.
                     if self.incoming.is_end_stream() {
                         self.end();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use hyper::http::uri::Authority;
 use merkle::VerifierKey;
 use rollout::plan::Plan;
 use serde::Deserialize;
@@ -45,6 +46,9 @@ pub struct Config {
     pub slots: Vec<SlotEntry>,
     /// The gateway's own folder.
     pub state: PathBuf,
+    /// Where traces of requests go; without it there are none.
+    #[serde(default)]
+    pub traces: Option<Traces>,
     /// TLS with clients; without it requests come in the clear.
     #[serde(default)]
     pub tls: Option<Tls>,
@@ -58,6 +62,32 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its private key, in PEM.
     pub key: PathBuf,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traces {
+    /// Of a thousand thousand requests, so many are traced; of those that a caller traces, or says that it does not, all
+    /// or none.
+    #[serde(default = "all")]
+    pub share_ppm: u32,
+    /// The address of a collector that takes OTLP over HTTP: `http://HOST:PORT`.
+    pub url: String,
+}
+
+const fn all() -> u32 {
+    1_000_000
+}
+
+impl Traces {
+    /// What is wrong with it.
+    fn wrong(&self) -> Option<&'static str> {
+        let at = self.url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/').parse::<Authority>());
+        let is_address = matches!(at, Some(Ok(at)) if at.port_u16().is_some() && !at.as_str().contains('@'));
+        let too_many = (self.share_ppm > all()).then_some("`share_ppm` is more than a million");
+        if is_address { too_many } else { Some("`url` is not `http://HOST:PORT`") }
+    }
 }
 
 const fn ordinary() -> Limits {
@@ -240,6 +270,9 @@ impl Config {
         }
         if tokens.iter().any(|token| hashes.contains(token)) {
             return wrong("monitors".to_owned(), "a monitor's token is also a client's key");
+        }
+        if let Some(reason) = self.traces.as_ref().and_then(Traces::wrong) {
+            return wrong("traces".to_owned(), reason);
         }
         if let Some(limit) = self.limits.wrong() {
             return wrong(

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use dossier::{Ledger, World};
 use policy::gate::{self, CheckpointView};
-use statement::kind::BindingLevel;
+use statement::kind::{BindingLevel, Slot};
 use statement::{ChangeId, SlotId, StateId, StatementId};
 
 use crate::Error;
@@ -21,6 +21,8 @@ pub(crate) struct Standing {
     pub(crate) base: Option<StateId>,
     /// The order that may be released.
     pub(crate) order: Option<Release>,
+    /// What sessions from before the base may still be on, and nobody else.
+    pub(crate) former: Option<StateId>,
     /// Codes and texts of why an order is not, or something else is served instead.
     pub(crate) reasons: Vec<(String, String)>,
     /// The order that the record has for the slot, whether or not it may be served now.
@@ -79,8 +81,7 @@ fn stand(ledger: &Ledger, slot: &SlotId, kept: &Kept, ties: &Ties, at: Moment) -
     };
     let definition = &record.definition.body;
     let Some((change, order)) = &record.order else {
-        let stale = at.now_ms < at.floor_ms
-            || at.now_ms.saturating_sub(at.view.witnessed_ms) > definition.checkpoint_age_max_ms;
+        let stale = !is_fresh(definition, at);
         if stale {
             standing
                 .because(dossier::Code::CheckpointStale, format!("witnessed at {}", at.view.witnessed_ms));
@@ -137,8 +138,7 @@ fn stand(ledger: &Ledger, slot: &SlotId, kept: &Kept, ties: &Ties, at: Moment) -
             for refused in refusal.reasons() {
                 standing.because(refused.code, refused.about.clone());
             }
-            let fresh = at.now_ms >= at.floor_ms
-                && at.now_ms.saturating_sub(at.view.witnessed_ms) <= definition.checkpoint_age_max_ms;
+            let fresh = is_fresh(definition, at);
             // What was admitted ends in its fallback; what never was leaves what was there.
             standing.base = Some(if known || !fresh {
                 body.fallback
@@ -148,6 +148,19 @@ fn stand(ledger: &Ledger, slot: &SlotId, kept: &Kept, ties: &Ties, at: Moment) -
         }
     }
     standing
+}
+
+/// Whether a state that was served before may still be, by its own order and by the age of the record.
+pub(crate) fn lasts(ledger: &Ledger, slot: &SlotId, state: StateId, kept: &Kept, at: Moment) -> bool {
+    let world = ledger.world();
+    let none = StateId::from_digest(statement::Digest::of(b""));
+    world.slot(slot).is_some_and(|record| is_fresh(&record.definition.body, at))
+        && lasting(world, state, none, kept, at) == state
+}
+
+/// Whether the record is young enough for the slot, and the clock not behind what is known.
+const fn is_fresh(slot: &Slot, at: Moment) -> bool {
+    at.now_ms >= at.floor_ms && at.now_ms.saturating_sub(at.view.witnessed_ms) <= slot.checkpoint_age_max_ms
 }
 
 /// A state that was served before, or the fallback where its own order has run out or was revoked.

@@ -45,11 +45,12 @@ mod source;
 mod tally;
 mod tap;
 mod tls;
+mod traces;
 mod view;
 mod warden;
 
 pub use config::{
-    Config, Context, LogPlace, MonitorEntry, Realm, Release, SlotEntry, SystemPrompts, Tls, Unit,
+    Config, Context, LogPlace, MonitorEntry, Realm, Release, SlotEntry, SystemPrompts, Tls, Traces, Unit,
 };
 pub use control::{Asked as ControlRequest, ask as ask_control, socket_path};
 pub use error::Error;

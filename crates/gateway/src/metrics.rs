@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     pub(crate) under_way: Gauge<i64, AtomicI64>,
     pub(crate) log_size: Gauge<i64, AtomicI64>,
     pub(crate) log_failures: Counter<u64, AtomicU64>,
+    /// Batches of spans that the collector did not take.
+    pub(crate) trace_failures: Counter<u64, AtomicU64>,
     pub(crate) checkpoint: Gauge<f64, AtomicU64>,
     /// By model: parts per million of units that get the candidate.
     pub(crate) share: Family<Labels<1>, Gauge>,
@@ -54,6 +56,7 @@ impl Metrics {
             under_way: Gauge::default(),
             log_size: Gauge::default(),
             log_failures: Counter::default(),
+            trace_failures: Counter::default(),
             checkpoint: Gauge::default(),
             share: Family::default(),
             rollbacks: Family::default(),
@@ -98,6 +101,11 @@ impl Metrics {
             "log_failures",
             "Looks at the log that did not succeed",
             metrics.log_failures.clone(),
+        );
+        registry.register(
+            "trace_failures",
+            "Batches of traces that the collector did not take, each attempt",
+            metrics.trace_failures.clone(),
         );
         registry.register_with_unit(
             "checkpoint_witnessed",

@@ -20,7 +20,7 @@ use statement::{Digest, SlotId, StateId};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use self::asking::{ask, form};
+use self::asking::{Question, ask, form};
 use crate::binding;
 use crate::body::{Answer, Bounds, Cutter, Form};
 use crate::callers::{Caller, Callers, Turn};
@@ -32,6 +32,7 @@ use crate::refusal::shown;
 use crate::routes::{Choice, Lane, Routes, Target};
 use crate::sessions::Sessions;
 use crate::tap::{Seen, Tap};
+use crate::traces::{RequestSpan, Tracing};
 use crate::{Clock, Error, Limits, Refusal};
 
 /// What all requests share.
@@ -52,6 +53,8 @@ pub(crate) struct Plane {
     pub(crate) shadows: Arc<Semaphore>,
     /// What monitors see.
     pub(crate) tap: Tap,
+    /// What a collector of traces sees.
+    pub(crate) traces: Tracing,
     /// Versions of slots whose answers are cut off, whatever is under way.
     pub(crate) cut: watch::Sender<BTreeSet<(SlotId, StateId)>>,
 }
@@ -81,10 +84,11 @@ pub(crate) struct Tracked {
     outcome: &'static str,
     /// What monitors are told of it.
     seen: Option<Box<Seen>>,
+    span: Option<Box<RequestSpan>>,
 }
 
 impl Tracked {
-    fn new(plane: &Arc<Plane>) -> Self {
+    fn new(plane: &Arc<Plane>, span: Option<Box<RequestSpan>>) -> Self {
         plane.metrics.under_way.inc();
         plane.under_way.send_modify(|count| *count += 1);
         Self {
@@ -94,11 +98,22 @@ impl Tracked {
             arm: "none",
             outcome: "cancelled",
             seen: None,
+            span,
+        }
+    }
+
+    /// A piece of its answer.
+    pub(crate) fn feed(&mut self, piece: &[u8]) {
+        if let Some(seen) = self.seen() {
+            seen.feed(piece);
+        }
+        if let Some(span) = &mut self.span {
+            span.feed(piece);
         }
     }
 
     /// What monitors are told of it.
-    pub(crate) fn seen(&mut self) -> Option<&mut Seen> {
+    fn seen(&mut self) -> Option<&mut Seen> {
         self.seen.as_deref_mut()
     }
 
@@ -124,6 +139,9 @@ impl Drop for Tracked {
         if let Some(mut seen) = self.seen.take() {
             self.plane.tap.settle(&mut seen, (self.plane.clock)());
         }
+        if let Some(span) = self.span.take() {
+            span.end(self.outcome);
+        }
         let metrics = &self.plane.metrics;
         let model = std::mem::take(&mut self.model);
         let labels = [("model", model), ("arm", self.arm.to_owned()), ("outcome", self.outcome.to_owned())];
@@ -144,7 +162,7 @@ pub(crate) async fn answer(plane: Arc<Plane>, request: Request<Incoming>) -> Res
         "/tap" if plane.tap.is_on() => return tapped::answer(&plane, request).await,
         _ => return other(&plane, &request),
     };
-    let mut tracked = Tracked::new(&plane);
+    let mut tracked = Tracked::new(&plane, plane.traces.begin(path, request.headers()));
     match pass(&plane, &mut tracked, request, path).await {
         Ok(passing) => passing.response(tracked),
         Err(refusal) => {
@@ -255,15 +273,19 @@ async fn pass(
         lane.choose(&unit, caller.context, (plane.clock)(), &plane.sessions).ok_or_else(not_served)?;
     tracked.arm = choice.arm;
     let slot = lane.slot.clone();
+    if let Some(span) = &mut tracked.span {
+        span.chosen(&asked.model, &slot, &choice);
+    }
     let place = (slot.clone(), choice.target.state, choice.arm);
     tracked.seen = plane.tap.see(place, tracked.came, &bytes, &caller.hash);
     drop(routes);
+    let question = Question { path, bytes: &bytes, asked: &asked, headers: &parts.headers };
     if let Some(mirror) = choice.mirror.take() {
-        shadow::send(plane, mirror, path, &bytes, &asked, &parts.headers);
+        shadow::send(plane, mirror, &question);
     }
     let until = tracked.came + Duration::from_millis(plane.limits.request_ms);
     let before = read.elapsed();
-    let answered = ask(plane, &mut choice, path, &bytes, &asked, &parts.headers).await;
+    let answered = ask(plane, &mut choice, &question, &mut tracked.span).await;
     let (response, target) = answered.inspect_err(|_| tracked.fail())?;
     let back = Instant::now();
     let form = form(&response, &asked.model).inspect_err(|_| {

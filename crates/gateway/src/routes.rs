@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::{Context, SystemPrompts, Unit};
 use crate::engines::Engines;
 use crate::limits::Limits;
-use crate::sessions::{Offer, Sessions, Version};
+use crate::sessions::{Found, Offer, Sessions, Version};
 use crate::tally::{Sample, Side, Tally};
 
 /// How long a table is good: far longer than a turn of the warden takes.
@@ -37,6 +37,8 @@ pub(crate) struct Lane {
     pub(crate) system_prompts: SystemPrompts,
     /// What was served before, or is served where nothing is released.
     pub(crate) base: Option<Arc<Target>>,
+    /// What was served before that, for the sessions that are still on it.
+    pub(crate) former: Option<Arc<Target>>,
     /// What is being released.
     pub(crate) candidate: Option<Candidate>,
     /// What is tried beside what is served, and answers nobody.
@@ -151,10 +153,14 @@ impl Lane {
         let key = unit.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head));
         let takes_part = |contexts: Contexts| contexts == Contexts::All || context == Context::NonCritical;
         let base = self.base.as_ref().map(|base| version(base.state));
+        let former = self.former.as_ref().map(|former| version(former.state));
         let Some(candidate) = &self.candidate else {
             // Remembered, so that a release that begins does not move it.
-            let offer = Offer { epoch: 0, fresh: (base?, Arm::Rest), served: [base, None] };
-            sessions.find(key, now_ms, offer);
+            let offer = Offer { epoch: 0, fresh: (base?, Arm::Rest), served: [base, former, None] };
+            let found = sessions.find(key, now_ms, offer);
+            if let Some(choice) = self.former(found) {
+                return Some(choice);
+            }
             let target = Arc::clone(self.base.as_ref()?);
             let shadow = self.shadow.as_ref().filter(|shadow| takes_part(shadow.contexts));
             let (mirror, sample) = shadow.and_then(|shadow| shadow.copy(key)).unzip();
@@ -168,8 +174,11 @@ impl Lane {
             Arm::Rest
         };
         let on = if arm == Arm::Candidate { own } else { base.unwrap_or(own) };
-        let offer = Offer { epoch: candidate.epoch, fresh: (on, arm), served: [base, Some(own)] };
+        let offer = Offer { epoch: candidate.epoch, fresh: (on, arm), served: [base, former, Some(own)] };
         let found = sessions.find(key, now_ms, offer);
+        if let Some(choice) = self.former(found) {
+            return Some(choice);
+        }
         let claim = |side| candidate.tally.as_ref().filter(|_| found.compared)?.claim(key, side);
         let is_own = found.on == own;
         match (&self.base, is_own, arm) {
@@ -189,6 +198,20 @@ impl Lane {
                 Some(Choice { target, spare, sample, mirror: None, arm: "candidate" })
             }
         }
+    }
+}
+
+impl Lane {
+    /// The way of a session that began before what is served was served.
+    fn former(&self, found: Found) -> Option<Choice> {
+        let former = self.former.as_ref().filter(|former| version(former.state) == found.on)?;
+        Some(Choice {
+            target: Arc::clone(former),
+            spare: self.base.clone(),
+            sample: None,
+            mirror: None,
+            arm: "former",
+        })
     }
 }
 

@@ -102,8 +102,10 @@ impl Server {
             .worker_threads(threads.max(1))
             .build()
             .map_err(|source| Error::System { what: "runtime", source })?;
+        let plane = Arc::clone(&self.plane);
         let done = runtime.block_on(self.serve(stop));
         runtime.shutdown_timeout(CLOSING);
+        plane.traces.end();
         done
     }
 

@@ -1,7 +1,8 @@
 //! Which version a session is on: kept from its first request to its last, whatever the shares become meanwhile.
 //!
 //! A hash decides for every new session, so a gateway that remembers nothing assigns alike; what is remembered here is
-//! that a session had begun before the share grew, or before an order was admitted at all. Only a version that is taken
+//! that a session had begun before the share grew, before an order was admitted at all, or on a version that has been
+//! replaced since. Only a version that is taken
 //! back loses its sessions at once.
 
 use std::collections::HashMap;
@@ -45,7 +46,7 @@ pub(crate) struct Offer {
     /// The version and arm of a session that begins now.
     pub(crate) fresh: (Version, Arm),
     /// The versions that are served.
-    pub(crate) served: [Option<Version>; 2],
+    pub(crate) served: [Option<Version>; 3],
 }
 
 /// The sessions of a gateway.
@@ -123,7 +124,7 @@ mod tests {
     const CANDIDATE: (Version, Arm) = (NEW, Arm::Candidate);
 
     fn offer(fresh: (Version, Arm)) -> Offer {
-        Offer { epoch: 1, fresh, served: [Some(OLD), Some(NEW)] }
+        Offer { epoch: 1, fresh, served: [Some(OLD), None, Some(NEW)] }
     }
 
     fn found(on: Version, compared: bool) -> Found {
@@ -166,7 +167,7 @@ mod tests {
         sessions.find(1, 0, offer(CANDIDATE));
         sessions.find(2, 0, offer(CONTROL));
         // The candidate of then is what is served to everybody now; what was served before is gone.
-        let next = |fresh| Offer { epoch: 2, fresh, served: [Some(NEW), Some(NEWER)] };
+        let next = |fresh| Offer { epoch: 2, fresh, served: [Some(NEW), None, Some(NEWER)] };
         assert_eq!(sessions.find(1, 5, next((NEWER, Arm::Candidate))), found(NEW, false));
         assert_eq!(sessions.find(1, 6, next((NEW, Arm::Control))), found(NEW, false));
         assert_eq!(sessions.find(2, 5, next((NEWER, Arm::Candidate))), found(NEWER, true));
@@ -176,7 +177,7 @@ mod tests {
     fn a_version_that_is_taken_back_is_left_at_once() {
         let sessions = sessions(4);
         sessions.find(1, 0, offer(CANDIDATE));
-        let back = Offer { epoch: 0, fresh: REST, served: [Some(OLD), None] };
+        let back = Offer { epoch: 0, fresh: REST, served: [Some(OLD), None, None] };
         assert_eq!(sessions.find(1, 1, back), found(OLD, true));
     }
 

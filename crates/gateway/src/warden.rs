@@ -1,5 +1,6 @@
 //! The one thread that decides: it follows the log, asks the gate, drives rollouts, and publishes routes.
 
+mod former;
 mod operator;
 mod panel;
 mod release;
@@ -23,6 +24,7 @@ use signer::{FileKey, KeyFile};
 use statement::{Envelope, SlotId, StateId, leaf};
 use tokio::sync::{Semaphore, watch};
 
+use self::former::Formers;
 use self::panel::Panel;
 use self::ties::Ties;
 use crate::callers::Callers;
@@ -40,6 +42,7 @@ use crate::reader::Reader;
 use crate::routes::{Lane, Routes, Target};
 use crate::sessions::Sessions;
 use crate::tap::Tap;
+use crate::traces::Tracing;
 use crate::{Error, FolderSource, HttpSource, Server, Source, binding, tls};
 
 /// Tells the time, in milliseconds since the Unix epoch.
@@ -79,6 +82,7 @@ pub struct Warden {
     standings: BTreeMap<SlotId, Standing>,
     pending: Vec<Envelope>,
     panel: Panel,
+    formers: Formers,
     key: Option<FileKey>,
     /// Reports that were signed since the start.
     reports: u32,
@@ -138,13 +142,15 @@ impl Warden {
             }
         }
         let key = config.rollout_key.as_ref().map(|path| KeyFile::read(path)?.open_unsealed()).transpose()?;
+        let metrics = Metrics::new();
         let plane = Arc::new(Plane {
             routes: ArcSwap::default(),
             callers: Callers::new(&config.keys),
             sessions: Sessions::new(&config.limits),
             client: client(&config.limits),
             limits: config.limits,
-            metrics: Metrics::new(),
+            traces: Tracing::new(config.traces.as_ref(), &metrics)?,
+            metrics,
             clock,
             started: Instant::now(),
             health: ArcSwap::default(),
@@ -177,6 +183,7 @@ impl Warden {
             standings: BTreeMap::new(),
             pending,
             panel: Panel::default(),
+            formers: Formers::new(),
             key,
             reports: 0,
         };
@@ -305,12 +312,18 @@ impl Warden {
         let (engines, limits) = (self.engines.clone(), self.config.limits);
         let (found, boot) = (self.ties.found(), self.ties.boot());
         let (mut standings, mut troubles) = (BTreeMap::new(), ties::Troubles::new());
+        let before = self.plane.routes.load_full();
+        let mut formers = std::mem::take(&mut self.formers);
         if let Some((ledger, view)) = self.present(now_ms) {
             let moment = Moment { now_ms, floor_ms, view };
             let judged = ties::judge(&engines, &found, &ledger, boot, &limits);
             for slot in &slots {
                 let ties = ties::of_slot(&engines, &slot.slot);
-                standings.insert(slot.slot.clone(), decide(&ledger, &slot.slot, &kept, &ties, moment));
+                let mut standing = decide(&ledger, &slot.slot, &kept, &ties, moment);
+                let lane = before.lanes.get(&slot.model);
+                let known = (&*ledger, &kept, moment);
+                former::keep_on(&mut formers, &slot.slot, lane, &mut standing, known, limits.session_ms);
+                standings.insert(slot.slot.clone(), standing);
             }
             let stamp_ms = ledger.world().stamp_ms();
             let own_ms = now_ms.min(view.witnessed_ms.saturating_add(FLOOR_AHEAD_MAX_MS));
@@ -320,6 +333,7 @@ impl Warden {
             }
             troubles = judged;
         }
+        self.formers = formers;
         self.tell_ties(troubles);
         let mut routes = Routes { decided: Some(Instant::now()), ..Routes::default() };
         for slot in &slots {
@@ -380,6 +394,7 @@ fn shown_lane(lane: &Lane) -> Value {
         "binding": lane.base.as_ref().map(level),
         "candidate": candidate.map(|target| target.state),
         "candidate_binding": candidate.map(level),
+        "former": lane.former.as_ref().map(|target| target.state),
         "share_ppm": lane.candidate.as_ref().map(|candidate| candidate.share.ppm()),
         "reasons": lane.reasons,
     })

@@ -10,14 +10,24 @@ use hyper::{Response, StatusCode};
 use tokio::time::timeout;
 
 use super::Plane;
-use crate::Refusal;
 use crate::body::Form;
 use crate::members::{self, Asked};
 use crate::refusal::shown;
 use crate::routes::{Choice, Target};
+use crate::traces::RequestSpan;
+use crate::{Refusal, binding};
 
 /// Engines of a state that are tried for one request.
 const TRIES: usize = 3;
+
+/// What is asked of engines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'q> {
+    pub(super) path: &'static str,
+    pub(super) bytes: &'q Bytes,
+    pub(super) asked: &'q Asked<'q>,
+    pub(super) headers: &'q HeaderMap,
+}
 
 /// Asks engines until one answers: those of the chosen state, then, where that is being released, those of what everybody
 /// else has. No engine is asked once another's answer has begun.
@@ -27,22 +37,20 @@ const TRIES: usize = 3;
 pub(super) async fn ask(
     plane: &Plane,
     choice: &mut Choice,
-    path: &'static str,
-    bytes: &Bytes,
-    asked: &Asked<'_>,
-    headers: &HeaderMap,
+    question: &Question<'_>,
+    span: &mut Option<Box<RequestSpan>>,
 ) -> Result<(Response<Incoming>, Arc<Target>), Refusal> {
     let own = Arc::clone(&choice.target);
     let Some(spare) = choice.spare.clone() else {
-        let found = one_of(plane, &own, path, bytes, asked, headers, Some(choice)).await?;
+        let found = one_of(plane, &own, question, span, Some(choice)).await?;
         return Ok((found, own));
     };
-    let first = one_of(plane, &own, path, bytes, asked, headers, Some(choice)).await;
+    let first = one_of(plane, &own, question, span, Some(choice)).await;
     if first.as_ref().is_ok_and(|response| response.status().is_success()) {
         return first.map(|response| (response, own));
     }
-    plane.metrics.elsewhere.get_or_create(&[("model", shown(&asked.model))]).inc();
-    match (one_of(plane, &spare, path, bytes, asked, headers, None).await, first) {
+    plane.metrics.elsewhere.get_or_create(&[("model", shown(&question.asked.model))]).inc();
+    match (one_of(plane, &spare, question, span, None).await, first) {
         (Ok(response), first) => {
             if first.is_ok() && response.status().is_success() {
                 choice.fail();
@@ -59,12 +67,11 @@ pub(super) async fn ask(
 async fn one_of(
     plane: &Plane,
     target: &Target,
-    path: &'static str,
-    bytes: &Bytes,
-    asked: &Asked<'_>,
-    headers: &HeaderMap,
+    question: &Question<'_>,
+    span: &mut Option<Box<RequestSpan>>,
     mut judged: Option<&mut Choice>,
 ) -> Result<Response<Incoming>, Refusal> {
+    let Question { path, bytes, asked, headers } = *question;
     let patience = Duration::from_millis(plane.limits.first_byte_ms);
     let model = || shown(&asked.model);
     let body = members::renamed(bytes, &asked.model, &target.engines.model);
@@ -73,7 +80,10 @@ async fn one_of(
         target.engines.order().filter_map(|engine| Some((engine, engine.way(&plane.client, target.needed)?)));
     for (tried, (engine, (way, level))) in tied.take(TRIES).enumerate() {
         let at = &engine.at;
-        let Some(request) = target.engines.request(engine, path, body.clone(), headers) else { continue };
+        let Some(mut request) = target.engines.request(engine, path, body.clone(), headers) else { continue };
+        let asking = span.as_ref().map(|span| {
+            span.ask(at, &target.engines.model, binding::shown(Some(level)), request.headers_mut())
+        });
         if tried > 0 {
             plane.metrics.elsewhere.get_or_create(&[("model", model())]).inc();
         }
@@ -89,9 +99,15 @@ async fn one_of(
             Ok(Ok(mut response)) => {
                 // What the answer's head says of it.
                 response.extensions_mut().insert(level);
+                if let Some((span, asking)) = span.as_mut().zip(asking) {
+                    span.answered(asking, response.status().as_u16());
+                }
                 return Ok(response);
             }
         };
+        if let Some(asking) = asking {
+            asking.fail(last.code());
+        }
         if let Some(choice) = &mut judged {
             choice.fail();
         }

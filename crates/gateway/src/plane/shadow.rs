@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::HeaderValue;
 use hyper::{Request, Response};
 use tokio::time::timeout;
 
 use super::Plane;
+use super::asking::Question;
 use crate::engines::{Engine, Way};
-use crate::members::{self, Asked};
+use crate::members;
 use crate::routes::Mirror;
 use crate::tally::Sample;
 
@@ -26,10 +27,7 @@ pub(crate) const HEADER: &str = "x-countersign-shadow";
 pub(super) fn send(
     plane: &Arc<Plane>,
     mirror: Mirror,
-    path: &'static str,
-    bytes: &Bytes,
-    asked: &Asked<'_>,
-    headers: &HeaderMap,
+    &Question { path, bytes, asked, headers }: &Question<'_>,
 ) {
     let Mirror { target, mut sample, place } = mirror;
     let body = members::renamed(bytes, &asked.model, &target.engines.model);

@@ -62,6 +62,10 @@ impl Warden {
             Some(Arc::new(Target::new(state, made_by.as_ref(), Arc::clone(engines), needed)))
         };
         let base = standing.base.and_then(&mut target);
+        let is_cut = |state: &StateId| self.plane.cut.borrow().contains(&(slot.slot.clone(), *state));
+        let is_here = |state: &StateId| self.engines.contains_key(&(slot.slot.clone(), *state));
+        let former = standing.former.filter(|state| base.is_some() && is_here(state) && !is_cut(state));
+        let former = former.and_then(&mut target);
         let mut shadow = None;
         let mut probed = None;
         let candidate = match (&standing.order, released) {
@@ -109,6 +113,7 @@ impl Warden {
             unit: slot.unit.clone(),
             system_prompts: slot.system_prompts,
             base,
+            former,
             candidate,
             shadow,
             reasons: codes,

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) head: String,
+    /// As text; what is none has signs of replacement.
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What an engine does.
@@ -96,7 +98,7 @@ fn connection(stream: TcpStream, plays: &dyn Fn(&Asked) -> Vec<Act>, all: &Mutex
         if reader.read_exact(&mut body).is_err() {
             return;
         }
-        let asked = Asked { head, body: String::from_utf8(body).unwrap() };
+        let asked = Asked { head, body: String::from_utf8_lossy(&body).into_owned(), bytes: body };
         all.lock().unwrap().push(asked.clone());
         for act in plays(&asked) {
             let said = match act {

@@ -111,6 +111,11 @@ impl House {
 
     /// The configuration, with members replaced.
     pub(crate) fn config(&self, states: States<'_>, members: &Value, slot: &Value) -> Config {
+        Config::parse(self.text(states, members, slot).as_bytes()).unwrap()
+    }
+
+    /// Its text.
+    pub(crate) fn text(&self, states: States<'_>, members: &Value, slot: &Value) -> String {
         let key = |name: &str, key: &str, context: &str| json!({ "concurrent": 64, "context": context, "name": name, "per_minute": 1_000_000, "sha256": Digest::of(key.as_bytes()) });
         let states: Vec<Value> = states
             .iter()
@@ -131,7 +136,7 @@ impl House {
             "slots": [slot],
             "state": self.folder.path().join("gateway"),
         });
-        Config::parse(with(base, members).to_string().as_bytes()).unwrap()
+        with(base, members).to_string()
     }
 
     /// Opens a gateway, and has it look once.

@@ -22,4 +22,6 @@ mod slow;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod verifying;

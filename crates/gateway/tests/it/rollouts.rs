@@ -216,6 +216,77 @@ fn a_good_change_goes_all_the_way_and_a_bad_one_is_taken_back_by_itself() {
     street.nobody_was_switched();
 }
 
+#[test]
+fn a_session_ends_where_it_began_however_many_releases_come_meanwhile() {
+    let [old, good, next] = [STOPS; 3].map(Played::saying);
+    let mut street = Street::new(old.url());
+    // Known before they are ordered: a gateway that is started anew assigns sessions by the hash alone.
+    for (label, engine) in [("good", &good), ("next", &next)] {
+        let state =
+            street.house.realm.target_state(audit::fixture::Plan::tuning(label)).manifest.id().unwrap();
+        street.engines.insert(state, vec![engine.url()]);
+    }
+    street.open();
+    let mut connection = street.house.connect();
+    street.ask(&mut connection, "early", KEY);
+    for label in ["good", "next"] {
+        let change = street.house.order(label);
+        street.house.publish();
+        street.second(20);
+        // Among those who come while everything goes well, somebody stays all the time.
+        street.ask(&mut connection, "early", KEY);
+        let (state, _) = street.until_ended(120);
+        assert_eq!(state, "done");
+        street.ask(&mut connection, "early", KEY);
+        street.house.submit_reports();
+        street.second(20);
+        street.ask(&mut connection, "early", KEY);
+        assert_eq!(street.house.realm.dossier(&change).state.name(), "serving");
+    }
+    street.nobody_was_switched();
+    let first = street.house.first_state().to_string();
+    assert!(street.seen["early"].len() >= 7 && street.seen["early"].iter().all(|state| *state == first));
+    // Who comes now comes to what is served now, and who stayed does so after a pause.
+    let before = old.count();
+    street.second(20);
+    assert_eq!(old.count(), before);
+    street.house.pass(gateway::Limits::ORDINARY.session_idle_ms);
+    street.house.publish();
+    street.house.gate().warden.tick();
+    street.ask(&mut connection, "early", KEY);
+    assert_ne!(*street.seen["early"].last().unwrap(), first);
+    assert_eq!(old.count(), before);
+}
+
+#[test]
+fn sessions_leave_a_version_at_once_where_what_it_gave_way_to_is_taken_back() {
+    let [old, good, next] = [STOPS; 3].map(Played::saying);
+    let mut street = Street::new(old.url());
+    for (label, engine) in [("good", &good), ("next", &next)] {
+        let state =
+            street.house.realm.target_state(audit::fixture::Plan::tuning(label)).manifest.id().unwrap();
+        street.engines.insert(state, vec![engine.url()]);
+    }
+    street.open();
+    street.house.order("good");
+    street.house.publish();
+    assert_eq!(street.until_ended(120).0, "done");
+    street.house.submit_reports();
+    let mut connection = street.house.connect();
+    street.ask(&mut connection, "late", KEY);
+    let second = street.house.order("next");
+    street.house.publish();
+    street.second(20);
+    street.house.realm.roll_back(&second);
+    street.second(20);
+    // What was tried is served to nobody, and those who were on what is served stay there.
+    let before = next.count();
+    street.second(40);
+    street.ask(&mut connection, "late", KEY);
+    assert_eq!(next.count(), before);
+    assert_eq!(street.seen["late"][0], street.seen["late"][1]);
+}
+
 /// As [`plan`], with a stage of pairs before it.
 fn plan_with(kind: &str) -> Value {
     let mut plan = plan();
