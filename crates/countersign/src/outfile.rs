@@ -17,6 +17,8 @@ use crate::failure::{Done, Failure};
 use crate::home::Home;
 use crate::inputs;
 
+/// How pages begin.
+const PAGE_BEGINNING: &[u8] = b"<!doctype html>\n<html lang=en>\n";
 /// How many symbolic links are followed, as many as Linux follows.
 const LINKS_MAX: u32 = 40;
 
@@ -53,20 +55,14 @@ impl OutFile {
     }
 
     fn begin_as(path: &Path, readers: Readers, again: bool) -> Done<Self> {
-        let failed = |error: io::Error| Failure::file(path, &error);
-        let place = Place::find(path).map_err(failed)?;
-        if let Place::Named(place) = &place
-            && let Some(home) = Home::around(place).map_err(failed)?
-        {
-            let message =
-                format!("`{}` lies in `{}`, which holds keys and records", path.display(), home.display());
-            return Err(Failure::new("CS-CLI-075", message, "name a file outside of it"));
-        }
-        if !again {
-            over_no_input(path)?;
-        }
-        let to = To::begin(place, path, readers).map_err(failed)?;
+        let place = allowed(path, again)?;
+        let to = To::begin(place, path, readers).map_err(|error| Failure::file(path, &error))?;
         Ok(Self { path: path.to_owned(), to, again })
+    }
+
+    /// Refuses, before long work, what [`Self::put`] would refuse of a page after it.
+    pub(crate) fn check_page(path: &Path) -> Done {
+        allowed(path, begins_alike(path, PAGE_BEGINNING)).map(drop)
     }
 
     /// Writes a whole file. One that was read may be replaced where it begins as the new one does: a report in the folder that
@@ -114,6 +110,23 @@ impl Write for OutFile {
             To::Beside(file, _) => file.flush(),
         }
     }
+}
+
+/// Where a path leads, unless nothing may be put there.
+fn allowed(path: &Path, again: bool) -> Done<Place> {
+    let failed = |error: io::Error| Failure::file(path, &error);
+    let place = Place::find(path).map_err(failed)?;
+    if let Place::Named(place) = &place
+        && let Some(home) = Home::around(place).map_err(failed)?
+    {
+        let message =
+            format!("`{}` lies in `{}`, which holds keys and records", path.display(), home.display());
+        return Err(Failure::new("CS-CLI-075", message, "name a file outside of it"));
+    }
+    if !again {
+        over_no_input(path)?;
+    }
+    Ok(place)
 }
 
 /// Whether the file that is there begins with the same bytes: those by which reports of one kind are known.

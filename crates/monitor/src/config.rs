@@ -12,6 +12,8 @@ use crate::Error;
 
 /// Bytes of a configuration at most.
 const BYTES_MAX: usize = 1 << 20;
+/// Places that notices go to at most.
+const NOTICES_MAX: usize = 16;
 
 /// A monitor's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -31,9 +33,9 @@ pub struct Config {
     pub learn_seconds: u64,
     /// Where the log is read.
     pub log: LogPlace,
-    /// Where incidents are posted to as they are signed.
+    /// Where incidents go as they are signed.
     #[serde(default)]
-    pub notices: Option<String>,
+    pub notices: Vec<Notice>,
     /// The keys of all monitors, this one's too.
     pub panel: BTreeSet<KeyId>,
     /// The realm that is believed.
@@ -60,6 +62,56 @@ pub struct Watched {
     pub url: String,
 }
 
+/// Where a signed incident goes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Notice {
+    /// It is posted to an `http://` address.
+    Url(String),
+    /// It is sent to people.
+    Mail(Mail),
+}
+
+/// How people get mail.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Certificates in PEM that are believed besides the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// The sender.
+    pub from: String,
+    /// A file with the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The mail server: `HOST:PORT`.
+    pub server: String,
+    /// Whether what is sent is encrypted on the way to the server.
+    #[serde(default = "required")]
+    pub tls: MailTls,
+    /// The receivers.
+    pub to: Vec<String>,
+    /// Who the server knows the monitor as.
+    #[serde(default)]
+    pub user: Option<String>,
+}
+
+/// Whether mail is encrypted on the way to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailTls {
+    /// By `STARTTLS`, and nothing is sent without.
+    Required,
+    /// From the first byte.
+    Wrapped,
+    /// It is not.
+    None,
+}
+
+const fn required() -> MailTls {
+    MailTls::Required
+}
+
 const fn second() -> u64 {
     1_000
 }
@@ -84,6 +136,16 @@ impl Config {
         let config: Self = json::from_value(&value).map_err(|error| wrong("text", error.to_string()))?;
         if config.slots.is_empty() {
             return Err(wrong("slots", "there is none to watch".to_owned()));
+        }
+        for notice in &config.notices {
+            if let Notice::Url(url) = notice
+                && !url.starts_with("http://")
+            {
+                return Err(wrong("notices", format!("`{url}` does not begin with `http://`")));
+            }
+        }
+        if config.notices.len() > NOTICES_MAX {
+            return Err(wrong("notices", format!("there are more than {NOTICES_MAX}")));
         }
         for (what, value, most) in [
             ("cycle_ms", config.cycle_ms, 60_000),

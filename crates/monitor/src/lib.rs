@@ -13,6 +13,7 @@
 mod config;
 mod error;
 mod eyes;
+mod notices;
 mod voice;
 
 use std::collections::BTreeMap;
@@ -27,10 +28,11 @@ use watch::response::Table;
 use watch::vote::Panel;
 use watch::window::{Said, Tapped};
 
-pub use config::{Config, Watched};
+pub use config::{Config, Mail, MailTls, Notice, Watched};
 pub use error::Error;
 
 use self::eyes::Eyes;
+use self::notices::Notices;
 
 /// Tells the time, in milliseconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -53,6 +55,7 @@ pub struct Monitor {
     token: String,
     clock: Clock,
     agent: ureq::Agent,
+    notices: Notices,
     log: Log,
     table: Table,
     eyes: BTreeMap<SlotId, Eyes>,
@@ -131,7 +134,8 @@ impl Monitor {
             .build()
             .into();
         let token = format!("Bearer {}", token.trim());
-        Ok(Self { config, key, token, clock, agent, log, table, eyes, after: 0 })
+        let notices = Notices::new(&config.notices)?;
+        Ok(Self { config, key, token, clock, agent, notices, log, table, eyes, after: 0 })
     }
 
     /// The key it speaks by.

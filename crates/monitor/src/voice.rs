@@ -12,6 +12,7 @@ use watch::vote::{Outcome, Vote};
 use watch::watcher::Judged;
 
 use crate::eyes::Said;
+use crate::notices::Told;
 use crate::{Error, Monitor, Sight};
 
 /// The detector's name of votes.
@@ -186,13 +187,15 @@ impl Monitor {
             slot: slot.clone(),
             summary: None,
         };
-        let envelope = self.signed(Tracking::Change(released.change.clone()), now_ms, body)?;
+        let envelope = self.signed(Tracking::Change(released.change.clone()), now_ms, body.clone())?;
         if let Some(eyes) = self.eyes.get_mut(slot) {
             eyes.said = Some(Said { order: released.order, response, at_ms: now_ms });
         }
         tracing::warn!(%slot, ?response, change = %released.change, "an incident");
         if rises {
-            self.notify(&envelope);
+            let realm = &self.config.realm.name;
+            let told = Told::of(&envelope, &body, released.change.as_str(), realm, self.key())?;
+            self.notices.tell(&told);
         }
         Ok(Some(envelope))
     }
@@ -241,18 +244,6 @@ impl Monitor {
             signed.push(sign_statement(&self.key, &statement)?);
         }
         Ok(signed)
-    }
-
-    /// Posts a signed incident to where notices go. Whoever receives it verifies the envelope.
-    fn notify(&self, envelope: &Envelope) {
-        let Some(url) = &self.config.notices else { return };
-        let sent = envelope.to_bytes().map_err(|error| error.to_string()).and_then(|bytes| {
-            let request = self.agent.post(url).header("content-type", "application/json");
-            request.send(&bytes[..]).map(drop).map_err(|error| error.to_string())
-        });
-        if let Err(reason) = sent {
-            tracing::warn!(%url, %reason, "a notice could not be sent");
-        }
     }
 }
 

@@ -26,8 +26,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use self::machine::Machine;
-use self::report::Table;
+pub(crate) use self::machine::Machine;
+pub(crate) use self::report::{Table, publish, render};
 use crate::process::run_quietly;
 use crate::workspace::target;
 
@@ -117,7 +117,7 @@ pub fn run(subject: Subject) -> Result<()> {
         if subject.includes(part) {
             // Looked at before the run, whose own load is of no interest.
             let machine = Machine::here(scratch.path())?;
-            report::publish(section, &machine, &measure(&scratch)?)?;
+            publish(section, &machine, &measure(&scratch)?)?;
         }
     }
     Ok(())

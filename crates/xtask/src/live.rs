@@ -1,12 +1,14 @@
 //! `cargo xtask live`: a gateway under load while releases go well, go wrong, and everything around it fails.
 //!
-//! This crate does not contain the gateway: it builds `gateway`'s example `live`, which has it, and prints what it found.
+//! This crate does not contain the gateway: it builds `gateway`'s example `live`, which has it, prints what it found, and puts a whole run into
+//! `docs/benchmarks.md`.
 
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use crate::bench::{Machine, Table, publish, render};
 use crate::process::{cargo, run};
 use crate::workspace::target;
 
@@ -34,6 +36,8 @@ pub struct Extent {
 pub fn live(extent: Extent) -> Result<()> {
     let seconds = if extent.long { 3_600 } else { extent.seconds };
     run(cargo().args(["build", "--release", "--package", "gateway", "--example", "live"]))?;
+    // Looked at before the run, whose own load is of no interest.
+    let machine = (!extent.short).then(|| Machine::here(&target())).transpose()?;
     let mut command = Command::new(target().join("release/examples/live"));
     if extent.short {
         command.arg("--short");
@@ -45,7 +49,11 @@ pub fn live(extent: Extent) -> Result<()> {
     let text = String::from_utf8(output.stdout).context("what it found is no text")?;
     let Some(line) = text.lines().last() else { bail!("the run ended with {}", output.status) };
     let found: Value = serde_json::from_str(line).context("what it found is no JSON")?;
-    println!("{}\n\n{line}", render(&found));
+    println!("{line}");
+    match machine {
+        Some(machine) => publish("live", &machine, &table(&found))?,
+        None => println!("{}", render(&table(&found))),
+    }
     if output.status.success() { Ok(()) } else { bail!("{}", broken(&found)) }
 }
 
@@ -56,61 +64,97 @@ fn broken(found: &Value) -> String {
     if broken.is_empty() { "the run ended with an error".to_owned() } else { broken.join("; ") }
 }
 
-fn render(found: &Value) -> String {
-    let mut text = String::from(
-        "\n| what happened | decided after | last answer after | requests | dropped | moved forward |\n",
-    );
-    text.push_str("| --- | ---: | ---: | ---: | ---: | ---: |\n");
-    let seconds = |value: Option<&Value>| {
-        let ms = value.and_then(Value::as_u64);
-        ms.map_or_else(|| "–".to_owned(), |ms| format!("{}.{:02} s", ms / 1000, ms % 1000 / 10))
-    };
-    let whole = |value: Option<&Value>| value.map_or_else(|| "–".to_owned(), Value::to_string);
-    for row in found.get("events").and_then(Value::as_array).into_iter().flatten() {
-        let decided = row.get("decided_ms").or_else(|| row.get("done_ms"));
-        let cells = [
-            row.get("event").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            seconds(decided),
-            seconds(row.get("last_answer_ms")),
-            whole(row.get("requests")),
-            whole(row.get("dropped")),
-            whole(row.get("moved_forward")),
-        ];
-        text.extend(["| ", &cells.join(" | "), " |\n"]);
+/// What happened, by its name: how often, and how it went.
+fn table(found: &Value) -> Table {
+    let events: Vec<&Value> = found.get("events").and_then(Value::as_array).into_iter().flatten().collect();
+    let name = |event: &&Value| event.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut names: Vec<String> = Vec::new();
+    for event in &events {
+        if !names.contains(&name(event)) {
+            names.push(name(event));
+        }
     }
-    let of = |name: &str| whole(found.get(name));
-    let told = format!(
-        "\n{} requests in {} s at {} a second; {} dropped; {} sessions, {} moved forward, {} moved back where their version was \
-         taken back or could not answer; memory in kB at the start, after the first cycle and at the end: {}",
-        of("requests"),
-        of("seconds"),
-        of("rate"),
-        of("dropped"),
-        of("sessions"),
-        of("moved_forward"),
-        of("moved_back"),
-        of("resident_kb"),
-    );
-    text.push_str(&told);
-    text
+    let rows = names.into_iter().map(|what| {
+        let all: Vec<&Value> = events.iter().copied().filter(|event| name(event) == what).collect();
+        let of = |member: &str| -> Vec<u64> {
+            let mut values: Vec<u64> = all.iter().filter_map(|event| event.get(member)?.as_u64()).collect();
+            values.sort_unstable();
+            values
+        };
+        let seconds = |ms: Option<&u64>| {
+            ms.map_or_else(|| "–".to_owned(), |ms| format!("{}.{:02}", ms / 1000, ms % 1000 / 10))
+        };
+        let decided = [of("decided_ms"), of("done_ms")].concat();
+        let sum = |member: &str| of(member).iter().sum::<u64>().to_string();
+        vec![
+            what,
+            all.len().to_string(),
+            seconds(decided.get(decided.len().saturating_sub(1) / 2)),
+            seconds(decided.last()),
+            seconds(of("last_answer_ms").last()),
+            sum("requests"),
+            sum("dropped"),
+            sum("moved_forward"),
+        ]
+    });
+    let of = |name: &str| found.get(name).map_or_else(|| "–".to_owned(), Value::to_string);
+    Table {
+        text: format!(
+            "{} requests in {} s at {} a second, each session three requests a second apart, engines that answer in 20 ms; {} \
+             dropped; of {} sessions {} were moved to a newer version, and {} to an earlier one where theirs was taken back \
+             or could not answer; memory of the gateway in kB at the start, after the first cycle and at the end: {}. Seconds \
+             are from the fault (of a version that was bad from the beginning: from its order) to the decision to take it back, \
+             and to the last answer that it gave; of a good release, from its order until everybody has it.",
+            of("requests"),
+            of("seconds"),
+            of("rate"),
+            of("dropped"),
+            of("sessions"),
+            of("moved_forward"),
+            of("moved_back"),
+            of("resident_kb"),
+        ),
+        head: vec![
+            "what happened",
+            "times",
+            "decided after s, median",
+            "at most",
+            "last answer after s, at most",
+            "requests",
+            "dropped",
+            "moved forward",
+        ],
+        rows: rows.collect(),
+        absent: Vec::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{broken, render};
+    use super::{broken, table};
 
     #[test]
     fn what_was_found_is_a_table() {
         let found = json!({
             "seconds": 20, "rate": 50, "requests": 1_000, "dropped": 0, "sessions": 300, "moved_forward": 0, "moved_back": 7,
             "resident_kb": [1, 2, 3],
-            "events": [{ "event": "errors", "requests": 9, "dropped": 0, "moved_forward": 0, "decided_ms": 1_234, "last_answer_ms": 950 }],
+            "events": [
+                { "event": "errors", "requests": 9, "dropped": 0, "moved_forward": 0, "decided_ms": 1_234, "last_answer_ms": 950 },
+                { "event": "restart", "requests": 3, "dropped": 1, "moved_forward": 0 },
+                { "event": "errors", "requests": 7, "dropped": 0, "moved_forward": 0, "decided_ms": 900, "last_answer_ms": 910 },
+            ],
         });
-        let text = render(&found);
-        assert!(text.contains("| errors | 1.23 s | 0.95 s | 9 | 0 | 0 |"), "{text}");
-        assert!(text.contains("1000 requests in 20 s"), "{text}");
+        let table = table(&found);
+        assert_eq!(
+            table.rows,
+            [
+                ["errors", "2", "0.90", "1.23", "0.95", "16", "0", "0"],
+                ["restart", "1", "–", "–", "–", "3", "1", "0"]
+            ]
+        );
+        assert!(table.text.starts_with("1000 requests in 20 s"), "{}", table.text);
     }
 
     #[test]

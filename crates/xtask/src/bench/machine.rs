@@ -13,7 +13,7 @@ const SYNCS: usize = 100;
 
 /// The machine, as far as it matters to the figures.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     cpu: String,
     cores: usize,
     kernel: String,
@@ -25,7 +25,7 @@ pub(super) struct Machine {
 
 impl Machine {
     /// This machine, and the disk under `folder`.
-    pub(super) fn here(folder: &Path) -> Result<Self> {
+    pub(crate) fn here(folder: &Path) -> Result<Self> {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = text("/proc/cpuinfo");
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -7,13 +7,13 @@ use crate::workspace::{read, root, write};
 
 /// A table with what must be known to read it.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Sentences before the table.
-    pub(super) text: String,
-    pub(super) head: Vec<&'static str>,
-    pub(super) rows: Vec<Vec<String>>,
+    pub(crate) text: String,
+    pub(crate) head: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
     /// What could not be measured, and why.
-    pub(super) absent: Vec<(String, String)>,
+    pub(crate) absent: Vec<(String, String)>,
 }
 
 /// Bytes of a GiB.
@@ -32,7 +32,7 @@ pub(super) const FOLDERS_HEAD: [&str; 7] = [
 ];
 
 /// Prints the table, measured on this machine, and replaces its section.
-pub(super) fn publish(section: &str, machine: &Machine, table: &Table) -> Result<()> {
+pub(crate) fn publish(section: &str, machine: &Machine, table: &Table) -> Result<()> {
     let text = format!("{}\n{}", machine.line(), render(table));
     println!("{text}");
     let path = root().join(holder(section));
@@ -44,7 +44,7 @@ fn holder(section: &str) -> &'static str {
     if section == "detection" { "docs/detection.md" } else { "docs/benchmarks.md" }
 }
 
-fn render(table: &Table) -> String {
+pub(crate) fn render(table: &Table) -> String {
     let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head: Vec<String> = table.head.iter().map(|&cell| cell.to_owned()).collect();
     let rule: Vec<String> = std::iter::once("---".to_owned())

@@ -46,8 +46,12 @@ const ALLOWANCE: Allowance =
 /// Compares, prints, and answers 0 (within the scope, or none was given), 1 (outside) or 2 (undecided, or nothing could be
 /// compared).
 pub(crate) fn diff(setting: &Setting, args: &DiffArgs) -> Done<ExitCode> {
-    let (report, read_in) =
-        asked(args.isolation, &args.base, args.candidate.as_deref(), args.scope.as_deref())?;
+    let (report, read_in) = asked(
+        args.isolation,
+        (&args.base, args.candidate.as_deref()),
+        args.scope.as_deref(),
+        args.html.as_deref(),
+    )?;
     if let Some(path) = &args.html {
         OutFile::put(path, Readers::Everybody, html::page(&report).as_bytes())?;
     }
@@ -71,16 +75,16 @@ pub(crate) fn page(base: Option<&Path>, candidate: &Path) -> Done<String> {
     /// The most rows on the page.
     const ROWS: usize = 20;
     let (first, second) = base.map_or((candidate, None), |base| (base, Some(candidate)));
-    let (report, read_in) = asked(Isolation::Standard, first, second, None)?;
+    let (report, read_in) = asked(Isolation::Standard, (first, second), None, None)?;
     Ok(with_place(text::page(&report, ROWS, text::Paint::of_stdout()), &read_in))
 }
 
 /// Has two models compared, or one adapter looked at, where that is to be done.
 fn asked(
     isolation: Isolation,
-    base: &Path,
-    candidate: Option<&Path>,
+    (base, candidate): (&Path, Option<&Path>),
     scope: Option<&Path>,
+    page: Option<&Path>,
 ) -> Done<(Report, ReadIn)> {
     let mut handed = Handed::default();
     let task = Task {
@@ -88,6 +92,9 @@ fn asked(
         candidate: candidate.map(|path| handed.model(path)).transpose()?,
         scope: scope.map(|path| handed.file(path)).transpose()?,
     };
+    if let Some(path) = page {
+        OutFile::check_page(path)?;
+    }
     let task = work::Task::Diff(task);
     let (answer, read_in) =
         while_busy("comparing", || work::perform(isolation, &handed, task, ALLOWANCE, &mut |_| Ok(())))?;

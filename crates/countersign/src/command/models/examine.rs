@@ -66,6 +66,9 @@ pub(crate) fn examine(setting: &Setting, args: &ExamineArgs, base: &Path) -> Don
     };
     let mut handed = Handed::default();
     let task = task(&mut handed, args, base)?;
+    if let Some(path) = &args.html {
+        OutFile::check_page(path)?;
+    }
     let given = given(&task);
     let isolation = if args.unboxed { Isolation::None } else { args.isolation };
     let bar = bar();
