@@ -10,7 +10,6 @@ use crate::error::BundleError;
 use crate::header::{Direction, Header, SignedHeader};
 use crate::reader::Whole;
 use crate::request::may_examine;
-use crate::submission::is_own;
 
 /// What the receiver of findings knows: the realm's own state, and nothing beside it.
 #[derive(Debug)]
@@ -153,5 +152,15 @@ fn read(
         Ok((envelope, *finding))
     } else {
         Err(BundleError::FindingSigner { number, key: header.from })
+    }
+}
+
+/// Whether the envelope has one signature, that of the header's sender, and a good one.
+fn is_own(envelope: &Envelope, sender: &SignedHeader) -> bool {
+    match envelope.signatures.as_slice() {
+        [signature] if signature.keyid == sender.header().from => {
+            sender.key().verify(&envelope.message(), signature.sig.as_slice()).is_ok()
+        }
+        _ => false,
     }
 }

@@ -39,16 +39,6 @@ impl Submission {
     }
 }
 
-/// Whether the envelope has one signature, that of the header's sender, and a good one.
-pub(crate) fn is_own(envelope: &Envelope, sender: &SignedHeader) -> bool {
-    match envelope.signatures.as_slice() {
-        [signature] if signature.keyid == sender.header().from => {
-            sender.key().verify(&envelope.message(), signature.sig.as_slice()).is_ok()
-        }
-        _ => false,
-    }
-}
-
 /// Whether one of the envelope's signatures is the sender's, and good.
 fn has_signed(envelope: &Envelope, sender: &SignedHeader) -> bool {
     let mut own = envelope.signatures.iter().filter(|signature| signature.keyid == sender.header().from);

@@ -4,6 +4,7 @@
 //! Names are looked for with their quotes. Inside a JSON string every quote has a backslash before it, so what a model
 //! writes is never taken for a member.
 
+use memchr::memchr;
 use serde_json::Value;
 
 /// Bytes that are kept until what follows them has come: more than the longest name and value that are looked for.
@@ -54,7 +55,7 @@ impl Reading {
         let mut at = 0;
         loop {
             let rest = self.kept.get(at..).unwrap_or_default();
-            let Some(quote) = rest.iter().position(|byte| *byte == b'"') else {
+            let Some(quote) = memchr(b'"', rest) else {
                 at = self.kept.len();
                 break;
             };

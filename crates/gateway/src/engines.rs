@@ -17,7 +17,8 @@ use hyper::{Method, Request, Uri};
 use statement::PublicKey;
 use statement::kind::BindingLevel;
 
-pub(crate) use self::way::{Client, Way, client};
+use self::way::Channel;
+pub(crate) use self::way::{Client, Way};
 use crate::binding::Bound;
 use crate::config::StateEntry;
 use crate::{Error, Limits};
@@ -60,7 +61,7 @@ enum Tie {
 struct Believed {
     bound: Bound,
     key: PublicKey,
-    way: Way,
+    channel: Channel,
 }
 
 impl Engine {
@@ -126,8 +127,8 @@ impl Engine {
         let Tie::Channel(believed) = &self.tie else { return Ok(()) };
         let same = |before: &Arc<Believed>| before.bound == bound && before.key == *key;
         if !believed.load().as_ref().is_some_and(same) {
-            let way = Way::channel(key, limits)?;
-            believed.store(Some(Arc::new(Believed { bound, key: key.clone(), way })));
+            let channel = Channel::to(key, limits)?;
+            believed.store(Some(Arc::new(Believed { bound, key: key.clone(), channel })));
         }
         Ok(())
     }
@@ -135,11 +136,12 @@ impl Engine {
     /// The way to it, where it is tied at least so strongly, and how strongly it is.
     pub(crate) fn way(&self, plain: &Client, needed: BindingLevel) -> Option<(Way, BindingLevel)> {
         match &self.tie {
-            Tie::Declared => (needed <= BindingLevel::Declared)
-                .then(|| (Way::Plain(plain.clone()), BindingLevel::Declared)),
+            Tie::Declared => {
+                (needed <= BindingLevel::Declared).then(|| (plain.way(), BindingLevel::Declared))
+            }
             Tie::Channel(believed) => {
                 let believed = believed.load_full().filter(|believed| believed.bound.level >= needed)?;
-                Some((believed.way.clone(), believed.bound.level))
+                Some((believed.channel.way(), believed.bound.level))
             }
         }
     }
@@ -147,10 +149,10 @@ impl Engine {
     /// As [`Engine::way`], with connections of its own: those of another runtime end with it.
     pub(crate) fn own_way(&self, needed: BindingLevel, limits: &Limits) -> Option<Way> {
         match &self.tie {
-            Tie::Declared => (needed <= BindingLevel::Declared).then(|| Way::Plain(client(limits))),
+            Tie::Declared => (needed <= BindingLevel::Declared).then(|| Client::plain(limits).way()),
             Tie::Channel(believed) => {
                 let believed = believed.load_full().filter(|believed| believed.bound.level >= needed)?;
-                Way::channel(&believed.key, limits).ok()
+                Channel::to(&believed.key, limits).ok().map(|channel| channel.way())
             }
         }
     }

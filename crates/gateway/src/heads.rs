@@ -4,6 +4,8 @@
 //! requests than this gateway does, so they are refused. Everything else that a head can do wrong is the server's to refuse;
 //! where it will, this look ends.
 
+use memchr::memchr;
+
 /// Where in a request the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
@@ -57,9 +59,10 @@ impl Heads {
                 At::Start if matches!(byte, b'\r' | b'\n') => {}
                 At::Start => self.at = At::Request,
                 At::Request | At::Value => {
-                    if byte == b'\n' {
-                        self.line();
-                    }
+                    let Some(end) = memchr(b'\n', bytes) else { break };
+                    self.line();
+                    bytes = bytes.get(end + 1..).unwrap_or_default();
+                    continue;
                 }
                 At::Name => self.name(byte),
                 At::Length => match byte {

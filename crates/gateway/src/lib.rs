@@ -48,6 +48,7 @@ mod tls;
 mod traces;
 mod view;
 mod warden;
+mod workers;
 
 pub use config::{
     Config, Context, LogPlace, MonitorEntry, Realm, Release, SlotEntry, SystemPrompts, Tls, Traces, Unit,

@@ -5,7 +5,7 @@
 //! are closed, whatever is under way on them.
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::paced::Paced;
 use crate::plane::{Health, Plane, answer};
+use crate::workers::Workers;
 use crate::{Error, Refusal};
 
 /// Most header lines of a request, and the size of a connection's buffer.
@@ -39,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A data plane with an address.
 pub struct Server {
     plane: Arc<Plane>,
-    listener: TcpListener,
+    listener: net::TcpListener,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
 }
@@ -67,13 +68,13 @@ impl Server {
         tls: Option<TlsAcceptor>,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address, source };
-        Self::on(plane, TcpListener::bind(address).map_err(failed)?, tls)
+        Self::on(plane, net::TcpListener::bind(address).map_err(failed)?, tls)
     }
 
     /// On a socket that listens already.
     pub(crate) fn on(
         plane: Arc<Plane>,
-        listener: TcpListener,
+        listener: net::TcpListener,
         tls: Option<TlsAcceptor>,
     ) -> Result<Self, Error> {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
@@ -97,21 +98,21 @@ impl Server {
     /// # Errors
     /// [`Error::System`] where there are no threads; [`Error::Listen`].
     pub fn run(self, threads: usize, stop: impl Future<Output = ()>) -> Result<(), Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .worker_threads(threads.max(1))
             .build()
             .map_err(|source| Error::System { what: "runtime", source })?;
+        let mut workers = Workers::start(threads)?;
         let plane = Arc::clone(&self.plane);
-        let done = runtime.block_on(self.serve(stop));
-        runtime.shutdown_timeout(CLOSING);
+        let done = runtime.block_on(self.serve(&mut workers, stop));
+        workers.end(CLOSING);
         plane.traces.end();
         done
     }
 
-    async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    async fn serve(self, workers: &mut Workers, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let failed = |source| Error::Listen { address: self.address, source };
-        let listener = tokio::net::TcpListener::from_std(self.listener).map_err(failed)?;
+        let listener = TcpListener::from_std(self.listener).map_err(failed)?;
         let (plane, tls) = (self.plane, self.tls);
         let room = Arc::new(Semaphore::new(plane.limits.connections));
         let phase = watch::Sender::new(Phase::Serving);
@@ -119,7 +120,7 @@ impl Server {
         let mut connections = JoinSet::new();
         tokio::select! {
             () = stop => {}
-            () = accept((&plane, &tls), &listener, &room, (&phase, &open), &mut connections) => {}
+            () = accept((&plane, &tls), &listener, &room, (&phase, &open), (&mut connections, workers)) => {}
         }
         let health = Health { draining: true, ..Health::clone(&plane.health.load()) };
         plane.health.store(Arc::new(health));
@@ -129,7 +130,7 @@ impl Server {
         tokio::select! {
             () = sleep(Duration::from_millis(plane.limits.leave_ms)) => {}
             _ = gone.wait_for(|open| *open == 0_usize) => {}
-            () = accept((&plane, &tls), &listener, &room, (&phase, &open), &mut connections) => {}
+            () = accept((&plane, &tls), &listener, &room, (&phase, &open), (&mut connections, workers)) => {}
         }
         drop(listener);
         phase.send_replace(Phase::Ending);
@@ -145,10 +146,10 @@ impl Server {
 /// Accepts connections for ever.
 async fn accept(
     (plane, tls): (&Arc<Plane>, &Option<TlsAcceptor>),
-    listener: &tokio::net::TcpListener,
+    listener: &TcpListener,
     room: &Arc<Semaphore>,
     (phase, open): (&watch::Sender<Phase>, &watch::Sender<usize>),
-    connections: &mut JoinSet<()>,
+    (connections, workers): (&mut JoinSet<()>, &mut Workers),
 ) {
     loop {
         while connections.try_join_next().is_some() {}
@@ -156,16 +157,22 @@ async fn accept(
         let Ok(place) = Arc::clone(room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                let Some(worker) = workers.next() else { return };
                 let (plane, phase, open) = (Arc::clone(plane), phase.subscribe(), open.clone());
                 let tls = tls.clone();
                 open.send_modify(|open| *open += 1);
-                connections.spawn(async move {
+                let serving = async move {
                     plane.metrics.connections.inc();
-                    connection(&plane, stream, tls, phase).await;
+                    // It was accepted on another thread's runtime.
+                    match stream.into_std().and_then(TcpStream::from_std) {
+                        Ok(stream) => connection(&plane, stream, tls, phase).await,
+                        Err(error) => tracing::warn!(%error, "a connection could not be accepted"),
+                    }
                     plane.metrics.connections.dec();
                     open.send_modify(|open| *open = open.saturating_sub(1));
                     drop(place);
-                });
+                };
+                connections.spawn_on(serving, worker);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");

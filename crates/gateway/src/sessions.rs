@@ -86,8 +86,14 @@ impl Sessions {
             }
             return Found { on: session.on, compared: session.arm == Some(arm) };
         }
-        if known.len() >= self.room && !known.contains_key(&key) {
+        if known.len() >= self.room.min(known.capacity()) && !known.contains_key(&key) {
+            // Sessions that have ended make room before more is taken. Where few have, as much again is: so that they are not
+            // looked through for every new one.
             known.retain(|_, session| self.is_live(session, now_ms));
+            let (live, room) = (known.len(), self.room);
+            if live > known.capacity() / 4 * 3 && live < room {
+                known.reserve(live.min(room - live).max(1));
+            }
         }
         if known.len() < self.room || known.contains_key(&key) {
             let session =
@@ -179,6 +185,17 @@ mod tests {
         sessions.find(1, 0, offer(CANDIDATE));
         let back = Offer { epoch: 0, fresh: REST, served: [Some(OLD), None, None] };
         assert_eq!(sessions.find(1, 1, back), found(OLD, true));
+    }
+
+    #[test]
+    fn the_table_grows_with_the_sessions_of_a_time_and_not_with_all() {
+        let sessions = sessions(1 << 16);
+        let capacity = || sessions.shards.iter().map(|shard| shard.lock().unwrap().capacity()).sum::<usize>();
+        // Fifty sessions last at any time: each is idle for ten milliseconds, and five begin in each.
+        for number in 0..100_000_u64 {
+            sessions.find(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number / 5, offer(REST));
+        }
+        assert!(capacity() <= 64 * 7, "{}", capacity());
     }
 
     #[test]

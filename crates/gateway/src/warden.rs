@@ -31,7 +31,7 @@ use crate::callers::Callers;
 use crate::config::{Config, LogPlace, Release, SlotEntry, check_plan};
 use crate::control::{self, Call};
 use crate::decide::{Moment, Standing, decide};
-use crate::engines::{Engines, client};
+use crate::engines::{Client, Engines};
 use crate::follow::Follower;
 use crate::keep::{self, Keep, Kept};
 use crate::live::Drive;
@@ -147,7 +147,7 @@ impl Warden {
             routes: ArcSwap::default(),
             callers: Callers::new(&config.keys),
             sessions: Sessions::new(&config.limits),
-            client: client(&config.limits),
+            client: Client::plain(&config.limits),
             limits: config.limits,
             traces: Tracing::new(config.traces.as_ref(), &metrics)?,
             metrics,

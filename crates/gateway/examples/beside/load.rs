@@ -62,12 +62,25 @@ fn body(form: Form) -> Bytes {
     Bytes::from(body.to_string())
 }
 
-fn request(address: SocketAddr, number: u64, body: Bytes) -> Outcome<Request<Full<Bytes>>> {
-    Ok(Request::post(format!("http://{address}/v1/chat/completions"))
+/// Who is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct To {
+    pub(crate) address: SocketAddr,
+    /// The engine, where requests say it.
+    pub(crate) engine: Option<SocketAddr>,
+}
+
+fn request(to: To, number: u64, body: Bytes) -> Outcome<Request<Full<Bytes>>> {
+    let mut request = Request::post(format!("http://{}/v1/chat/completions", to.address))
         .header("content-type", "application/json")
         .header("authorization", format!("Bearer {KEY}"))
-        .header("x-session-id", format!("s{}", number % SESSIONS))
-        .body(Full::new(body))?)
+        .header("x-session-id", format!("s{}", number % SESSIONS));
+    if let Some(engine) = to.engine {
+        request = request
+            .header("x-portkey-provider", "openai")
+            .header("x-portkey-custom-host", format!("http://{engine}/v1"));
+    }
+    Ok(request.body(Full::new(body))?)
 }
 
 /// Sessions that take turns: more than a measurement has requests, so that each is a user of its own.
@@ -82,13 +95,7 @@ async fn is_answered(client: &Asking, request: Request<Full<Bytes>>) -> bool {
 }
 
 /// Requests that are due at a fixed rate; sessions are numbered from `first`.
-pub(crate) fn at_rate(
-    address: SocketAddr,
-    form: Form,
-    rate: u64,
-    first: u64,
-    how_long: Duration,
-) -> Outcome<Found> {
+pub(crate) fn at_rate(to: To, form: Form, rate: u64, first: u64, how_long: Duration) -> Outcome<Found> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let (client, body) = (client(), body(form));
@@ -99,7 +106,7 @@ pub(crate) fn at_rate(
         for number in 0..total {
             let due = began + Duration::from_nanos(1_000_000_000 / rate * number);
             tokio::time::sleep_until(due.into()).await;
-            let request = request(address, first + number, body.clone())?;
+            let request = request(to, first + number, body.clone())?;
             let (client, failed) = (client.clone(), Arc::clone(&failed));
             requests.push(tokio::spawn(async move {
                 let good = is_answered(&client, request).await;
@@ -116,12 +123,12 @@ pub(crate) fn at_rate(
 }
 
 /// Requests one after the other, all of which are answered.
-pub(crate) fn one_by_one(address: SocketAddr, form: Form, count: u64) -> Outcome<()> {
+pub(crate) fn one_by_one(to: To, form: Form, count: u64) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (client, body) = (client(), body(form));
         for number in 0..count {
-            if !is_answered(&client, request(address, number, body.clone())?).await {
+            if !is_answered(&client, request(to, number, body.clone())?).await {
                 return Err("a request was not answered".into());
             }
         }

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::Outcome;
+use serde_json::json;
+
+use super::{KEY, Outcome};
 
 /// A process, ended with the measurement.
 pub(crate) struct Running(Child);
@@ -32,6 +34,18 @@ impl Drop for Running {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+impl Running {
+    /// Whether it has not ended.
+    pub(crate) fn runs(&mut self) -> Outcome<bool> {
+        Ok(self.0.try_wait()?.is_none())
+    }
+}
+
+/// Starts this program, and reads nothing of it.
+pub(crate) fn spawn(arguments: &[&str]) -> Outcome<Running> {
+    Ok(Running(Command::new(std::env::current_exe()?).args(arguments).stdout(Stdio::null()).spawn()?))
 }
 
 /// A command, under another program where one is named.
@@ -99,6 +113,30 @@ pub(crate) fn haproxy(
     std::fs::write(&file, text)?;
     let mut command = command(Path::new(program), under);
     command.arg("-db").arg("-f").arg(&file);
+    listening(program, &mut command, address)
+}
+
+/// Starts LiteLLM's proxy with one worker, a key and one model, and nothing else on.
+pub(crate) fn litellm(program: &str, folder: &Path, engine: SocketAddr) -> Outcome<(Running, SocketAddr)> {
+    let address = free()?;
+    let model = json!({ "model_name": "support", "litellm_params": { "api_base": format!("http://{engine}/v1"), "api_key": "none", "model": "openai/made" } });
+    // JSON is YAML.
+    let text = json!({ "general_settings": { "master_key": KEY }, "model_list": [model] });
+    let file = folder.join("litellm.yaml");
+    std::fs::write(&file, text.to_string())?;
+    let mut command = Command::new(program);
+    command.arg("--config").arg(&file).args(["--host", "127.0.0.1", "--num_workers", "1"]);
+    command.args(["--port", &address.port().to_string()]);
+    // Prices are read from its package, and not from the network; it says nothing of every request.
+    command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True").env("LITELLM_LOG", "ERROR");
+    listening(program, &mut command, address)
+}
+
+/// Starts Portkey's gateway, which is told with each request where to.
+pub(crate) fn portkey(program: &str) -> Outcome<(Running, SocketAddr)> {
+    let address = free()?;
+    let mut command = Command::new("node");
+    command.args([program, "--headless", &format!("--port={}", address.port())]);
     listening(program, &mut command, address)
 }
 

@@ -11,7 +11,7 @@ use channel::client::TlsStream;
 use http_body_util::Full;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{Request, Uri};
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::{Connect, Connected, Connection, HttpConnector};
 use hyper_util::client::legacy::{Client as Pooled, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use statement::PublicKey;
@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
+use crate::workers::Each;
 use crate::{Error, Limits};
 
 /// How long an unused connection to an engine is kept. Shorter than engines keep it, so that requests rarely meet a
@@ -26,29 +27,27 @@ use crate::{Error, Limits};
 const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// Connections to all engines that are declared.
-pub(crate) type Client = Pooled<HttpConnector, Full<Bytes>>;
+pub(crate) type Client = Pools<HttpConnector>;
 
-/// How an engine is reached.
+/// Connections to the holder of one key.
+pub(crate) type Channel = Pools<ChannelConnector>;
+
+/// Connections, which each serving thread has to itself.
+pub(crate) struct Pools<C> {
+    connector: C,
+    each: Each<Pooled<C, Full<Bytes>>>,
+}
+
+/// How an engine is reached from this thread.
 #[derive(Debug, Clone)]
 pub(crate) enum Way {
     /// At its address.
-    Plain(Client),
+    Plain(Pooled<HttpConnector, Full<Bytes>>),
     /// Over a channel, whose key every connection proves before a byte is sent.
     Channel(Pooled<ChannelConnector, Full<Bytes>>),
 }
 
 impl Way {
-    /// The way to the holder of a key.
-    pub(crate) fn channel(key: &PublicKey, limits: &Limits) -> Result<Self, Error> {
-        let connector = ChannelConnector {
-            http: http(limits),
-            tls: channel::connector(key)?,
-            patience: Duration::from_millis(limits.connect_ms),
-        };
-        let pooled = Pooled::builder(TokioExecutor::new()).pool_idle_timeout(POOL_IDLE).build(connector);
-        Ok(Self::Channel(pooled))
-    }
-
     /// Sends a request.
     pub(crate) fn send(&self, request: Request<Full<Bytes>>) -> ResponseFuture {
         match self {
@@ -58,9 +57,50 @@ impl Way {
     }
 }
 
-/// Makes the client that all requests to declared engines share.
-pub(crate) fn client(limits: &Limits) -> Client {
-    Pooled::builder(TokioExecutor::new()).pool_idle_timeout(POOL_IDLE).build(http(limits))
+impl<C: Connect + Clone> Pools<C> {
+    fn new(connector: C) -> Self {
+        Self { connector, each: Each::new() }
+    }
+
+    fn own(&self) -> Pooled<C, Full<Bytes>> {
+        self.each.own(|| {
+            Pooled::builder(TokioExecutor::new()).pool_idle_timeout(POOL_IDLE).build(self.connector.clone())
+        })
+    }
+}
+
+impl<C> std::fmt::Debug for Pools<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pools").finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// To all engines that are declared.
+    pub(crate) fn plain(limits: &Limits) -> Self {
+        Self::new(http(limits))
+    }
+
+    /// The way to them.
+    pub(crate) fn way(&self) -> Way {
+        Way::Plain(self.own())
+    }
+}
+
+impl Channel {
+    /// To the holder of a key.
+    pub(crate) fn to(key: &PublicKey, limits: &Limits) -> Result<Self, Error> {
+        Ok(Self::new(ChannelConnector {
+            http: http(limits),
+            tls: channel::connector(key)?,
+            patience: Duration::from_millis(limits.connect_ms),
+        }))
+    }
+
+    /// The way to it.
+    pub(crate) fn way(&self) -> Way {
+        Way::Channel(self.own())
+    }
 }
 
 fn http(limits: &Limits) -> HttpConnector {

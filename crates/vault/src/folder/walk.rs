@@ -19,7 +19,7 @@ use super::RelativePath;
 use crate::error::{Error, Result};
 
 /// Bytes that are read and hashed at once: those of all lanes stay near the core.
-const READ: usize = 64 * 1024;
+const READ: usize = 32 * 1024;
 
 /// Deepest nesting of folders.
 const DEPTH_LIMIT: usize = 64;
