@@ -32,11 +32,13 @@ pub(crate) struct Reading {
     finish: Option<Finish>,
     pub(crate) refused: bool,
     pub(crate) failed: bool,
+    /// Tokens of what was asked, and of the answer, where the engine says them.
+    pub(crate) tokens: [Option<u32>; 2],
 }
 
 impl Reading {
     pub(crate) const fn new() -> Self {
-        Self { kept: Vec::new(), before: 0, finish: None, refused: false, failed: false }
+        Self { kept: Vec::new(), before: 0, finish: None, refused: false, failed: false, tokens: [None; 2] }
     }
 
     /// Looks at the next piece.
@@ -91,6 +93,10 @@ impl Reading {
             let head = self.kept.get(..at).unwrap_or_default();
             self.failed |=
                 head.ends_with(b"data: {") || head.ends_with(b"data:{") || (self.before == 0 && head == b"{");
+        } else if let Some(value) = after(rest, b"\"prompt_tokens\"") {
+            self.tokens[0] = number(value).or(self.tokens[0]);
+        } else if let Some(value) = after(rest, b"\"completion_tokens\"") {
+            self.tokens[1] = number(value).or(self.tokens[1]);
         }
     }
 }
@@ -122,11 +128,39 @@ fn after<'b>(text: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
     Some(rest.strip_prefix(b":")?.trim_ascii_start())
 }
 
+/// The whole number that begins here and ends here too.
+fn number(value: &[u8]) -> Option<u32> {
+    let end = value.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(value.get(..end)?).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn tokens_are_those_that_the_engine_says() {
+        let whole = r#"{"choices":[{"message":{"content":"{\"prompt_tokens\":9}"}}],"usage":{"prompt_tokens": 12,"completion_tokens":345,"prompt_tokens_details":{"cached_tokens":3}}}"#;
+        let events = "data: {\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":345}}\n\ndata: [DONE]\n\n";
+        for answer in [whole, events] {
+            for size in [1, 7, 64, 4096] {
+                let mut reading = Reading::new();
+                answer.as_bytes().chunks(size).for_each(|piece| reading.feed(piece));
+                reading.end();
+                assert_eq!(reading.tokens, [Some(12), Some(345)], "{answer} in pieces of {size}");
+            }
+        }
+        for nothing in
+            [r#"{"prompt_tokens":-1}"#, r#"{"prompt_tokens":99999999999}"#, r#"{"prompt_tokens":"#, "{}"]
+        {
+            let mut reading = Reading::new();
+            reading.feed(nothing.as_bytes());
+            reading.end();
+            assert_eq!(reading.tokens, [None; 2], "{nothing}");
+        }
+    }
 
     #[track_caller]
     fn check(answer: &str, finish: Finish, refused: bool, failed: bool) {

@@ -196,6 +196,10 @@ impl RequestSpan {
             let reasons = Value::Array(Array::String(vec![StringValue::from(finish)]));
             engine.set_attribute(KeyValue::new("gen_ai.response.finish_reasons", reasons));
             engine.set_attribute(KeyValue::new("countersign.refused", self.reading.refused));
+            let names = ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"];
+            for (name, tokens) in names.into_iter().zip(self.reading.tokens) {
+                engine.set_attributes(tokens.map(|tokens| KeyValue::new(name, i64::from(tokens))));
+            }
             mark(engine, wrong);
         }
         self.span.set_attribute(KeyValue::new("countersign.outcome", outcome));

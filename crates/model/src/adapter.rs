@@ -24,6 +24,9 @@ use crate::decoder::{Layer, Linear, Stored};
 use crate::error::shown;
 use crate::matrix::Matrix;
 
+/// The head's path, whether or not it has a weight of its own.
+pub(crate) const HEAD: &str = "lm_head";
+
 /// What an adapter does to one linear layer.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
@@ -71,7 +74,8 @@ impl Adapter {
         if let Some(view) = adapter.unknown.first() {
             return misfit(&shown(view.name), "the tensor fits no module");
         }
-        let linears = linears(decoder);
+        let tied = tied_head(decoder);
+        let linears: Vec<_> = linears(decoder).into_iter().chain(&tied).collect();
         let mut fitted = Self::default();
         for module in &adapter.modules {
             if module.layer == peft::Layer::Embedding {
@@ -134,6 +138,10 @@ impl Adapter {
     /// The model with the adapter's changes in its weights, which become single precision where they change.
     pub(crate) fn merge(&self, decoder: &Stored) -> Result<Stored, Error> {
         let mut merged = decoder.clone();
+        if self.changes.contains_key(HEAD) && merged.output.is_none() {
+            // Its head is no longer its embedding.
+            merged.output = tied_head(decoder);
+        }
         for linear in linears_mut(&mut merged) {
             let Some(change) = self.change(&linear.path, linear.first_row) else { continue };
             linear.weight = match change {
@@ -154,6 +162,19 @@ impl Adapter {
         }
         Ok(merged)
     }
+}
+
+/// The head of a model whose head is its embedding, as a layer of its own: what an adapter changes of the one stays as it is in
+/// the other.
+fn tied_head(decoder: &Stored) -> Option<Linear<Matrix, Vec<f32>>> {
+    decoder.output.is_none().then(|| Linear {
+        path: HEAD.to_owned(),
+        first_row: 0,
+        pairing: Pairing::Halves,
+        head_len: None,
+        weight: decoder.embedding.clone(),
+        bias: None,
+    })
 }
 
 fn misfit<T>(module: &str, reason: &'static str) -> Result<T, Error> {

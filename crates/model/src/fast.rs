@@ -17,7 +17,7 @@ mod head;
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::adapter::{Adapter, Change};
+use crate::adapter::{Adapter, Change, HEAD};
 use crate::cache::{Cache, HeadCache, LayerCache};
 use crate::config::{Pairing, Rotary};
 use crate::decoder::{Attention, Linear, Norm, NormCall, Ops};
@@ -121,11 +121,11 @@ impl<'a, 'b> Fast<'a, 'b> {
     }
 
     /// Adds what the segments' adapters change.
-    fn adapt(&self, x: &Activations, linear: &Linear<Matrix, Vec<f32>>, out: &mut Activations) {
+    fn adapt(&self, x: &Activations, (path, first_row): (&str, usize), out: &mut Activations) {
         let (x_width, out_width) = (x.width(), out.width());
         let mut first = 0;
         for (segment, rows) in self.segments.iter().zip(self.spans()) {
-            let change = segment.adapter.and_then(|adapter| adapter.change(&linear.path, linear.first_row));
+            let change = segment.adapter.and_then(|adapter| adapter.change(path, first_row));
             if let Some(change) = change {
                 let x = &x.values[first * x_width..(first + rows) * x_width];
                 let out = &mut out.values[first * out_width..(first + rows) * out_width];
@@ -286,7 +286,7 @@ impl Ops for Fast<'_, '_> {
         Ok(linears.map(|linear| {
             let mut out = Activations::new(x.values.len() / x.width(), linear.weight.rows());
             self.kernels.product_of(linear.weight.view(), &x.values, &mut input, &mut out.values);
-            self.adapt(x, linear, &mut out);
+            self.adapt(x, (&linear.path, linear.first_row), &mut out);
             if let Some(bias) = &linear.bias {
                 for row in out.values.chunks_exact_mut(bias.len()) {
                     row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
@@ -297,7 +297,9 @@ impl Ops for Fast<'_, '_> {
     }
 
     fn tied(&mut self, x: &Activations, table: &Matrix) -> Result<Activations, Error> {
-        Ok(self.product(x, table))
+        let mut out = self.product(x, table);
+        self.adapt(x, (HEAD, 0), &mut out);
+        Ok(out)
     }
 
     fn attend(

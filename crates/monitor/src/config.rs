@@ -66,7 +66,7 @@ pub struct Watched {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Notice {
-    /// It is posted to an `http://` address.
+    /// It is posted to an `http://` or `https://` address.
     Url(String),
     /// It is sent to people.
     Mail(Mail),
@@ -136,13 +136,6 @@ impl Config {
         let config: Self = json::from_value(&value).map_err(|error| wrong("text", error.to_string()))?;
         if config.slots.is_empty() {
             return Err(wrong("slots", "there is none to watch".to_owned()));
-        }
-        for notice in &config.notices {
-            if let Notice::Url(url) = notice
-                && !url.starts_with("http://")
-            {
-                return Err(wrong("notices", format!("`{url}` does not begin with `http://`")));
-            }
         }
         if config.notices.len() > NOTICES_MAX {
             return Err(wrong("notices", format!("there are more than {NOTICES_MAX}")));

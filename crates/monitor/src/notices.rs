@@ -4,6 +4,8 @@
 //! What a place does not take is tried again a few times and then told in the monitor's own log; the incident stands in
 //! the record all the same. Whoever gets one verifies the envelope, whatever brought it.
 
+mod post;
+
 use std::net::ToSocketAddrs as _;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use lettre::{Message, SmtpTransport, Transport as _};
 use statement::kind::Incident;
 use statement::{Envelope, KeyId, RealmId};
 
+use self::post::Post;
 use crate::config::{Mail, MailTls, Notice};
 use crate::{Error, read};
 
@@ -50,7 +53,7 @@ impl Notices {
         let mut places = Vec::new();
         for notice in notices {
             let (name, carrier): (String, Box<dyn Carrier>) = match notice {
-                Notice::Url(url) => (url.clone(), Box::new(Post::new(url))),
+                Notice::Url(url) => (url.clone(), Box::new(Post::new(url, PATIENCE)?)),
                 Notice::Mail(mail) => (format!("mail by {}", mail.server), Box::new(Letter::new(mail)?)),
             };
             let (sender, receiver) = sync_channel(WAITING_MAX);
@@ -115,27 +118,6 @@ fn deliver(place: &str, carrier: &dyn Carrier, told: &Receiver<Told>, again: &[D
             tracing::warn!(%place, %reason, "a notice is not taken; it is tried again");
             std::thread::sleep(*pause);
         }
-    }
-}
-
-/// The envelope as the body of a request.
-struct Post {
-    agent: ureq::Agent,
-    url: String,
-}
-
-impl Post {
-    fn new(url: &str) -> Self {
-        let agent =
-            ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).max_redirects(0).build().into();
-        Self { agent, url: url.to_owned() }
-    }
-}
-
-impl Carrier for Post {
-    fn carry(&self, told: &Told) -> Result<(), String> {
-        let request = self.agent.post(&self.url).header("content-type", "application/json");
-        request.send(&told.envelope[..]).map(drop).map_err(|error| error.to_string())
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::engine::{Act, EVENTS, Played, chunk, json as says};
 use crate::house::{House, chat};
 
-const STOPS: &str = r#"{"choices":[{"finish_reason":"stop","message":{"content":"attic"}}]}"#;
+const STOPS: &str = r#"{"choices":[{"finish_reason":"stop","message":{"content":"attic"}}],"usage":{"prompt_tokens":7,"completion_tokens":41}}"#;
 const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -102,6 +102,8 @@ fn a_request_and_the_engine_that_answers_it_are_spans_of_the_callers_trace() {
         ("gen_ai.operation.name", "chat"),
         ("gen_ai.request.model", "made"),
         ("gen_ai.response.finish_reasons", "stop"),
+        ("gen_ai.usage.input_tokens", "7"),
+        ("gen_ai.usage.output_tokens", "41"),
         ("countersign.binding", "declared"),
         ("countersign.refused", "false"),
         ("server.port", &engine.address.port().to_string()),

@@ -135,6 +135,39 @@ fn an_adapter_folder_is_the_factors_it_was_written_from() {
 }
 
 #[test]
+fn the_head_of_a_tied_model_is_changed_and_its_embedding_is_not() {
+    let base = Model::untrained(plain(Architecture::Llama), 6).unwrap();
+    assert!(base.decoder.output.is_none(), "the model is tied");
+    let table = base.decoder.embedding.dense();
+    let doubled: Vec<f32> = table.iter().map(|value| value * 2.0).collect();
+    let before = logits(&base, None);
+    let twice: Vec<f32> = before.iter().map(|logit| logit * 2.0).collect();
+    // A head that was saved whole, and the same as factors: of rank 32, the rows as they are.
+    let mut identity = vec![0.0; 32 * 32];
+    identity.iter_mut().step_by(33).for_each(|one| *one = 1.0);
+    let name = |end: &str| format!("base_model.model.lm_head.{end}");
+    let whole = vec![(name("weight"), vec![61, 32], doubled)];
+    let factors = vec![
+        (name("lora_A.weight"), vec![32, 32], identity),
+        (name("lora_B.weight"), vec![61, 32], table.clone()),
+    ];
+    let saved = r#"{"peft_type":"LORA","r":32,"lora_alpha":32,"target_modules":["q_proj"],"modules_to_save":["lm_head"]}"#;
+    let low = r#"{"peft_type":"LORA","r":32,"lora_alpha":32,"target_modules":["lm_head"]}"#;
+    for (config, tensors) in [(saved, whole), (low, factors)] {
+        let mut model = base.clone();
+        model.load_adapter("head", config.as_bytes(), &file(&tensors)).unwrap();
+        close(&logits(&model, Some("head")), &twice);
+        assert_eq!(logits(&model, None), before);
+        let merged = model.merged("head").unwrap();
+        close(&logits(&merged, None), &twice);
+        assert_eq!(merged.decoder.embedding.dense(), table);
+    }
+    let short = vec![(name("weight"), vec![60, 32], vec![0.0; 60 * 32])];
+    let error = base.clone().load_adapter("short", saved.as_bytes(), &file(&short)).unwrap_err();
+    assert_eq!(error.code(), "CS-MDL-015");
+}
+
+#[test]
 fn models_that_cannot_be_run_are_refused() {
     let graph = Graph::untrained(plain(Architecture::Qwen3), 5, &Trained::Nothing).unwrap();
     let tensors = graph.tensors().unwrap();

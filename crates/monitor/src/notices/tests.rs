@@ -1,7 +1,13 @@
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, mpsc};
 
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{RootCertStore, ServerConfig};
 use serde_json::json;
 
 use super::*;
@@ -131,14 +137,15 @@ fn a_place_that_hangs_holds_up_neither_another_nor_whoever_tells() {
     assert!(heard.as_bytes().ends_with(TOLD_BYTES));
 }
 
-/// Answers a request with a status of success, and that the connection ends.
-fn request(mut stream: TcpStream) -> String {
+/// Answers a request with a status of success, and that the connection ends. What there was of it.
+fn request(mut stream: impl Read + Write) -> String {
     let mut heard = Vec::new();
     let mut piece = [0; 4096];
     while !heard.ends_with(TOLD_BYTES) {
-        let read = stream.read(&mut piece).unwrap();
-        assert_ne!(read, 0);
-        heard.extend_from_slice(&piece[..read]);
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => return String::from_utf8(heard).unwrap(),
+            Ok(read) => heard.extend_from_slice(&piece[..read]),
+        }
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
     String::from_utf8(heard).unwrap()
@@ -182,7 +189,77 @@ fn a_refusing_place_is_not_taken_for_one_that_took_it() {
         stream.write_all(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
         read.to_string()
     });
-    assert!(Post::new(&format!("http://{at}/")).carry(&told()).is_err());
+    let refused = Post::new(&format!("http://{at}/"), PATIENCE).unwrap().carry(&told()).unwrap_err();
+    assert!(refused.contains("500"), "{refused}");
+}
+
+/// Takes one notice over TLS, with a certificate that signs itself; nothing where there is no `openssl`.
+fn over_tls(folder: &Path) -> Option<(CertificateDer<'static>, String, mpsc::Receiver<String>)> {
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "own.pem"])
+        .current_dir(folder)
+        .output();
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            println!("SKIPPED notices over TLS: `openssl` is absent ({error})");
+            return None;
+        }
+    };
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let certificate = CertificateDer::from_pem_file(folder.join("own.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let (at, hears) = played(move |stream| {
+        let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        request(rustls::StreamOwned::new(connection, stream))
+    });
+    Some((certificate, at.replace("127.0.0.1", "localhost"), hears))
+}
+
+#[test]
+fn over_tls_it_is_posted_to_who_has_proven_the_name_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((certificate, at, hears)) = over_tls(folder.path()) else { return };
+    let believing = |certificate: &CertificateDer<'static>| {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        Post::believing(&format!("https://{at}/incidents?of=acme"), PATIENCE, || Ok(roots)).unwrap()
+    };
+    believing(&certificate).carry(&told()).unwrap();
+    let heard = hears.recv().unwrap();
+    assert!(heard.starts_with("POST /incidents?of=acme HTTP/1.1"), "{heard}");
+    // Another's certificate for the same name.
+    let other = tempfile::tempdir().unwrap();
+    let Some((another, ..)) = over_tls(other.path()) else { return };
+    let refused = believing(&another).carry(&told()).unwrap_err();
+    assert!(refused.contains("certificate"), "{refused}");
+    assert_eq!(hears.recv().unwrap(), "", "nothing was said to it");
+}
+
+#[test]
+fn what_is_no_address_is_refused_at_the_start() {
+    for url in ["ftp://a/", "a:1", "http://", "https://user:word@a/", "", "https://a b/"] {
+        assert!(Post::new(url, PATIENCE).is_err(), "{url}");
+    }
 }
 
 #[test]

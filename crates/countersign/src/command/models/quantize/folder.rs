@@ -1,6 +1,8 @@
 //! A model's folder written as one GGUF file first: mixtures go by the names and settings that such a file has, and
 //! what is made of it can be run.
 
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,11 +24,11 @@ const TEXT_BYTES_MAX: usize = 64 << 20;
 const ALLOWANCE: Allowance =
     Allowance { memory_for_each: 20, time: Duration::from_hours(1), answer_for_each: 18 };
 
-/// The file, beside the place of the output until it is dropped.
+/// The file, on the disk of the output. It has no name, so that nothing of it is left, however this ends.
 pub(super) struct Whole {
     path: PathBuf,
     /// Keeps the file.
-    _folder: tempfile::TempDir,
+    _file: File,
 }
 
 /// Which folder is written as a file.
@@ -45,15 +47,15 @@ impl Whole {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let place = tempfile::tempdir_in(beside).map_err(|error| Failure::file(beside, &error))?;
-        let path = place.path().join("whole.gguf");
+        let file = tempfile::tempfile_in(beside).map_err(|error| Failure::file(beside, &error))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let output = Output::begin(&path)?;
         let (answer, _) = while_busy("reading the folder", || {
             work::perform(isolation, &handed, task, ALLOWANCE, &mut |heard| output.hear(heard))
         })?;
         let Answer::Whole = answer else { return Err(work::another()) };
         output.publish()?;
-        Ok(Self { path, _folder: place })
+        Ok(Self { path, _file: file })
     }
 
     /// Where the file is.
